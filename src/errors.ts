@@ -1,0 +1,198 @@
+/**
+ * The one table of errors. A code is stable across versions: scripts may match on it. `docs/errors.md` lists the same
+ * codes, and a test keeps the two in step.
+ */
+export interface ErrorEntry {
+  /** What has happened, for the person who reads the message. */
+  readonly meaning: string;
+  /** What that person should do. */
+  readonly action: string;
+  /** True when the same call may succeed later with nothing changed. */
+  readonly retryable: boolean;
+}
+
+export const ERRORS = {
+  CONFIG_INVALID: {
+    meaning: 'The configuration file has a field that is missing, unknown or of the wrong kind.',
+    action: 'Correct the named line; `fleetcast init` writes a commented example.',
+    retryable: false,
+  },
+  CONFIG_UNREADABLE: {
+    meaning: 'The configuration file cannot be read or is not YAML.',
+    action: 'Check the path, the permissions and the syntax at the named line.',
+    retryable: false,
+  },
+  USAGE: {
+    meaning: 'A command was called with an option that is missing, unknown or out of range.',
+    action: 'Run the command with --help.',
+    retryable: false,
+  },
+  CODEC_UNKNOWN_SCHEMA: {
+    meaning: 'A record was written with a schema that this version does not know.',
+    action: 'Upgrade fleetcast, or make the schema available on the schemas topic.',
+    retryable: false,
+  },
+  CODEC_MALFORMED: {
+    meaning: 'The bytes of a record do not decode with the schema they name.',
+    action: 'The record is damaged or was written by another program; it is named by topic, partition and offset.',
+    retryable: false,
+  },
+  CODEC_INVALID_VALUE: {
+    meaning: 'A value does not fit the schema that it should be encoded with.',
+    action: 'This is a defect in the code that made the value; report it with the message.',
+    retryable: false,
+  },
+  LOG_CLOSED: {
+    meaning: 'The log was used after it had been closed.',
+    action: 'This is a defect in the calling code.',
+    retryable: false,
+  },
+  LOG_UNAVAILABLE: {
+    meaning: 'The log cannot be reached or does not answer.',
+    action: 'Bring the log back; the service waits and resumes by itself.',
+    retryable: true,
+  },
+  LOG_TOPIC_UNKNOWN: {
+    meaning: 'The topic does not exist.',
+    action: 'Create the topic, or check the topic prefix in the configuration.',
+    retryable: false,
+  },
+  LOG_TOPIC_MISMATCH: {
+    meaning: 'An existing topic has other partitions, compaction or retention than the configuration asks for.',
+    action: 'Change the topic or the configuration as the message says; nothing was altered.',
+    retryable: false,
+  },
+  LOG_OFFSET_OUT_OF_RANGE: {
+    meaning: 'The wanted offset is no longer on the log, or not yet.',
+    action: 'Read from the earliest offset that is left; raise the retention if records are still needed.',
+    retryable: false,
+  },
+  LOG_FENCED: {
+    meaning: 'Another writer has taken over this partition; this one may not write any more.',
+    action: 'Nothing: the other process goes on. Repeated fencing means that two processes use one name.',
+    retryable: false,
+  },
+  LOG_RECORD_TOO_LARGE: {
+    meaning: 'A record is larger than the log accepts.',
+    action: 'Raise the limit in the configuration or send smaller messages.',
+    retryable: false,
+  },
+  LOG_FULL: {
+    meaning: 'The disk or the configured size of the log is full.',
+    action: 'Free space, raise the size or shorten the retention; nothing unacknowledged was lost.',
+    retryable: true,
+  },
+  DATA_FOLDER_DAMAGED: {
+    meaning: 'The data folder is damaged or is no data folder of fleetcast.',
+    action: 'Restore it from a copy, or start with another folder; it was left untouched.',
+    retryable: false,
+  },
+  DATA_FOLDER_NEWER: {
+    meaning: 'The data folder was written by a newer version.',
+    action: 'Use that version or newer; the folder was left untouched.',
+    retryable: false,
+  },
+  TOPOLOGY_INVALID: {
+    meaning: 'The topology cannot run as it is described.',
+    action: 'Correct the named node.',
+    retryable: false,
+  },
+  STATE_ORPHANED: {
+    meaning: 'Stored state belongs to a node that the topology no longer has, or has with another codec.',
+    action: 'Give the node its old name, supply a migration, or discard the state with `fleetcast reset`.',
+    retryable: false,
+  },
+  STATE_LOG_CUT: {
+    meaning: 'The input that is needed to rebuild the state has been deleted by retention.',
+    action:
+      'Raise the retention of the input topic, or start from the snapshots with `fleetcast reset --to-snapshots`.',
+    retryable: false,
+  },
+  OPERATOR_FAILED: {
+    meaning: 'An operator threw on a record.',
+    action: 'See the cause; choose a policy for the node (fail, dead-letter or retry).',
+    retryable: false,
+  },
+  BRIDGE_CONNECT: {
+    meaning: 'The MQTT broker cannot be reached or refuses the connection.',
+    action: 'Check address, credentials and certificates; the bridge keeps trying.',
+    retryable: true,
+  },
+  BRIDGE_PAYLOAD: {
+    meaning: 'A message could not be turned into readings.',
+    action: 'See the reason in the dead letter; mend the mapping or the device.',
+    retryable: false,
+  },
+  CSV_INVALID: {
+    meaning: 'The CSV file cannot be played as the options describe it.',
+    action: 'Check columns, time format and conventions at the named line.',
+    retryable: false,
+  },
+  MODEL_UNKNOWN: {
+    meaning: 'No model with this id or name is on the models topic.',
+    action: 'List the models; ids may be shortened as long as they stay unique.',
+    retryable: false,
+  },
+  MODEL_INVALID: {
+    meaning: 'A model artefact is malformed, too large or inconsistent.',
+    action: 'Train or import the model again.',
+    retryable: false,
+  },
+  MODEL_DISAGREES: {
+    meaning: 'The served forecast of a model differs from the reference computation by more than the tolerance.',
+    action: 'Do not use the model; report it. The model in use stays.',
+    retryable: false,
+  },
+  TRAINING_TOO_LITTLE_DATA: {
+    meaning: 'The history does not hold enough complete windows to train and validate a model.',
+    action: 'Wait for more buckets, or choose a shorter lookback or horizon.',
+    retryable: true,
+  },
+  TRAINING_DIVERGED: {
+    meaning: 'The loss became infinite, not a number, or much worse than at the start.',
+    action: 'Lower the learning rate or check the data; the model in use stays.',
+    retryable: true,
+  },
+  TRAINING_CANCELLED: {
+    meaning: 'The training was cancelled.',
+    action: 'Start it again when wanted.',
+    retryable: true,
+  },
+  TRAINER_UNAVAILABLE: {
+    meaning: 'The wanted training backend cannot be loaded.',
+    action: 'Run `fleetcast doctor`; choose another backend.',
+    retryable: false,
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** An error from the table. `message` names the file, field, topic or device at fault. */
+export class FleetcastError extends Error {
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+  /** Facts for machines: topic, partition, offset, device, field … */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, message: string, options: { cause?: unknown; details?: Record<string, unknown> } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'FleetcastError';
+    this.code = code;
+    this.retryable = ERRORS[code].retryable;
+    this.details = options.details ?? {};
+  }
+
+  /** What the reader of this error should do about it. */
+  get action(): string {
+    return ERRORS[this.code].action;
+  }
+}
+
+export function isFleetcastError(error: unknown, code?: ErrorCode): error is FleetcastError {
+  return error instanceof FleetcastError && (code === undefined || error.code === code);
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

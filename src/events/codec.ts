@@ -1,0 +1,109 @@
+import type avro from 'avsc';
+import { FleetcastError, messageOf } from '../errors.ts';
+import type { FleetRecord, RecordType } from './records.ts';
+import { compileSchema, fingerprint, SCHEMA_NAMES, type SchemaName, schemaText } from './schema-registry.ts';
+
+/**
+ * Avro single-object encoding (Avro specification 1.11, "Single-object encoding"): two marker bytes, the eight bytes of
+ * the writer schema's CRC-64-AVRO fingerprint, then the Avro binary. The fingerprint tells the record's type, so one
+ * topic may hold several.
+ */
+const MARKER_0 = 0xc3;
+const MARKER_1 = 0x01;
+const HEADER = 10;
+
+interface Schema {
+  readonly name: SchemaName;
+  readonly type: avro.Type;
+  readonly header: Buffer;
+}
+
+const schemas = new Map<SchemaName, Schema>();
+const byFingerprint = new Map<string, Schema>();
+for (const name of SCHEMA_NAMES) {
+  const type = compileSchema(schemaText(name));
+  const mark = fingerprint(type);
+  const schema = { name, type, header: Buffer.concat([Buffer.from([MARKER_0, MARKER_1]), mark]) };
+  schemas.set(name, schema);
+  byFingerprint.set(mark.toString('latin1'), schema);
+}
+
+/** Grows to the largest record and is reused: encoding makes one copy and no other garbage. */
+let scratch = Buffer.allocUnsafe(64 * 1024);
+
+/** @throws CODEC_INVALID_VALUE where the value does not fit the schema. */
+export function encode(name: SchemaName, value: unknown): Buffer {
+  const schema = schemas.get(name)!;
+  schema.header.copy(scratch);
+  let end: number;
+  try {
+    end = schema.type.encode(value, scratch, HEADER);
+    if (end < 0) {
+      scratch = Buffer.allocUnsafe((scratch.length - end) * 2);
+      schema.header.copy(scratch);
+      end = schema.type.encode(value, scratch, HEADER);
+    }
+  } catch (cause) {
+    throw new FleetcastError('CODEC_INVALID_VALUE', `${name}: ${messageOf(cause)}`, { cause });
+  }
+  return Buffer.from(scratch.subarray(0, end));
+}
+
+export function encodeRecord(record: FleetRecord): Buffer {
+  return encode(record.type, record);
+}
+
+/** Which schema the bytes were written with, or undefined for bytes that are not ours. */
+export function schemaOf(bytes: Uint8Array): SchemaName | undefined {
+  return find(bytes)?.name;
+}
+
+/**
+ * @throws CODEC_UNKNOWN_SCHEMA for bytes of an unknown schema or of no schema at all, CODEC_MALFORMED for damaged ones.
+ */
+export function decode<T>(name: SchemaName, bytes: Uint8Array): T {
+  const schema = find(bytes);
+  if (schema?.name !== name) {
+    throw new FleetcastError('CODEC_UNKNOWN_SCHEMA', `expected ${name}, found ${schema?.name ?? 'an unknown schema'}`);
+  }
+  return read(schema, bytes) as T;
+}
+
+/** Decodes any record of the topics; see {@link decode} for the errors. */
+export function decodeRecord(bytes: Uint8Array): FleetRecord {
+  const schema = find(bytes);
+  if (schema === undefined || schema.name === 'ModelArtefact') {
+    throw new FleetcastError('CODEC_UNKNOWN_SCHEMA', `no record schema has the fingerprint ${hex(bytes)}`);
+  }
+  const fields = read(schema, bytes) as object;
+  return { type: schema.name as RecordType, ...fields } as FleetRecord;
+}
+
+function find(bytes: Uint8Array): Schema | undefined {
+  if (bytes.length < HEADER || bytes[0] !== MARKER_0 || bytes[1] !== MARKER_1) return undefined;
+  return byFingerprint.get(asBuffer(bytes).toString('latin1', 2, HEADER));
+}
+
+function read(schema: Schema, bytes: Uint8Array): unknown {
+  let result: { value: unknown; offset: number };
+  try {
+    result = schema.type.decode(asBuffer(bytes), HEADER);
+  } catch (cause) {
+    throw new FleetcastError('CODEC_MALFORMED', `${schema.name}: ${messageOf(cause)}`, { cause });
+  }
+  if (result.offset !== bytes.length) {
+    throw new FleetcastError(
+      'CODEC_MALFORMED',
+      `${schema.name}: ${bytes.length} bytes, of which ${result.offset} decode`,
+    );
+  }
+  return result.value;
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.subarray(0, HEADER)).toString('hex');
+}

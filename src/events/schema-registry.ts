@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import avro from 'avsc';
+import type { RecordType } from './records.ts';
+
+/** Record type (or artefact) to its file in `schemas/`. */
+const FILES: Readonly<Record<RecordType | 'ModelArtefact', string>> = {
+  Reading: 'reading',
+  Tick: 'tick',
+  Activation: 'activation',
+  DeadLetter: 'dead-letter',
+  HistorySegment: 'history-segment',
+  Forecast: 'forecast',
+  Score: 'score',
+  Alert: 'alert',
+  StateSnapshot: 'state-snapshot',
+  ModelEvent: 'model-event',
+  ModelArtefact: 'model-artefact',
+};
+
+export type SchemaName = keyof typeof FILES;
+
+export const SCHEMA_NAMES = Object.keys(FILES) as readonly SchemaName[];
+
+/** The schema of today's version, as in `schemas/`. */
+export function schemaText(name: SchemaName): string {
+  return readFileSync(new URL(`../../schemas/${FILES[name]}.avsc`, import.meta.url), 'utf8');
+}
+
+/** Compiles a schema of ours. Schemas from elsewhere must come from a trusted registry: avsc compiles them to code. */
+export function compileSchema(text: string): avro.Type {
+  return avro.Type.forSchema(JSON.parse(text) as avro.Schema, { wrapUnions: 'never' } as never);
+}
+
+/**
+ * CRC-64-AVRO of a schema's parsing canonical form, as eight bytes little endian: the fingerprint of the Avro
+ * specification's single-object encoding.
+ */
+export function fingerprint(type: avro.Type): Buffer {
+  const canonical = Buffer.from(JSON.stringify(type.schema()), 'utf8');
+  let crc = EMPTY;
+  for (const byte of canonical) {
+    crc = (crc >> 8n) ^ TABLE[Number((crc ^ BigInt(byte)) & 0xffn)]!;
+  }
+  const out = Buffer.alloc(8);
+  out.writeBigUInt64LE(crc);
+  return out;
+}
+
+const EMPTY = 0xc15d213aa4d7a795n;
+const TABLE: readonly bigint[] = Array.from({ length: 256 }, (_, i) => {
+  let entry = BigInt(i);
+  for (let bit = 0; bit < 8; bit++) entry = (entry >> 1n) ^ (EMPTY & -(entry & 1n));
+  return entry;
+});

@@ -1,0 +1,81 @@
+import type { Tensor, WindowShape } from './model.ts';
+
+/**
+ * The contract of a trainer. Trainers run in a worker thread; the data crosses by transfer.
+ */
+
+/**
+ * Standardisable series and the windows that may be drawn from them. A window is `lookback` inputs followed by `horizon`
+ * labels; its inputs and labels are standardised with `mean` and `deviation` of its own row, exactly as serving does it.
+ */
+export interface TrainingSet {
+  readonly shape: WindowShape;
+  /** All series one after the other, gaps filled as the `window` operator fills them. */
+  readonly values: Float64Array;
+  /** 1 where a value was measured, 0 where it was filled: filled labels do not count in the loss. */
+  readonly measured: Uint8Array;
+  readonly train: WindowIndex;
+  readonly validation: WindowIndex;
+}
+
+export interface WindowIndex {
+  /** Index into `values` of the first input of each window. */
+  readonly starts: Int32Array;
+  readonly means: Float64Array;
+  readonly deviations: Float64Array;
+}
+
+export interface TrainSettings {
+  readonly width: number;
+  readonly epochs: number;
+  /** Windows a step. */
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly loss: 'mae' | 'mse' | 'huber';
+  readonly dropout: number;
+  readonly clipNorm: number;
+  readonly seed: number;
+  /** Share of the training windows drawn afresh for each epoch. */
+  readonly sampleShare: number;
+  /** Most steps in all; 0 is no limit. Bounds the time of a training. */
+  readonly maxSteps: number;
+}
+
+export interface TrainProgress {
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly validationLoss: number;
+  /** Estimate, milliseconds; NaN before the first is possible. */
+  readonly remainingMs: number;
+}
+
+export interface TrainHooks {
+  readonly onProgress?: (progress: TrainProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainResult {
+  readonly weights: readonly Tensor[];
+  readonly loss: number;
+  readonly validationLoss: number;
+  readonly steps: number;
+  /** What did the work, for example `tensorflow.js wasm 4.22.0`. */
+  readonly trainer: string;
+}
+
+export interface Trainer {
+  readonly name: string;
+  /**
+   * @param initial weights to start from (warm start); drawn from the seed otherwise.
+   * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED
+   */
+  train(
+    set: TrainingSet,
+    settings: TrainSettings,
+    hooks?: TrainHooks,
+    initial?: readonly Tensor[],
+  ): Promise<TrainResult>;
+}

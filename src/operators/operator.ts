@@ -1,0 +1,97 @@
+import type { GlobalStore, KeyedStore, SlabLayout, SlabStore, StoreCodec } from '../state/store.ts';
+
+/**
+ * The contract of an operator.
+ *
+ * A micro-batch goes through the topology node by node: every node handles all items of the batch, in the order of the
+ * input records that caused them, before the next node begins. So an operator sees whole batches (one kernel call for
+ * all windows), and what it emits does not depend on where the batches were cut.
+ *
+ * An operator sees records, its own state and the stream's time (ticks), and nothing else: no clock, no randomness, no
+ * I/O, nothing of other nodes. State belongs to the record's key; operators do not look up other keys.
+ */
+export interface Operator<I = unknown, O = unknown> {
+  /** Called once before the first record, before state is restored. Stores are declared here and nowhere else. */
+  init?(context: OperatorContext): void;
+  /**
+   * Called once after `init` and after state was restored, before the first record: the only place to wait for
+   * something from outside, such as the model that restored state names. Tasks wait as long as it takes.
+   */
+  prepare?(): Promise<void>;
+  process(record: StreamRecord<I>, out: Collector<O>): void;
+  /** A tick of the log: wall-clock time as a record. Prefer timers to walking over keys here. */
+  tick?(time: number, out: Collector<O>): void;
+  /** A timer that this node has set for `at` is due: `time` (of the tick) ≥ its deadline. It is cleared before the call. */
+  timer?(at: Keyed, time: number, out: Collector<O>): void;
+  /** A record that concerns every key (an Activation, for example), in the order of the log. */
+  broadcast?(value: unknown, position: Position, out: Collector<O>): void;
+  /**
+   * The micro-batch's items for this node are through. An operator that collected work in `process` does it here and
+   * emits with `out.at(position)`, in the order in which the positions came.
+   */
+  flush?(out: DeferredCollector<O>): void;
+  close?(): void;
+}
+
+/** A key of the task, with the row that its state has in every store. */
+export interface Keyed {
+  readonly key: string;
+  /** Row in the task's stores; valid while the task holds the key. */
+  readonly row: number;
+}
+
+/** Where in the input an item comes from. */
+export interface Position extends Keyed {
+  /** Offset of the input record that caused this item. */
+  readonly offset: number;
+  /** Ingest time of that input record (timestamp of the log record), milliseconds since the epoch. */
+  readonly ingestTime: number;
+  /** Place of the input record in the micro-batch; only for ordering. */
+  readonly turn: number;
+}
+
+export interface StreamRecord<T> extends Position {
+  readonly value: T;
+  /** Event time, milliseconds since the epoch. */
+  readonly time: number;
+}
+
+export interface Collector<O> {
+  /** Emits to the main output, with the key and position of the item being handled. */
+  emit(value: O, time: number): void;
+  /** Emits to a named output (`late`, `rejected`, …). An output that nobody has connected counts and drops. */
+  emitTo(output: string, value: unknown, time: number): void;
+  /** Counts an event of this node under a stable reason: shown in metrics and on the page. */
+  count(reason: string, by?: number): void;
+}
+
+export interface DeferredCollector<O> extends Collector<O> {
+  /** The following emits belong to this position, which came in this micro-batch. */
+  at(position: Position): void;
+}
+
+export interface OperatorContext {
+  /** Name of the node. */
+  readonly node: string;
+  readonly task: string;
+  readonly partition: number;
+  /** State for each key as a value of the heap; the codec makes snapshots. */
+  keyed<V>(name: string, codec: StoreCodec<V>): KeyedStore<V>;
+  /** State for each key as a fixed row of typed arrays: for windows and counters of many keys. */
+  slab(name: string, layout: SlabLayout): SlabStore;
+  /** State of the task itself (the model in use, for example): one value, set by broadcasts and ticks only. */
+  global<V>(name: string, codec: StoreCodec<V>, initial: V): GlobalStore<V>;
+  /** One timer for each key of this node, on the time of ticks. */
+  readonly timers: Timers;
+}
+
+export interface Timers {
+  /** Sets or moves the timer of this key. @param deadline milliseconds since the epoch, compared with ticks. */
+  set(at: Keyed, deadline: number): void;
+  clear(at: Keyed): void;
+  /** Deadline of this key, or undefined. */
+  get(at: Keyed): number | undefined;
+}
+
+/** Makes the operator of a node, once for each task. */
+export type OperatorFactory<I, O> = () => Operator<I, O>;

@@ -1,0 +1,50 @@
+/**
+ * Stores hold the state of a task, one row for each key of the task; the same row number in every store. Snapshots are
+ * taken and restored by key, for all stores of the task at once, so that a snapshot is consistent as of one offset.
+ */
+
+export interface StoreCodec<V> {
+  /** Changes when old bytes can no longer be read as they are. */
+  readonly version: number;
+  encode(value: V): Uint8Array;
+  decode(bytes: Uint8Array): V;
+  /** Reads bytes of an older version. Without it, an older version is refused (STATE_ORPHANED). */
+  migrate?(bytes: Uint8Array, version: number): V;
+}
+
+/** Anything that knows its row: a record, a timer's key. */
+export interface Row {
+  readonly row: number;
+}
+
+/** One value of the heap for each key. A value may be changed in place: snapshots are taken between micro-batches. */
+export interface KeyedStore<V> {
+  get(at: Row): V | undefined;
+  set(at: Row, value: V): void;
+  delete(at: Row): void;
+}
+
+/** One value for the whole task. */
+export interface GlobalStore<V> {
+  get(): V;
+  set(value: V): void;
+}
+
+/** Fields of a slab's row: name to element type and length, for example `{ ring: ['f64', 96], at: ['i32', 1] }`. */
+export type SlabLayout = Readonly<Record<string, readonly [SlabType, number]>>;
+export type SlabType = 'f64' | 'f32' | 'i32' | 'u8';
+
+/**
+ * Fixed rows in typed arrays that grow by doubling. `column(name)` is the whole column: element `i` of row `r` is at
+ * `r × length + i`. Columns are replaced when the slab grows: take them again for each record, never keep them.
+ */
+export interface SlabStore {
+  has(at: Row): boolean;
+  /** Marks the row as used; fields are zero at first. */
+  create(at: Row): void;
+  delete(at: Row): void;
+  f64(name: string): Float64Array;
+  f32(name: string): Float32Array;
+  i32(name: string): Int32Array;
+  u8(name: string): Uint8Array;
+}
