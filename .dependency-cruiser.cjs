@@ -9,8 +9,31 @@ const rooms = {
   topology: ['events', 'log', 'state', 'models', 'operators', 'topology'],
   pipelines: ['events', 'log', 'state', 'models', 'operators', 'topology', 'pipelines'],
   retraining: ['events', 'log', 'state', 'models', 'operators', 'topology', 'pipelines', 'retraining'],
-  service: ['events', 'log', 'bridges', 'state', 'models', 'operators', 'topology', 'pipelines', 'retraining', 'service'],
-  cli: ['events', 'log', 'bridges', 'state', 'models', 'operators', 'topology', 'pipelines', 'retraining', 'service', 'cli'],
+  service: [
+    'events',
+    'log',
+    'bridges',
+    'state',
+    'models',
+    'operators',
+    'topology',
+    'pipelines',
+    'retraining',
+    'service',
+  ],
+  cli: [
+    'events',
+    'log',
+    'bridges',
+    'state',
+    'models',
+    'operators',
+    'topology',
+    'pipelines',
+    'retraining',
+    'service',
+    'cli',
+  ],
 };
 const libraries = {
   lmdb: '^src/log/embedded/',
@@ -29,14 +52,32 @@ const libraries = {
   commander: '^src/cli/',
   'vega-datasets': '^src/cli/demo/',
 };
-const escape = (text) => text.replace(/[/\\^$.|?*+()[\]{}-]/g, '\\$&');
+const quoted = (text) => text.replace(/[/\\^$.|?*+()[\]{}-]/g, '\\$&');
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'no-orphans', severity: 'error', from: { orphan: true, pathNot: ['\\.d\\.ts$', '\\.(test|contract|worker)\\.ts$', '^src/(index|cli/main)\\.ts$', 'assembly/'] }, to: {} },
-    { name: 'no-dev-dependencies', severity: 'error', from: { path: '^src', pathNot: '\\.(test|contract)\\.ts$' }, to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] } },
-    { name: 'product-needs-no-tests', severity: 'error', from: { path: '^src', pathNot: '\\.(test|contract)\\.ts$' }, to: { path: '\\.(test|contract)\\.ts$|^test/' } },
+    {
+      name: 'no-orphans',
+      severity: 'error',
+      from: {
+        orphan: true,
+        pathNot: ['\\.d\\.ts$', '\\.(test|contract|worker)\\.ts$', '^src/(index|cli/main)\\.ts$', 'assembly/'],
+      },
+      to: {},
+    },
+    {
+      name: 'no-dev-dependencies',
+      severity: 'error',
+      from: { path: '^src', pathNot: '\\.(test|contract)\\.ts$' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    },
+    {
+      name: 'product-needs-no-tests',
+      severity: 'error',
+      from: { path: '^src', pathNot: '\\.(test|contract)\\.ts$' },
+      to: { path: '\\.(test|contract)\\.ts$|^test/' },
+    },
     ...Object.entries(rooms).map(([room, allowed]) => ({
       name: `room-${room}`,
       severity: 'error',
@@ -49,7 +90,7 @@ module.exports = {
       severity: 'error',
       comment: `${library} lives in ${home}`,
       from: { path: '^src/', pathNot: `${home}|\\.test\\.ts$` },
-      to: { path: `node_modules/${escape(library)}` },
+      to: { path: `node_modules/${quoted(library)}` },
     })),
   ],
   options: {
