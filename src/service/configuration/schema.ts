@@ -1,0 +1,218 @@
+import { z } from 'zod';
+import { mappingSection } from './mapping-section.ts';
+import { secret } from './secret.ts';
+import { duration, size } from './units.ts';
+
+/**
+ * The configuration file. Every field has a description, and a default or an example: `example.ts` writes them out for
+ * `fleetcast init`. Objects are strict: an unknown field is an error.
+ */
+
+const whole = (min: number, max: number) => z.int().min(min).max(max);
+/** An optional field, with the text that the example shows for it, commented out. */
+const optional = <T extends z.ZodType>(schema: T, description: string, example: string) =>
+  schema.optional().meta({ description, example });
+const section = <T extends z.ZodRawShape>(shape: T, description: string) =>
+  z
+    .strictObject(shape)
+    .prefault({} as never)
+    .meta({ description });
+
+const embeddedBroker = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1').meta({ description: 'Anything but loopback demands users.' }),
+  port: whole(0, 65_535).default(1883).meta({ description: '0 takes a free one.' }),
+  users: optional(
+    z.array(
+      z.strictObject({
+        name: z.string().min(1),
+        password: secret,
+        publish: z.array(z.string().min(1)).optional(),
+        subscribe: z.array(z.string().min(1)).optional(),
+      }),
+    ),
+    'Who may connect, and to which topic filters each may publish and subscribe (%u is the user, %c the client id).',
+    '[{name: pump1, password: {env: PUMP1_PASSWORD}, publish: ["fleet/%u"]}]',
+  ),
+});
+
+const broker = section(
+  {
+    url: optional(
+      z.string().regex(/^(mqtts?|wss?|tcp|ssl):\/\/[^\s/]/, 'an address such as mqtt://host:1883 or mqtts://host:8883'),
+      'An existing broker. Without it, an embedded broker is started.',
+      'mqtt://localhost:1883',
+    ),
+    embedded: optional(embeddedBroker, 'Where the embedded broker listens.', '{host: 127.0.0.1, port: 1883}'),
+    clientId: z
+      .string()
+      .min(1)
+      .max(128)
+      .default('fleetcast')
+      .meta({ description: 'Fixed, so that the broker keeps the session while the service is down.' }),
+    username: optional(z.string().min(1), 'User at the broker.', 'fleetcast'),
+    password: optional(secret, 'Reference to the password.', '{env: MQTT_PASSWORD}'),
+    caFile: optional(z.string().min(1), 'Certificate authority to trust, PEM.', 'ca.pem'),
+    certFile: optional(z.string().min(1), 'Client certificate, PEM.', 'client.pem'),
+    keyFile: optional(z.string().min(1), 'Key of the client certificate, PEM.', 'client.key'),
+  },
+  'The MQTT broker that devices publish to.',
+);
+
+const kafka = z.strictObject({
+  brokers: z.array(z.string().regex(/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/, 'host:port')).min(1),
+  clientId: z.string().min(1).default('fleetcast'),
+  replicas: whole(1, 15).default(1),
+  tls: z
+    .strictObject({
+      caFile: z.string().min(1).optional(),
+      certFile: z.string().min(1).optional(),
+      keyFile: z.string().min(1).optional(),
+    })
+    .optional(),
+  sasl: z
+    .strictObject({
+      mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
+      username: z.string().min(1),
+      password: secret,
+    })
+    .optional(),
+});
+
+const log = section(
+  {
+    embedded: optional(
+      z.strictObject({
+        path: z.string().min(1).default('.fleetcast/data'),
+        maxSize: size({ min: '16MiB' }).prefault('64GiB'),
+      }),
+      'On this machine, durable. Paths are relative to this file.',
+      '{path: .fleetcast/data, maxSize: 64GiB}',
+    ),
+    kafka: optional(
+      kafka,
+      'Apache Kafka.',
+      '{brokers: ["localhost:9092"], sasl: {mechanism: scram-sha-512, username: fleetcast, password: {env: KAFKA_PASSWORD}}}',
+    ),
+  },
+  'Where records are kept: one of `embedded` (the default) and `kafka`.',
+);
+
+const topics = section(
+  {
+    prefix: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{0,100}$/, 'up to 100 letters, digits, dots, dashes and underscores')
+      .default('')
+      .meta({ description: 'Put before every topic name, for example `site1.`.' }),
+    partitions: whole(1, 1024).default(4).meta({ description: 'Of the topics by device; fixed once they exist.' }),
+    readingsRetention: duration({ min: '1h' })
+      .prefault('7d')
+      .meta({ description: 'Replays and recovery need the readings of this time.' }),
+    outputRetention: duration({ min: '1h' })
+      .prefault('30d')
+      .meta({ description: 'Forecasts, scores, alerts and dead letters.' }),
+  },
+  'Topics on the log. Existing topics that disagree are refused and left as they are.',
+);
+
+const pipeline = section(
+  {
+    interval: duration({ min: '1s', max: '4w' }).prefault('1h').meta({ description: 'Length of a bucket.' }),
+    aggregate: z
+      .enum(['mean', 'min', 'max', 'sum', 'last', 'median', 'count'])
+      .default('mean')
+      .meta({ description: 'What a bucket keeps of its readings: mean, min, max, sum, last, median or count.' }),
+    grace: duration({ max: '4w' })
+      .prefault('5m')
+      .meta({ description: 'A bucket stays open so long (in event time) for readings that come out of order.' }),
+    idle: duration({ min: '1s' })
+      .prefault('2h')
+      .meta({ description: 'The buckets of a device that is quiet for so long (wall clock) are closed.' }),
+    late: z
+      .enum(['correct', 'drop', 'dead-letter'])
+      .default('correct')
+      .meta({ description: 'Readings after their bucket has closed: correct, drop or dead-letter.' }),
+    lookback: whole(2, 4096).default(96).meta({ description: 'Buckets that a forecast looks back on.' }),
+    horizon: whole(1, 1024).default(24).meta({ description: 'Buckets that are forecast.' }),
+    season: whole(1, 2048).default(24).meta({ description: 'Buckets in a season: 24 for a daily cycle of hours.' }),
+    level: z.number().min(0.5).max(0.999).default(0.9).meta({ description: 'Nominal coverage of the intervals.' }),
+    future: duration()
+      .prefault('5m')
+      .meta({ description: 'Readings that claim to be further ahead of their arrival than this are refused.' }),
+    oldest: z
+      .string()
+      .regex(/^\d{4}-\d{2}-\d{2}$/, 'a date such as 2000-01-01')
+      .default('2000-01-01')
+      .meta({ description: 'Readings that claim to be older than this date are refused.' }),
+    quantitiesPerDevice: whole(1, 10_000).default(64).meta({ description: 'Further quantities are refused.' }),
+    ranges: z
+      .record(z.string(), z.tuple([z.number(), z.number()]))
+      .default({})
+      .meta({ description: 'Lowest and highest value by quantity, for example {temperature: [-60, 60]}.' }),
+  },
+  'From readings to forecasts.',
+);
+
+const learner = section(
+  {
+    enabled: z.boolean().default(true).meta({ description: 'Train models in this process.' }),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, dots, dashes and underscores')
+      .default('default')
+      .meta({ description: 'Name of the model line.' }),
+    firstAfter: whole(1, 1_000_000)
+      .default(480)
+      .meta({ description: 'Buckets of the longest series before the first training.' }),
+    width: whole(4, 256).default(32).meta({ description: 'Width of the segment LSTM.' }),
+    maxSteps: whole(10, 1_000_000).default(2000).meta({ description: 'Bounds the time of a training.' }),
+    seed: whole(0, 2 ** 31 - 1)
+      .default(1)
+      .meta({ description: 'Same seed and history, same model.' }),
+  },
+  'How models learn from the history.',
+);
+
+const http = section(
+  {
+    enabled: z.boolean().default(true).meta({ description: 'Serve the page, health and metrics.' }),
+    host: z.string().min(1).default('127.0.0.1').meta({ description: 'Anything but loopback demands a token.' }),
+    port: whole(0, 65_535).default(8080).meta({ description: '0 takes a free one.' }),
+    token: optional(secret, 'Reference to the token that callers must bring.', '{env: FLEETCAST_TOKEN}'),
+  },
+  'The page and the interfaces over HTTP.',
+);
+
+const logging = section(
+  {
+    level: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .meta({ description: 'trace, debug, info, warn, error or silent.' }),
+    file: optional(z.string().min(1), 'A file instead of standard error.', 'fleetcast.log'),
+  },
+  'Log lines in JSON.',
+);
+
+export const configurationSchema = z.strictObject({
+  broker: broker.superRefine((value, context) => {
+    if (value.url === undefined || value.embedded === undefined) return;
+    context.addIssue({ code: 'custom', path: ['embedded'], message: 'either `url` or `embedded`, not both' });
+  }),
+  mapping: mappingSection,
+  log: log.superRefine((value, context) => {
+    if (value.kafka === undefined || value.embedded === undefined) return;
+    context.addIssue({ code: 'custom', path: ['kafka'], message: 'either `embedded` or `kafka`, not both' });
+  }),
+  topics,
+  pipeline: pipeline.superRefine((value, context) => {
+    if (value.lookback >= value.season || value.season === 1) return;
+    context.addIssue({ code: 'custom', path: ['lookback'], message: `at least one season (${value.season})` });
+  }),
+  learner,
+  http,
+  logging,
+});
+
+/** The parsed configuration: durations in milliseconds, sizes in bytes, secrets still references. */
+export type Configuration = z.output<typeof configurationSchema>;
