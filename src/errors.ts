@@ -72,6 +72,11 @@ export const ERRORS = {
     action: 'Nothing: the other process goes on. Repeated fencing means that two processes use one name.',
     retryable: false,
   },
+  LOG_GROUP_BUSY: {
+    meaning: 'The group still has members.',
+    action: 'Stop the processes of the group first.',
+    retryable: true,
+  },
   LOG_RECORD_TOO_LARGE: {
     meaning: 'A record is larger than the log accepts.',
     action: 'Raise the limit in the configuration or send smaller messages.',
@@ -111,6 +116,11 @@ export const ERRORS = {
   OPERATOR_FAILED: {
     meaning: 'An operator threw on a record.',
     action: 'See the cause; choose a policy for the node (fail, dead-letter or retry).',
+    retryable: false,
+  },
+  BROKER_FAILED: {
+    meaning: 'The embedded MQTT broker cannot start as it is configured.',
+    action: 'Choose a free port, or give users and passwords where others can reach the address.',
     retryable: false,
   },
   BRIDGE_CONNECT: {

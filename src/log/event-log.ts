@@ -56,7 +56,7 @@ export interface ReadBatch {
 }
 
 export interface PartitionOffsets {
-  /** Offset of the oldest record that is left. */
+  /** Lowest offset that can be read from. On a compacted topic records may be missing from there on. */
   readonly earliest: number;
   /** Offset that the next record will get (as a committed reader sees it). */
   readonly end: number;
@@ -89,7 +89,7 @@ export interface EventLog {
   join(options: GroupOptions): Promise<GroupMember>;
   /** Offsets that the group has committed, without joining it. Key `topic/partition`. */
   committed(group: string): Promise<ReadonlyMap<string, number>>;
-  /** Forgets the committed offsets of a group that has no members. */
+  /** Forgets the committed offsets of a group. @throws LOG_GROUP_BUSY while it has members. */
   deleteGroup(group: string): Promise<void>;
 
   /** Applies retention and compaction now (they also run in the background where the implementation does them). */

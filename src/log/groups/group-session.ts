@@ -1,0 +1,187 @@
+import { FleetcastError } from '../../errors.ts';
+import type { GroupOptions } from '../event-log.ts';
+import { claim, drop, enter, expire, type GroupState, release, step } from './group-state.ts';
+
+/** Holds the state of one group. */
+export interface GroupTable {
+  /** Runs `change` on the group's state as one atomic, durable step. Listeners hear of it if the state has changed. */
+  update<T>(change: (state: GroupState) => T): Promise<T>;
+  /** Calls back soon after the group may have changed, whoever changed it. */
+  subscribe(listener: () => void): () => void;
+  /** Undefined where members cannot die alone (they all live in this process). */
+  readonly clock: (() => number) | undefined;
+}
+
+const DEFAULT_SESSION_MS = 10_000;
+
+/**
+ * One member's run in a group: keeps its sign of life, gives partitions back and takes them, and calls the options'
+ * callbacks one after the other. A session that was silent for too long loses everything (`onLost`) and joins again;
+ * one whose name was taken by a later run loses everything and ends.
+ */
+export class GroupSession {
+  readonly #options: GroupOptions;
+  readonly #table: GroupTable;
+  readonly #incarnation: string;
+  readonly #partitions: number;
+  readonly #sessionMs: number;
+  readonly #held = new Set<number>();
+  #leaving = false;
+  #wake: () => void = () => {};
+  #woken = false;
+  #loop: Promise<void> = Promise.resolve();
+  #unsubscribe: () => void = () => {};
+  #beat: NodeJS.Timeout | undefined;
+
+  /** @param incarnation unique for each run. */
+  constructor(options: GroupOptions, table: GroupTable, incarnation: string, partitions: number) {
+    this.#options = options;
+    this.#table = table;
+    this.#incarnation = incarnation;
+    this.#partitions = partitions;
+    this.#sessionMs = options.sessionMs ?? DEFAULT_SESSION_MS;
+  }
+
+  get incarnation(): string {
+    return this.#incarnation;
+  }
+
+  async start(): Promise<void> {
+    await this.#enter();
+    this.#unsubscribe = this.#table.subscribe(() => this.#rouse());
+    if (this.#table.clock !== undefined) {
+      this.#beat = setInterval(() => void this.#signOfLife(), Math.max(5, this.#sessionMs / 5));
+      this.#beat.unref();
+    }
+    this.#loop = this.#run();
+    this.#loop.catch((error: unknown) => {
+      // A callback that throws is a defect of the caller: let it be seen rather than hold partitions in silence.
+      queueMicrotask(() => {
+        throw error;
+      });
+    });
+  }
+
+  assignment(): readonly number[] {
+    return [...this.#held].sort((a, b) => a - b);
+  }
+
+  /** @throws LOG_FENCED where the partition is not held any more. */
+  async claim(partition: number): Promise<number> {
+    const epoch = this.#held.has(partition)
+      ? await this.#table.update((state) => claim(state, this.#incarnation, partition))
+      : undefined;
+    if (epoch !== undefined) return epoch;
+    throw new FleetcastError(
+      'LOG_FENCED',
+      `group ${this.#options.group}: partition ${partition} is not assigned to ${this.#options.memberId}`,
+      { details: { group: this.#options.group, partition } },
+    );
+  }
+
+  async leave(): Promise<void> {
+    this.#leaving = true;
+    this.#rouse();
+    await this.#loop;
+  }
+
+  /** Ends without a word to anyone, as a crash would. */
+  abandon(): void {
+    this.#leaving = true;
+    this.#held.clear();
+    this.#stop();
+    this.#rouse();
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      if (this.#leaving) break;
+      this.#woken = false;
+      const todo = await this.#table.update((state) => {
+        this.#touch(state);
+        return step(state, this.#options.memberId, this.#incarnation);
+      });
+      if (!todo.member) {
+        await this.#lose();
+        if (todo.replaced) return this.#stop();
+        await this.#enter();
+      } else if (todo.revoke.length > 0) {
+        await this.#revoke(todo.revoke);
+      } else if (todo.acquired.length > 0) {
+        for (const p of todo.acquired) this.#held.add(p);
+        await this.#options.onAssigned(todo.acquired);
+      } else {
+        await this.#sleep();
+      }
+    }
+    this.#stop();
+    if (this.#held.size > 0) await this.#revoke(this.assignment());
+    await this.#table.update((state) => {
+      if (state.members[this.#options.memberId]?.incarnation === this.#incarnation) {
+        drop(state, this.#options.memberId);
+      }
+    });
+  }
+
+  async #enter(): Promise<void> {
+    await this.#table.update((state) => {
+      const seenAt = this.#table.clock?.() ?? 0;
+      const entry = { incarnation: this.#incarnation, seenAt, sessionMs: this.#sessionMs };
+      enter(state, this.#options.memberId, entry, this.#partitions);
+    });
+  }
+
+  async #signOfLife(): Promise<void> {
+    try {
+      const expired = await this.#table.update((state) => this.#touch(state));
+      if (expired) this.#rouse();
+    } catch {
+      // The log cannot be written now: the loop meets the same error where the caller sees it.
+    }
+  }
+
+  #touch(state: GroupState): boolean {
+    const now = this.#table.clock?.();
+    if (now === undefined) return false;
+    const self = state.members[this.#options.memberId];
+    if (self?.incarnation === this.#incarnation && now - self.seenAt > this.#sessionMs / 10) self.seenAt = now;
+    return expire(state, now) || self?.incarnation !== this.#incarnation;
+  }
+
+  async #revoke(partitions: readonly number[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, this.#sessionMs);
+    });
+    try {
+      await Promise.race([this.#options.onRevoked(partitions), late]);
+    } finally {
+      clearTimeout(timer);
+      for (const p of partitions) this.#held.delete(p);
+      await this.#table.update((state) => release(state, this.#incarnation, partitions));
+    }
+  }
+
+  async #lose(): Promise<void> {
+    const lost = this.assignment();
+    this.#held.clear();
+    if (lost.length > 0) await this.#options.onLost?.(lost);
+  }
+
+  async #sleep(): Promise<void> {
+    if (this.#woken) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #rouse(): void {
+    this.#woken = true;
+    this.#wake();
+  }
+
+  #stop(): void {
+    this.#unsubscribe();
+    clearInterval(this.#beat);
+  }
+}

@@ -1,0 +1,59 @@
+import { FleetcastError } from '../errors.ts';
+import type { TopicSpec } from './event-log.ts';
+
+/** What differs between an existing topic and the wanted one, in words, or undefined. */
+export function topicMismatch(existing: TopicSpec, wanted: TopicSpec): string | undefined {
+  const parts: string[] = [];
+  for (const field of ['partitions', 'cleanup', 'retentionMs', 'retentionBytes'] as const) {
+    if (wanted.cleanup === 'compact' && field.startsWith('retention')) continue;
+    if (existing[field] !== wanted[field]) parts.push(`${field} is ${existing[field]}, wanted ${wanted[field]}`);
+  }
+  return parts.length === 0 ? undefined : parts.join('; ');
+}
+
+/** @throws LOG_TOPIC_MISMATCH naming topic and fields. */
+export function requireSameTopic(existing: TopicSpec, wanted: TopicSpec): void {
+  const mismatch = topicMismatch(existing, wanted);
+  if (mismatch === undefined) return;
+  throw new FleetcastError('LOG_TOPIC_MISMATCH', `topic ${wanted.name}: ${mismatch}`, {
+    details: { topic: wanted.name },
+  });
+}
+
+/**
+ * The number of partitions that the topics of a group share.
+ * @throws LOG_TOPIC_UNKNOWN, or LOG_TOPIC_MISMATCH where the counts differ.
+ */
+export function sharedPartitions(topics: readonly string[], find: (name: string) => TopicSpec | undefined): number {
+  let partitions: number | undefined;
+  for (const name of topics) {
+    const spec = find(name) ?? unknownTopic(name);
+    partitions ??= spec.partitions;
+    if (spec.partitions !== partitions) {
+      throw new FleetcastError(
+        'LOG_TOPIC_MISMATCH',
+        `topics ${topics.join(', ')} are read together but have ${partitions} and ${spec.partitions} partitions`,
+      );
+    }
+  }
+  if (partitions === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', 'a group needs at least one topic');
+  return partitions;
+}
+
+export function unknownTopic(name: string): never {
+  throw new FleetcastError('LOG_TOPIC_UNKNOWN', `topic ${name} does not exist`, { details: { topic: name } });
+}
+
+export function unknownPartition(topic: string, partition: number): never {
+  throw new FleetcastError('LOG_TOPIC_UNKNOWN', `topic ${topic} has no partition ${partition}`, {
+    details: { topic, partition },
+  });
+}
+
+export function outOfRange(topic: string, partition: number, offset: number, earliest: number, end: number): never {
+  throw new FleetcastError(
+    'LOG_OFFSET_OUT_OF_RANGE',
+    `${topic}/${partition}: offset ${offset} is not within ${earliest} to ${end}`,
+    { details: { topic, partition, offset, earliest, end } },
+  );
+}
