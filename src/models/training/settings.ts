@@ -1,0 +1,29 @@
+import type { TrainingSet, TrainSettings } from '../trainer.ts';
+
+/**
+ * The recipe for the segment LSTM. The learning rate belongs to the width and is the most important setting; the number
+ * of epochs follows from the steps that a training needs, whatever the size of the set.
+ */
+export function defaultSettings(set: Pick<TrainingSet, 'train'>, change: Partial<TrainSettings> = {}): TrainSettings {
+  const width = change.width ?? 64;
+  const batch = change.batch ?? 112;
+  const sampleShare = change.sampleShare ?? 0.5;
+  const perEpoch = Math.max(1, Math.ceil((set.train.starts.length * sampleShare) / batch));
+  const steps = change.maxSteps ? Math.min(STEPS, change.maxSteps) : STEPS;
+  return {
+    width,
+    epochs: Math.min(100, Math.max(2, Math.round(steps / perEpoch))),
+    batch,
+    learningRate: width <= 32 ? 0.005 : width <= 64 ? 0.003 : 0.002,
+    loss: 'mae',
+    dropout: 0,
+    clipNorm: 1,
+    seed: 1,
+    sampleShare,
+    maxSteps: 0,
+    ...change,
+  };
+}
+
+/** Steps after which more brought nothing on the sets that the recipe was made with. */
+const STEPS = 2600;
