@@ -43,6 +43,8 @@ const libraries = {
   avsc: '^src/events/',
   'csv-parse': '^src/bridges/csv/',
   '@tensorflow/': '^src/models/tensorflow/',
+  h5wasm: '^src/models/keras/',
+  fflate: '^src/models/keras/',
   fastify: '^src/service/http/',
   'prom-client': '^src/service/metrics/',
   uplot: '^src/service/page/',
