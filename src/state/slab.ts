@@ -1,0 +1,152 @@
+import { FleetcastError } from '../errors.ts';
+import { type Column, checkRow, refuseVersion } from './column.ts';
+import type { Row, SlabLayout, SlabStore, SlabType } from './store.ts';
+
+type Cells = Float64Array | Float32Array | Int32Array | Uint8Array;
+
+const MAKE: Record<SlabType, (length: number) => Cells> = {
+  f64: (length) => new Float64Array(length),
+  f32: (length) => new Float32Array(length),
+  i32: (length) => new Int32Array(length),
+  u8: (length) => new Uint8Array(length),
+};
+const BYTES: Record<SlabType, number> = { f64: 8, f32: 4, i32: 4, u8: 1 };
+/** Above this size of a column's field it grows by half instead of doubling: memory matters more than copies. */
+const LARGE_BYTES = 64 * 1024 * 1024;
+
+interface Field {
+  readonly name: string;
+  readonly type: SlabType;
+  readonly length: number;
+  cells: Cells;
+}
+
+/**
+ * Fixed rows in typed arrays. The version of its bytes is a hash of the layout: another layout is another version.
+ * Bytes of a row are the fields in the layout's order, little-endian.
+ */
+export class Slab implements SlabStore, Column {
+  readonly name: string;
+  readonly version: number;
+  readonly #fields = new Map<string, Field>();
+  readonly #rowBytes: number;
+  #used = new Uint8Array(0);
+
+  constructor(name: string, layout: SlabLayout) {
+    this.name = name;
+    this.version = layoutHash(layout);
+    let rowBytes = 0;
+    for (const [field, [type, length]] of Object.entries(layout)) {
+      if (!Number.isInteger(length) || length < 1) {
+        throw new FleetcastError('TOPOLOGY_INVALID', `${name}: field ${field} has the length ${length}`);
+      }
+      this.#fields.set(field, { name: field, type, length, cells: MAKE[type](0) });
+      rowBytes += BYTES[type] * length;
+    }
+    this.#rowBytes = rowBytes;
+  }
+
+  has(at: Row | number): boolean {
+    return this.#used[typeof at === 'number' ? at : at.row] === 1;
+  }
+
+  create(at: Row): void {
+    checkRow(this.name, at.row);
+    this.#create(at.row);
+  }
+
+  delete(at: Row): void {
+    this.erase(at.row);
+  }
+
+  f64(name: string): Float64Array {
+    return this.#field(name, 'f64') as Float64Array;
+  }
+
+  f32(name: string): Float32Array {
+    return this.#field(name, 'f32') as Float32Array;
+  }
+
+  i32(name: string): Int32Array {
+    return this.#field(name, 'i32') as Int32Array;
+  }
+
+  u8(name: string): Uint8Array {
+    return this.#field(name, 'u8') as Uint8Array;
+  }
+
+  encode(row: number): Uint8Array {
+    const bytes = new Uint8Array(this.#rowBytes);
+    let at = 0;
+    for (const field of this.#fields.values()) {
+      const cells = field.cells.subarray(row * field.length, (row + 1) * field.length);
+      const raw = new Uint8Array(cells.buffer, cells.byteOffset, cells.byteLength);
+      bytes.set(raw, at);
+      at += raw.length;
+    }
+    return bytes;
+  }
+
+  restore(row: number, version: number, bytes: Uint8Array): void {
+    if (version !== this.version || bytes.length !== this.#rowBytes) refuseVersion(this.name, version, this.version);
+    this.#create(row);
+    let at = 0;
+    for (const field of this.#fields.values()) {
+      const { cells, length } = field;
+      const size = cells.BYTES_PER_ELEMENT * length;
+      const raw = new Uint8Array(cells.buffer, row * size, size);
+      raw.set(bytes.subarray(at, at + size));
+      at += size;
+    }
+  }
+
+  /** Field name to a copy of the row's cells. */
+  copy(row: number): Record<string, Cells> {
+    const copy: Record<string, Cells> = {};
+    for (const { name, cells, length } of this.#fields.values()) {
+      copy[name] = cells.slice(row * length, (row + 1) * length);
+    }
+    return copy;
+  }
+
+  erase(row: number): void {
+    if (this.#used[row] !== 1) return;
+    this.#used[row] = 0;
+    for (const { cells, length } of this.#fields.values()) cells.fill(0, row * length, (row + 1) * length);
+  }
+
+  #create(row: number): void {
+    if (row >= this.#used.length) this.#grow(row + 1);
+    this.#used[row] = 1;
+  }
+
+  #grow(rows: number): void {
+    const large = this.#used.length * this.#rowBytes >= LARGE_BYTES;
+    const capacity = Math.max(16, rows, Math.ceil(this.#used.length * (large ? 1.5 : 2)));
+    const used = new Uint8Array(capacity);
+    used.set(this.#used);
+    this.#used = used;
+    for (const field of this.#fields.values()) {
+      const cells = MAKE[field.type](capacity * field.length);
+      cells.set(field.cells);
+      field.cells = cells;
+    }
+  }
+
+  #field(name: string, type: SlabType): Cells {
+    const field = this.#fields.get(name);
+    if (field?.type !== type) {
+      throw new FleetcastError('TOPOLOGY_INVALID', `${this.name} has no field ${name} of type ${type}`);
+    }
+    return field.cells;
+  }
+}
+
+/** FNV-1a over the layout's text, 31 bits: tells layouts apart. */
+function layoutHash(layout: SlabLayout): number {
+  let hash = 0x811c9dc5;
+  for (const char of JSON.stringify(Object.entries(layout))) {
+    hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
+  }
+  return hash >>> 1;
+}
