@@ -1,0 +1,181 @@
+import type { HistorySegment } from '../events/records.ts';
+import type { KeyedStore, StoreCodec } from '../state/store.ts';
+import { ByteReader, ByteWriter } from './binary.ts';
+import type { Bucket } from './items.ts';
+import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from './operator.ts';
+
+export interface HistoryConfig {
+  readonly interval: number;
+  /** Buckets in a segment. Segments start at multiples of their length in time. */
+  readonly segment: number;
+  /** How long a closed bucket may still be corrected, milliseconds of event time: segments are kept at hand so long. */
+  readonly correctFor: number;
+  /** A segment that has changed is written at the latest so long after the change, milliseconds in the time of ticks. */
+  readonly flushEvery: number;
+}
+
+interface Segment {
+  readonly start: number;
+  readonly values: Float64Array;
+  readonly counts: Float64Array;
+  /** Revision of the next write. */
+  revision: number;
+  dirty: boolean;
+  complete: boolean;
+}
+
+interface SeriesHistory {
+  readonly quantity: string;
+  /** End of the newest closed bucket. */
+  end: number;
+  /** By start, ascending. */
+  readonly segments: Segment[];
+}
+
+/**
+ * Folds closed buckets into segments, the records of topic `history`. A segment is written when its last bucket has
+ * passed, and after a while when it has changed: an open one grows, a late reading corrects an older one. Each write has
+ * the whole segment and a higher revision, so that compaction leaves the newest.
+ *
+ * A correction to a segment that is no longer at hand is counted as `history-too-old`; `bucket` allows none of those when
+ * both have the same `correctFor`.
+ */
+export class History implements Operator<Bucket, HistorySegment> {
+  private readonly config: HistoryConfig;
+  private devices!: KeyedStore<SeriesHistory[]>;
+  private timers!: Timers;
+
+  constructor(config: HistoryConfig) {
+    this.config = config;
+  }
+
+  init(context: OperatorContext): void {
+    this.devices = context.keyed('segments', codec);
+    this.timers = context.timers;
+  }
+
+  process(record: StreamRecord<Bucket>, out: Collector<HistorySegment>): void {
+    const bucket = record.value;
+    const { interval } = this.config;
+    let device = this.devices.get(record);
+    if (device === undefined) {
+      device = [];
+      this.devices.set(record, device);
+    }
+    let series = device.find((candidate) => candidate.quantity === bucket.quantity);
+    if (series === undefined) {
+      series = { quantity: bucket.quantity, end: Number.NEGATIVE_INFINITY, segments: [] };
+      device.push(series);
+    }
+    if (bucket.kind === 'closed') series.end = bucket.start + interval;
+    const segment = this.segmentOf(series, bucket.start);
+    if (segment === undefined) {
+      out.count('history-too-old');
+      return;
+    }
+    const at = Math.round((bucket.start - segment.start) / interval);
+    segment.values[at] = bucket.value;
+    segment.counts[at] = bucket.count;
+    segment.dirty = true;
+    if (bucket.kind === 'closed') this.advance(record.key, series, out);
+    if (this.timers.get(record) === undefined && series.segments.some((candidate) => candidate.dirty)) {
+      this.timers.set(record, record.ingestTime + this.config.flushEvery);
+    }
+  }
+
+  timer(at: Keyed, _time: number, out: Collector<HistorySegment>): void {
+    for (const series of this.devices.get(at) ?? []) {
+      for (const segment of series.segments) if (segment.dirty) this.write(at.key, series, segment, out);
+    }
+  }
+
+  private segmentOf(series: SeriesHistory, bucket: number): Segment | undefined {
+    const { interval, segment: length } = this.config;
+    const span = length * interval;
+    const start = Math.floor(bucket / span) * span;
+    const { segments } = series;
+    let at = segments.length;
+    while (at > 0 && segments[at - 1]!.start > start) at--;
+    const found = segments[at - 1];
+    if (found?.start === start) return found;
+    if (this.isSettled(series, start)) return undefined;
+    const made = {
+      start,
+      values: new Float64Array(length).fill(Number.NaN),
+      counts: new Float64Array(length),
+      revision: 0,
+      dirty: false,
+      complete: false,
+    };
+    segments.splice(at, 0, made);
+    return made;
+  }
+
+  /** Writes what has become complete and lets go of what nothing can correct any more. */
+  private advance(device: string, series: SeriesHistory, out: Collector<HistorySegment>): void {
+    const span = this.config.segment * this.config.interval;
+    for (const segment of series.segments) {
+      if (segment.complete || series.end < segment.start + span) continue;
+      segment.complete = true;
+      this.write(device, series, segment, out);
+    }
+    while (series.segments.length > 0 && this.isSettled(series, series.segments[0]!.start)) {
+      const oldest = series.segments.shift()!;
+      if (oldest.dirty) this.write(device, series, oldest, out);
+    }
+  }
+
+  private isSettled(series: SeriesHistory, start: number): boolean {
+    const span = this.config.segment * this.config.interval;
+    // A bucket is corrected while it starts at or after `end − correctFor`.
+    return start + span <= series.end - this.config.correctFor;
+  }
+
+  private write(device: string, series: SeriesHistory, segment: Segment, out: Collector<HistorySegment>): void {
+    segment.dirty = false;
+    out.emit(
+      {
+        type: 'HistorySegment',
+        device,
+        quantity: series.quantity,
+        start: segment.start,
+        interval: this.config.interval,
+        values: Array.from(segment.values),
+        counts: Array.from(segment.counts),
+        revision: segment.revision++,
+        complete: segment.complete,
+      },
+      segment.start,
+    );
+  }
+}
+
+const codec: StoreCodec<SeriesHistory[]> = {
+  version: 1,
+  encode(device) {
+    const writer = new ByteWriter().count(device.length);
+    for (const series of device) {
+      writer.text(series.quantity).number(series.end).count(series.segments.length);
+      for (const segment of series.segments) {
+        writer.number(segment.start).numbers(segment.values).numbers(segment.counts);
+        writer.count(segment.revision).count((segment.dirty ? 1 : 0) | (segment.complete ? 2 : 0));
+      }
+    }
+    return writer.done();
+  },
+  decode(bytes) {
+    const reader = new ByteReader(bytes);
+    return Array.from({ length: reader.count() }, () => ({
+      quantity: reader.text(),
+      end: reader.number(),
+      segments: Array.from({ length: reader.count() }, () => {
+        const start = reader.number();
+        const values = Float64Array.from(reader.numbers());
+        const counts = Float64Array.from(reader.numbers());
+        const revision = reader.count();
+        const flags = reader.count();
+        return { start, values, counts, revision, dirty: (flags & 1) !== 0, complete: (flags & 2) !== 0 };
+      }),
+    }));
+  },
+};
