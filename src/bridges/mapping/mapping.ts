@@ -1,0 +1,141 @@
+import { DEFAULT_LIMITS, type MappingConfig, type MappingLimits, type RejectPolicy } from './config.ts';
+import { DROPPED_BY_DEFAULT, excerpt, Reject, type RejectReason } from './reject.ts';
+import { compileRule, type MappedReading, type Rejected, type Rule } from './rule.ts';
+
+export interface Mapped {
+  readonly readings: readonly MappedReading[];
+  readonly rejected: readonly Rejected[];
+  /** Topic filter of the rule that matched, or undefined. */
+  readonly rule: string | undefined;
+}
+
+export interface Subscription {
+  readonly filter: string;
+  readonly qos: 0 | 1 | 2;
+}
+
+/** Turns messages into readings. Never throws on what a device has sent: what cannot be mapped is in `rejected`. */
+export interface Mapping {
+  /** What to subscribe to. */
+  readonly subscriptions: readonly Subscription[];
+  /** @param arrival ingest time in milliseconds since the epoch. */
+  map(topic: string, payload: Uint8Array, arrival: number): Mapped;
+  policy(reason: RejectReason): RejectPolicy;
+  /** Distinct devices and quantities seen since the start. */
+  size(): { readonly devices: number; readonly quantities: number };
+}
+
+/** @throws CONFIG_INVALID, naming the rule and the field. */
+export function compileMapping(config: MappingConfig): Mapping {
+  const limits: MappingLimits = { ...DEFAULT_LIMITS, ...config.limits };
+  const rules = config.rules.map((rule) => compileRule(rule, limits));
+  const route = router(rules);
+  const devices = new Set<string>();
+  const quantities = new Set<string>();
+
+  /** Why this reading must not go on, whatever rule made it. */
+  const check = (reading: MappedReading, arrival: number): Rejected | undefined => {
+    const { device, time, values } = reading;
+    const no = (reason: RejectReason, message: string): Rejected => ({ reason, message, device });
+    if (!Number.isFinite(time) || time < limits.earliestTime || time > arrival + limits.maxAheadMs) {
+      return no('time-out-of-range', `time ${timeText(time)} is before the earliest or too far ahead of the arrival`);
+    }
+    if (!devices.has(device)) {
+      if (badName(device, limits.maxDeviceNameBytes)) {
+        return { reason: 'bad-device-name', message: `${excerpt(device)} cannot be a device`, device: '' };
+      }
+      if (devices.size >= limits.maxDevices) {
+        return no('too-many-devices', `${excerpt(device)} would be more than ${limits.maxDevices} devices`);
+      }
+    }
+    for (const name of Object.keys(values)) {
+      if (quantities.has(name)) continue;
+      if (badName(name, limits.maxQuantityNameBytes)) {
+        return no('bad-quantity-name', `${excerpt(name)} cannot be a quantity`);
+      }
+      if (quantities.size >= limits.maxQuantities) {
+        return no('too-many-quantities', `${excerpt(name)} would be more than ${limits.maxQuantities} quantities`);
+      }
+      quantities.add(name);
+    }
+    devices.add(device);
+    return undefined;
+  };
+
+  const wholly = (reason: RejectReason, message: string, rule?: string): Mapped => ({
+    readings: [],
+    rejected: [{ reason, message, device: '' }],
+    rule,
+  });
+
+  return {
+    subscriptions: rules.map(({ filter, config: { qos } }) => ({ filter: filter.mqtt, qos: qos ?? 1 })),
+    map: (topic, payload, arrival) => {
+      if (topic.length > limits.maxTopicBytes) {
+        return wholly('topic-too-long', `a topic of ${topic.length} characters`);
+      }
+      const found = route(topic);
+      if (found === undefined) return wholly('no-mapping', `no rule matches ${excerpt(topic)}`);
+      const name = found.rule.filter.source;
+      if (payload.length > limits.maxPayloadBytes) {
+        return wholly('payload-too-large', `${payload.length} bytes; at most ${limits.maxPayloadBytes}`, name);
+      }
+      const readings: MappedReading[] = [];
+      const rejected: Rejected[] = [];
+      try {
+        found.rule.apply(found.captures, payload, arrival, readings, rejected);
+      } catch (error) {
+        if (!(error instanceof Reject)) throw error;
+        return wholly(error.reason, error.message, name);
+      }
+      const good = readings.filter((reading) => {
+        const bad = check(reading, arrival);
+        if (bad !== undefined) rejected.push(bad);
+        return bad === undefined;
+      });
+      return { readings: good, rejected, rule: name };
+    },
+    policy: (reason) => config.onReject?.[reason] ?? (DROPPED_BY_DEFAULT.has(reason) ? 'drop' : 'dead-letter'),
+    size: () => ({ devices: devices.size, quantities: quantities.size }),
+  };
+}
+
+interface Route {
+  readonly rule: Rule;
+  readonly captures: ReadonlyMap<string, string>;
+}
+
+/** Finds the first rule that matches; topics of usual length are remembered, up to a bound. */
+function router(rules: readonly Rule[]): (topic: string) => Route | undefined {
+  const known = new Map<string, Route | undefined>();
+  return (topic) => {
+    const cached = known.get(topic);
+    if (cached !== undefined || known.has(topic)) return cached;
+    let found: Route | undefined;
+    for (const rule of rules) {
+      const captures = rule.filter.match(topic);
+      if (captures === undefined) continue;
+      found = { rule, captures };
+      break;
+    }
+    if (topic.length <= 200) {
+      if (known.size >= 20_000) known.clear();
+      known.set(topic, found);
+    }
+    return found;
+  };
+}
+
+/** Empty, too long, with control characters or with half of a surrogate pair. */
+function badName(name: string, maxBytes: number): boolean {
+  if (name.trim() === '' || name === '__proto__' || name.length > maxBytes) return true;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return true;
+  }
+  return /\p{Surrogate}/u.test(name) || Buffer.byteLength(name) > maxBytes;
+}
+
+function timeText(time: number): string {
+  return Number.isFinite(time) && Math.abs(time) <= 8.64e15 ? new Date(time).toISOString() : String(time);
+}

@@ -1,0 +1,47 @@
+import { FleetcastError } from '../../errors.ts';
+import { compilePath } from './path.ts';
+import { Reject } from './reject.ts';
+
+export interface TemplateInput {
+  readonly captures: ReadonlyMap<string, string>;
+  readonly root: unknown;
+  readonly part: unknown;
+  /** Key of the part, where `each` made it. */
+  readonly key: string;
+}
+
+/**
+ * Compiles `{site}-{$.mac}`: braces hold the name of a wildcard, `key`, or a path into the payload.
+ *
+ * @throws CONFIG_INVALID for braces without end or a path that does not parse.
+ */
+export function compileTemplate(template: string, wildcards: readonly string[]): (input: TemplateInput) => string {
+  const pieces: ((input: TemplateInput) => string)[] = [];
+  for (const text of template.split(/(\{[^{}]*\})/)) {
+    if (text === '') continue;
+    if (!text.startsWith('{')) {
+      if (/[{}]/.test(text)) {
+        throw new FleetcastError('CONFIG_INVALID', `template ${JSON.stringify(template)}: a brace is left open`, {
+          details: { template },
+        });
+      }
+      pieces.push(() => text);
+      continue;
+    }
+    pieces.push(piece(text.slice(1, -1), wildcards));
+  }
+  if (pieces.length === 1) return pieces[0]!;
+  return (input) => pieces.map((make) => make(input)).join('');
+}
+
+function piece(name: string, wildcards: readonly string[]): (input: TemplateInput) => string {
+  if (wildcards.includes(name)) return ({ captures }) => captures.get(name) ?? '';
+  if (name === 'key') return ({ key }) => key;
+  const path = compilePath(name);
+  return ({ root, part }) => {
+    const value = path.get(path.fromRoot ? root : part);
+    if (typeof value === 'string') return value;
+    if (typeof value === 'number' && Number.isFinite(value)) return String(value);
+    throw new Reject('missing-field', `no text or number at ${name}, which the device's name needs`);
+  };
+}

@@ -1,0 +1,127 @@
+import { FleetcastError } from '../../errors.ts';
+import type { MappingLimits, RuleConfig, ValueConfig } from './config.ts';
+import { DECIMAL } from './formats.ts';
+import { compilePath, type Path } from './path.ts';
+import { excerpt, Reject } from './reject.ts';
+
+export interface CompiledValue {
+  readonly quantity: string;
+  readonly path: Path;
+  /** The number, or undefined where it is missing and may be. Throws {@link Reject}. */
+  read(root: unknown, part: unknown): number | undefined;
+}
+
+export function compileValue(quantity: string, config: string | ValueConfig): CompiledValue {
+  const options: ValueConfig = typeof config === 'string' ? { path: config } : config;
+  if (quantity === '' || quantity === '__proto__') {
+    throw new FleetcastError('CONFIG_INVALID', `${JSON.stringify(quantity)} cannot be the name of a quantity`);
+  }
+  const path = compilePath(options.path);
+  const { scale = 1, offset = 0, states } = options;
+  return {
+    quantity,
+    path,
+    read: (root, part) => {
+      const found = path.get(path.fromRoot ? root : part);
+      if (found === undefined || found === null) {
+        if (options.optional === true || found === null) return undefined;
+        throw new Reject('missing-field', `no ${quantity} at ${options.path}`);
+      }
+      const state = typeof found === 'string' || typeof found === 'boolean' ? states?.[String(found)] : undefined;
+      const number = state ?? toNumber(found, options.numericText ?? false, states !== undefined);
+      if (number === undefined) {
+        throw new Reject('not-a-number', `${quantity} at ${options.path} is ${excerpt(found)}, not a number`);
+      }
+      const value = scale === 1 && offset === 0 ? number : number * scale + offset;
+      if (!Number.isFinite(value)) throw new Reject('not-finite', `${quantity} at ${options.path} is ${value}`);
+      return value;
+    },
+  };
+}
+
+function toNumber(value: unknown, text: boolean, booleans: boolean): number | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value === 'bigint') return Number(value);
+  if (text && typeof value === 'string' && DECIMAL.test(value.trim())) return Number(value);
+  if (booleans && typeof value === 'boolean') return value ? 1 : 0;
+  return undefined;
+}
+
+/**
+ * Takes every number below a place, named by its path (`BME280.Temperature`). `taken` are the paths that the mapping has
+ * used already.
+ *
+ * @returns a function that fills `values` and returns how many it has added; it throws {@link Reject}.
+ */
+export function compileRest(
+  config: RuleConfig,
+  mode: 'strict' | 'numbers',
+  taken: readonly Path[],
+  limits: MappingLimits,
+): (part: unknown, values: Record<string, number>) => number {
+  const under = config.under === undefined ? undefined : compilePath(config.under);
+  // A named field is left out whole: `{time: {...}}` used by the time path is not a quantity.
+  const skip = new Set(under === undefined ? taken.map((path) => path.head).filter((name) => name !== undefined) : []);
+  const excluded = globs(config.exclude);
+  const included = config.include === undefined ? undefined : globs(config.include);
+  const text = config.numericText ?? false;
+  const booleans = config.booleans ?? false;
+
+  return (part, values) => {
+    const start = under === undefined ? part : under.get(part);
+    if (start === undefined || start === null) {
+      if (mode === 'strict') throw new Reject('missing-field', `nothing at ${config.under}`);
+      return 0;
+    }
+    if (typeof start !== 'object') {
+      throw new Reject('not-a-number', `${excerpt(start)} holds no named values`);
+    }
+    let count = 0;
+    const visit = (value: unknown, name: string, depth: number): void => {
+      if (value === null || excluded?.(name) === true) return;
+      if (typeof value === 'object' && !(value instanceof Uint8Array)) {
+        if (depth >= limits.maxDepth) throw new Reject('too-deep', `nested more than ${limits.maxDepth} levels`);
+        for (const key of Object.keys(value)) {
+          if (depth === 0 && skip.has(key)) continue;
+          visit((value as Record<string, unknown>)[key], name === '' ? key : `${name}.${key}`, depth + 1);
+        }
+        return;
+      }
+      if (included?.(name) === false) return;
+      const number = toNumber(value, text, booleans);
+      if (number === undefined || Number.isNaN(number)) {
+        if (mode === 'numbers') return;
+        throw new Reject('not-a-number', `${excerpt(name)} is ${excerpt(value)}, not a number`);
+      }
+      if (!Number.isFinite(number)) throw new Reject('not-finite', `${excerpt(name)} is ${number}`);
+      if (name === '' || name === '__proto__') throw new Reject('bad-quantity-name', `${excerpt(name)} is no name`);
+      values[name] = number;
+      if (++count > limits.maxValues) {
+        throw new Reject('too-many-values', `more than ${limits.maxValues} values in one reading`);
+      }
+    };
+    visit(start, '', 0);
+    return count;
+  };
+}
+
+/** Compiles names in which `*` stands for anything. */
+function globs(patterns: readonly string[] | undefined): ((name: string) => boolean) | undefined {
+  if (patterns === undefined || patterns.length === 0) return undefined;
+  const exact = new Set(patterns.filter((each) => !each.includes('*')));
+  const wild = patterns.filter((each) => each.includes('*')).map((each) => each.split('*'));
+  return (name) => exact.has(name) || wild.some((pieces) => globMatches(name, pieces));
+}
+
+function globMatches(name: string, pieces: readonly string[]): boolean {
+  const first = pieces[0]!;
+  const last = pieces.at(-1)!;
+  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
+  let at = first.length;
+  for (const piece of pieces.slice(1, -1)) {
+    const found = name.indexOf(piece, at);
+    if (found < 0) return false;
+    at = found + piece.length;
+  }
+  return at <= name.length - last.length;
+}

@@ -1,0 +1,212 @@
+import { FleetcastError } from '../../errors.ts';
+import type { EventLog } from '../../log/event-log.ts';
+import type { Mapping } from '../mapping/mapping.ts';
+import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
+import type { ConnectionOptions } from './connection.ts';
+import type { Received } from './deferred-acks.ts';
+import { asRedelivered, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
+import { MqttSession, type SessionEvent, type SessionStatus } from './session.ts';
+
+export interface MqttBridgeOptions {
+  readonly log: EventLog;
+  readonly mapping: Mapping;
+  readonly connection: ConnectionOptions;
+  /** Fixed: the broker keeps under this name what the bridge has not acknowledged. Default `fleetcast-bridge`. */
+  readonly clientId?: string;
+  /** Names of the log topics; both must exist. */
+  readonly topics: { readonly readings: string; readonly deadLetters: string };
+  /** Wall clock in milliseconds; ingest times come from here and never go back. */
+  readonly now: () => number;
+  /** How often time itself is appended to every partition; 0 leaves it to another bridge. Default 1,000. */
+  readonly tickMs?: number;
+  readonly receiveMaximum?: number;
+  readonly sessionExpirySeconds?: number;
+  /** Messages and bytes that may wait for the log before no more is read from the broker. Default 16,384 and 64 MiB. */
+  readonly maxPendingMessages?: number;
+  readonly maxPendingBytes?: number;
+  /** Most bytes of a bad payload that its dead letter keeps. Default 900 kB. */
+  readonly maxDeadLetterBytes?: number;
+  readonly retryMs?: { readonly min?: number; readonly max?: number };
+  readonly onEvent?: (event: BridgeEvent) => void;
+}
+
+export type BridgeEvent = SessionEvent | LaneEvent;
+
+export interface BridgeStatus {
+  readonly session: SessionStatus;
+  /** Messages from the broker, redeliveries among them. */
+  readonly received: number;
+  readonly redelivered: number;
+  readonly retained: number;
+  /** Messages whose acknowledgement was sent. */
+  readonly acknowledged: number;
+  readonly readings: number;
+  readonly deadLetters: Readonly<Record<string, number>>;
+  readonly dropped: Readonly<Record<string, number>>;
+  /** Not on the log yet. */
+  readonly pendingMessages: number;
+  readonly pendingBytes: number;
+  readonly appends: number;
+  /** The log refuses or does not answer: nothing is acknowledged until it does. */
+  readonly logDown: boolean;
+  /** No more is read from the broker until the log has caught up. */
+  readonly held: boolean;
+  readonly lastTick: number | undefined;
+}
+
+/**
+ * From an MQTT broker to the log. A message is acknowledged only when all its records are durable; acknowledgements go
+ * out in the order of arrival. While the log is down nothing is acknowledged, the session stays alive, and the broker
+ * keeps what it must.
+ */
+export class MqttBridge {
+  readonly #options: MqttBridgeOptions;
+  readonly #lane: AppendLane<Received>;
+  #maker: RecordMaker | undefined;
+  #session: MqttSession | undefined;
+  #ticker: NodeJS.Timeout | undefined;
+  #received = 0;
+  #redelivered = 0;
+  #retained = 0;
+  #acknowledged = 0;
+  #lastIngest = 0;
+  #lastTick: number | undefined;
+  #stopping = false;
+  #release: (() => void) | undefined;
+  #held: Promise<void> | undefined;
+
+  constructor(options: MqttBridgeOptions) {
+    this.#options = options;
+    this.#lane = new AppendLane<Received>({
+      log: options.log,
+      onAppended: (entries) => this.#onAppended(entries),
+      asRetry: asRedelivered,
+      inPlaceOf: smallerDeadLetter,
+      onEvent: (event) => options.onEvent?.(event),
+      ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
+    });
+  }
+
+  /**
+   * Begins. A broker that is away is tried for ever; {@link ready} tells when the subscriptions stand.
+   *
+   * @throws LOG_TOPIC_UNKNOWN where a topic is missing, BRIDGE_CONNECT for a connection that cannot work.
+   */
+  async start(): Promise<void> {
+    const { log, topics, mapping } = this.#options;
+    const [readings, deadLetters] = await Promise.all([
+      partitionsOf(log, topics.readings),
+      partitionsOf(log, topics.deadLetters),
+    ]);
+    const records: RecordTopics = { readings, deadLetters };
+    this.#maker = new RecordMaker(mapping, records, this.#options.maxDeadLetterBytes ?? 900_000);
+    const tickMs = this.#options.tickMs ?? 1000;
+    if (tickMs > 0) {
+      this.#tick();
+      this.#ticker = setInterval(() => this.#tick(), tickMs);
+    }
+    const { receiveMaximum, sessionExpirySeconds, onEvent } = this.#options;
+    this.#session = new MqttSession({
+      ...this.#options.connection,
+      clientId: this.#options.clientId ?? 'fleetcast-bridge',
+      subscriptions: mapping.subscriptions,
+      onMessage: (message) => this.#onMessage(message),
+      ...(onEvent === undefined ? {} : { onEvent }),
+      ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
+      ...(sessionExpirySeconds === undefined ? {} : { sessionExpirySeconds }),
+    });
+  }
+
+  /** Resolves when the broker has accepted the subscriptions. */
+  async ready(): Promise<void> {
+    await this.#session?.ready();
+  }
+
+  /** Ends: waits up to `drainMs` for the log, acknowledges, disconnects. What is left is delivered again some day. */
+  async stop(drainMs = 5_000): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    clearInterval(this.#ticker);
+    if (!this.#lane.down) await this.#lane.drain(drainMs);
+    await this.#lane.stop(drainMs);
+    await this.#session?.end();
+    this.#release?.();
+  }
+
+  status(): BridgeStatus {
+    if (this.#session === undefined || this.#maker === undefined) throw new Error('the bridge has not been started');
+    const { entries, bytes } = this.#lane.pending;
+    return {
+      session: this.#session.status(),
+      received: this.#received,
+      redelivered: this.#redelivered,
+      retained: this.#retained,
+      acknowledged: this.#acknowledged,
+      readings: this.#maker.readings,
+      deadLetters: Object.fromEntries(this.#maker.deadLetters),
+      dropped: Object.fromEntries(this.#maker.dropped),
+      pendingMessages: entries,
+      pendingBytes: bytes,
+      appends: this.#lane.totals.appends,
+      logDown: this.#lane.down,
+      held: this.#held !== undefined,
+      lastTick: this.#lastTick,
+    };
+  }
+
+  #onMessage(message: Received): Promise<void> | undefined {
+    if (this.#stopping) return new Promise(() => {});
+    this.#received++;
+    if (message.duplicate) this.#redelivered++;
+    if (message.retained) this.#retained++;
+    const records = this.#maker!.make(message, this.#ingestTime());
+    let bytes = 64;
+    for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
+    this.#lane.offer({ message, records, bytes });
+    return this.#holdReader();
+  }
+
+  /** Memory stays bounded: beyond the limits the reader waits until half of them is free. */
+  #holdReader(): Promise<void> | undefined {
+    const { maxPendingMessages = 16_384, maxPendingBytes = 64 * 1024 * 1024 } = this.#options;
+    const { entries, bytes } = this.#lane.pending;
+    if (entries < maxPendingMessages && bytes < maxPendingBytes) return undefined;
+    this.#held ??= new Promise<void>((resolve) => {
+      this.#release = () => {
+        this.#held = undefined;
+        this.#release = undefined;
+        resolve();
+      };
+    });
+    return this.#held;
+  }
+
+  #onAppended(entries: readonly Entry<Received>[]): void {
+    this.#acknowledged += this.#session!.acknowledge(entries.map((entry) => entry.message));
+    if (this.#release === undefined) return;
+    const { maxPendingMessages = 16_384, maxPendingBytes = 64 * 1024 * 1024 } = this.#options;
+    const pending = this.#lane.pending;
+    if (pending.entries < maxPendingMessages / 2 && pending.bytes < maxPendingBytes / 2) this.#release();
+  }
+
+  #tick(): void {
+    this.#lane.offerLate(() => {
+      const time = this.#ingestTime();
+      this.#lastTick = time;
+      return this.#maker!.ticks(time);
+    });
+  }
+
+  #ingestTime(): number {
+    this.#lastIngest = Math.max(this.#lastIngest, this.#options.now());
+    return this.#lastIngest;
+  }
+}
+
+async function partitionsOf(log: EventLog, name: string): Promise<{ name: string; partitions: number }> {
+  const topic = await log.topic(name);
+  if (topic === undefined) {
+    throw new FleetcastError('LOG_TOPIC_UNKNOWN', `the bridge needs the topic ${name}`, { details: { topic: name } });
+  }
+  return { name, partitions: topic.partitions };
+}

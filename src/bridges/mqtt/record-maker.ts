@@ -1,0 +1,154 @@
+import { hash } from 'node:crypto';
+import { decode, decodeRecord, encodeRecord, schemaOf } from '../../events/codec.ts';
+import type { DeadLetter, Reading } from '../../events/records.ts';
+import type { OutRecord } from '../../log/event-log.ts';
+import { partitionFor } from '../../log/partitioner.ts';
+import type { Mapping } from '../mapping/mapping.ts';
+import type { Received } from './deferred-acks.ts';
+
+export interface RecordTopics {
+  readonly readings: { readonly name: string; readonly partitions: number };
+  readonly deadLetters: { readonly name: string; readonly partitions: number };
+}
+
+/** Messages to the records of the log, with the counts of what was kept, dead-lettered and dropped. */
+export class RecordMaker {
+  readonly deadLetters = new Map<string, number>();
+  readonly dropped = new Map<string, number>();
+  readings = 0;
+  readonly #mapping: Mapping;
+  readonly #topics: RecordTopics;
+  readonly #maxDeadLetterBytes: number;
+  readonly #partitions = new Map<string, { readonly key: Buffer; readonly partition: number }>();
+
+  constructor(mapping: Mapping, topics: RecordTopics, maxDeadLetterBytes: number) {
+    this.#mapping = mapping;
+    this.#topics = topics;
+    this.#maxDeadLetterBytes = maxDeadLetterBytes;
+  }
+
+  /** @param ingest when the message was taken; the timestamp of its records. */
+  make(message: Received, ingest: number): readonly OutRecord[] {
+    const { readings, rejected } = this.#mapping.map(message.topic, message.payload, ingest);
+    const records: OutRecord[] = [];
+    readings.forEach((reading, i) => {
+      const { key, partition } = this.#place(reading.device);
+      records.push({
+        topic: this.#topics.readings.name,
+        partition,
+        timestamp: ingest,
+        key,
+        value: encodeRecord({
+          type: 'Reading',
+          ...reading,
+          retained: message.retained,
+          redelivered: message.duplicate,
+          fingerprint: fingerprint(message, i),
+        }),
+      });
+    });
+    this.readings += readings.length;
+    if (rejected.length === 0) return records;
+
+    // A batch may be bad in thousands of parts: its payload is kept once for each reason.
+    const first = new Map<string, { readonly message: string; readonly device: string; count: number }>();
+    for (const each of rejected) {
+      const kept = this.#mapping.policy(each.reason) === 'dead-letter';
+      const counts = kept ? this.deadLetters : this.dropped;
+      counts.set(each.reason, (counts.get(each.reason) ?? 0) + 1);
+      if (!kept) continue;
+      const same = first.get(each.reason);
+      if (same === undefined) first.set(each.reason, { message: each.message, device: each.device, count: 1 });
+      else same.count++;
+    }
+    for (const [reason, { message: text, device, count }] of first) {
+      const more = count === 1 ? '' : ` (and ${count - 1} more parts)`;
+      records.push(this.#deadLetter(message, ingest, reason, `${text}${more}`, device));
+    }
+    return records;
+  }
+
+  /** Time itself, for every partition. */
+  ticks(time: number): readonly OutRecord[] {
+    const value = encodeRecord({ type: 'Tick', time });
+    const { name, partitions } = this.#topics.readings;
+    return Array.from({ length: partitions }, (_, partition) => ({
+      topic: name,
+      partition,
+      timestamp: time,
+      key: null,
+      value,
+    }));
+  }
+
+  #deadLetter(received: Received, ingest: number, reason: string, message: string, device: string): OutRecord {
+    const whole = received.payload.length <= this.#maxDeadLetterBytes;
+    const payload = whole ? received.payload : received.payload.subarray(0, this.#maxDeadLetterBytes);
+    const cut = whole ? '' : `; only the first ${payload.length} of ${received.payload.length} bytes are kept`;
+    return this.#letterRecord(received.topic, {
+      type: 'DeadLetter',
+      reason,
+      message: `${message}${cut}`,
+      time: ingest,
+      origin: 'mqtt',
+      mqttTopic: received.topic,
+      partition: -1,
+      offset: -1,
+      device,
+      payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+    });
+  }
+
+  #letterRecord(source: string, letter: DeadLetter): OutRecord {
+    const key = Buffer.from(source);
+    return {
+      topic: this.#topics.deadLetters.name,
+      partition: partitionFor(key, this.#topics.deadLetters.partitions),
+      timestamp: letter.time,
+      key,
+      value: encodeRecord(letter),
+    };
+  }
+
+  /** Key and partition of a device, remembered up to a bound. */
+  #place(device: string): { readonly key: Buffer; readonly partition: number } {
+    const known = this.#partitions.get(device);
+    if (known !== undefined) return known;
+    const key = Buffer.from(device);
+    const place = { key, partition: partitionFor(key, this.#topics.readings.partitions) };
+    if (this.#partitions.size >= 50_000) this.#partitions.clear();
+    this.#partitions.set(device, place);
+    return place;
+  }
+}
+
+/**
+ * The same for a redelivered message, different for different ones. Of the readings of one message the first has the
+ * hash of topic and payload, the others of their place in it as well.
+ */
+function fingerprint(message: Received, index: number): string {
+  const topic = Buffer.byteLength(message.topic);
+  const place = index === 0 ? '' : `#${index}`;
+  const bytes = Buffer.allocUnsafe(topic + message.payload.length + place.length);
+  bytes.write(message.topic, 0);
+  bytes.set(message.payload, topic);
+  bytes.write(place, topic + message.payload.length);
+  return hash('sha256', bytes, 'hex').slice(0, 16);
+}
+
+/** A reading that may be on the log already: downstream tells by the fingerprint. */
+export function asRedelivered(record: OutRecord): OutRecord {
+  if (record.value === null || schemaOf(record.value) !== 'Reading') return record;
+  const reading = decodeRecord(record.value) as Reading;
+  return reading.redelivered ? record : { ...record, value: encodeRecord({ ...reading, redelivered: true }) };
+}
+
+/** For a log that takes no record of this size: the dead letter with the beginning of its payload. */
+export function smallerDeadLetter(record: OutRecord): OutRecord | undefined {
+  if (record.value === null || schemaOf(record.value) !== 'DeadLetter') return undefined;
+  const letter = decode<Omit<DeadLetter, 'type'>>('DeadLetter', record.value);
+  if (letter.payload.length === 0) return undefined;
+  const payload = letter.payload.subarray(0, letter.payload.length >> 2);
+  const message = `${letter.message}; the log took only the first ${payload.length} bytes`;
+  return { ...record, value: encodeRecord({ type: 'DeadLetter', ...letter, message, payload }) };
+}

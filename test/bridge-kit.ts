@@ -1,0 +1,44 @@
+import { decodeRecord } from '../src/events/codec.ts';
+import type { DeadLetter, FleetRecord, Reading } from '../src/events/records.ts';
+import type { EventLog } from '../src/log/event-log.ts';
+
+export const TOPICS = { readings: 'readings', deadLetters: 'dead-letters' } as const;
+
+export async function bridgeTopics(log: EventLog, partitions = 4): Promise<void> {
+  await log.ensureTopics([
+    { name: TOPICS.readings, partitions, cleanup: 'delete' },
+    { name: TOPICS.deadLetters, partitions: 1, cleanup: 'delete' },
+  ]);
+}
+
+/** Everything on a topic, partition by partition. */
+export async function recordsOf(log: EventLog, topic: string): Promise<FleetRecord[]> {
+  const spec = await log.topic(topic);
+  const all: FleetRecord[] = [];
+  for (let partition = 0; partition < (spec?.partitions ?? 0); partition++) {
+    const { earliest, end } = await log.offsets(topic, partition);
+    for (let offset = earliest; offset < end; ) {
+      const batch = await log.read(topic, partition, offset, { maxRecords: 10_000 });
+      for (const { value } of batch.records) if (value !== null) all.push(decodeRecord(value));
+      if (batch.nextOffset === offset) break;
+      offset = batch.nextOffset;
+    }
+  }
+  return all;
+}
+
+export async function readingsOf(log: EventLog): Promise<Reading[]> {
+  return (await recordsOf(log, TOPICS.readings)).filter((record) => record.type === 'Reading');
+}
+
+export async function deadLettersOf(log: EventLog): Promise<DeadLetter[]> {
+  return (await recordsOf(log, TOPICS.deadLetters)).filter((record) => record.type === 'DeadLetter');
+}
+
+/** Waits for something outside to become true. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
+  for (const end = Date.now() + ms; !(await holds()); ) {
+    if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
