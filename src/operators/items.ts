@@ -48,8 +48,10 @@ export interface Candidate {
   readonly role: CandidateRole;
   /** Artefact id, or the name of a baseline. */
   readonly model: string;
-  /** Absolute residuals to expect at first, in deviations, for each horizon step; empty where nothing is known. */
+  /** Absolute residuals to expect at first, in units, for each horizon step; empty where nothing is known. */
   readonly calibration: readonly number[];
+  /** The deviation that the window was standardised with. */
+  readonly unit: number;
   readonly values: Float64Array;
 }
 

@@ -1,0 +1,198 @@
+import { seriesKey } from '../events/records.ts';
+import type { WindowShape } from '../models/model.ts';
+import { standardise } from '../models/training/windows.ts';
+import { jsonCodec } from '../state/codecs.ts';
+import type { GlobalStore } from '../state/store.ts';
+import { baselineForecast, betterBaseline } from './baselines.ts';
+import { type Candidate, type CandidateRole, type ForecastCandidates, type SeriesWindow, scaleOf } from './items.ts';
+import type { Collector, DeferredCollector, Operator, OperatorContext, Position, StreamRecord } from './operator.ts';
+import type { PreparedActivation, ServedModel } from './served-model.ts';
+import type { Scale } from './window-ring.ts';
+
+export interface ForecastConfig {
+  /** The model line that this pipeline follows: activations of other names are counted and do nothing. */
+  readonly name: string;
+  readonly shape: WindowShape;
+  readonly interval: number;
+  /** Horizon steps at which baselines are compared. */
+  readonly steps: readonly number[];
+  /** A model sees a window only where at least this share of it was measured. */
+  readonly minMeasured: number;
+}
+
+/** Ids of the models in use; empty for none. */
+interface Roles {
+  champion: string;
+  challenger: string;
+}
+
+interface Pending {
+  readonly position: Position;
+  readonly window: SeriesWindow;
+  readonly champion: ServedModel | undefined;
+  readonly challenger: ServedModel | undefined;
+}
+
+/**
+ * Forecasts from every window that arrives: with the champion, and beside it with the challenger. All windows of a
+ * micro-batch go through a model in one call. An activation in the middle of a batch changes the models exactly there:
+ * windows before it are forecast with the old ones.
+ *
+ * Where no model can forecast (none is active, the window is not full yet or has too many gaps) the better of last value
+ * and seasonal naive does.
+ */
+export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
+  private readonly config: ForecastConfig;
+  private readonly load: (id: string) => Promise<ServedModel>;
+  private roles!: GlobalStore<Roles>;
+  private champion: ServedModel | undefined;
+  private challenger: ServedModel | undefined;
+  private pending: Pending[] = [];
+
+  /** @param load waits until the model is there: state that was restored names its models by id. */
+  constructor(config: ForecastConfig, load: (id: string) => Promise<ServedModel>) {
+    this.config = config;
+    this.load = load;
+  }
+
+  init(context: OperatorContext): void {
+    this.roles = context.global('models', jsonCodec<Roles>(), { champion: '', challenger: '' });
+  }
+
+  async prepare(): Promise<void> {
+    const { champion, challenger } = this.roles.get();
+    this.champion = champion === '' ? undefined : await this.load(champion);
+    this.challenger = challenger === '' ? undefined : await this.load(challenger);
+  }
+
+  process(record: StreamRecord<SeriesWindow>): void {
+    const { key, row, offset, ingestTime, turn, value: window } = record;
+    const usable = this.isUsable(window);
+    this.pending.push({
+      position: { key, row, offset, ingestTime, turn },
+      window,
+      champion: usable ? this.champion : undefined,
+      challenger: usable ? this.challenger : undefined,
+    });
+  }
+
+  broadcast(value: unknown, _position: Position, out: Collector<ForecastCandidates>): void {
+    const { activation, served, refusal } = value as PreparedActivation;
+    if (activation.name !== this.config.name) {
+      out.count('activation-of-another-line');
+      return;
+    }
+    if (refusal !== '' || (served !== undefined && !this.fits(served))) {
+      out.count('activation-refused');
+      return;
+    }
+    if (activation.role === 'champion') {
+      this.champion = served;
+      // A promoted challenger has left the shadow.
+      if (served !== undefined && served.model.id === this.challenger?.model.id) this.challenger = undefined;
+    } else {
+      this.challenger = served;
+    }
+    this.roles.set({ champion: this.champion?.model.id ?? '', challenger: this.challenger?.model.id ?? '' });
+    out.count('activated');
+  }
+
+  flush(out: DeferredCollector<ForecastCandidates>): void {
+    const { pending } = this;
+    if (pending.length === 0) return;
+    this.pending = [];
+    const champions = this.forecastAll(pending, 'champion');
+    const challengers = this.forecastAll(pending, 'challenger');
+    pending.forEach(({ position, window }, i) => {
+      out.at(position);
+      let champion = champions[i];
+      const challenger = challengers[i];
+      if (champion === undefined || !allFinite(champion)) {
+        if (champion !== undefined) out.count('model-not-finite');
+        champion = this.naive(window);
+      }
+      const candidates = challenger !== undefined && allFinite(challenger) ? [champion, challenger] : [champion];
+      out.count(champion.calibration.length > 0 ? 'forecast-model' : 'forecast-naive');
+      out.emit({ window, candidates }, window.origin);
+    });
+  }
+
+  private isUsable(window: SeriesWindow): boolean {
+    const { shape, minMeasured } = this.config;
+    return window.values.length === shape.lookback && window.measured >= minMeasured * shape.lookback;
+  }
+
+  private fits({ model, artefact }: ServedModel): boolean {
+    const { shape, interval } = this.config;
+    return (
+      model.shape.lookback === shape.lookback && model.shape.horizon === shape.horizon && artefact.interval === interval
+    );
+  }
+
+  /** One call for each model: there are two only where the batch holds an activation. */
+  private forecastAll(pending: readonly Pending[], role: CandidateRole): (Candidate | undefined)[] {
+    const groups = new Map<ServedModel, number[]>();
+    pending.forEach((item, i) => {
+      const served = item[role];
+      if (served === undefined) return;
+      const group = groups.get(served);
+      if (group === undefined) groups.set(served, [i]);
+      else group.push(i);
+    });
+    const results: (Candidate | undefined)[] = new Array(pending.length);
+    for (const [served, members] of groups) this.forecastGroup(pending, members, served, role, results);
+    return results;
+  }
+
+  private forecastGroup(
+    pending: readonly Pending[],
+    members: readonly number[],
+    served: ServedModel,
+    role: CandidateRole,
+    results: (Candidate | undefined)[],
+  ): void {
+    const { lookback, horizon } = this.config.shape;
+    const values = new Float32Array(members.length * lookback);
+    const outputs = new Float32Array(members.length * horizon);
+    const scales = members.map((member, r) => {
+      const { position, window } = pending[member]!;
+      const scale = scaleFor(served, position.key, window);
+      for (let k = 0; k < lookback; k++) {
+        values[r * lookback + k] = standardise(window.values[k]!, scale.mean, scale.deviation);
+      }
+      return scale;
+    });
+    served.model.forecast({ count: members.length, values }, outputs);
+    members.forEach((member, r) => {
+      const { mean, deviation } = scales[r]!;
+      const forecast = new Float64Array(horizon);
+      for (let h = 0; h < horizon; h++) forecast[h] = mean + scaleOf(deviation) * outputs[r * horizon + h]!;
+      const { quantiles } = served.artefact.calibration;
+      const unit = scaleOf(deviation);
+      results[member] = { role, model: modelName(served), calibration: quantiles, unit, values: forecast };
+    });
+  }
+
+  private naive(window: SeriesWindow): Candidate {
+    const { shape, steps } = this.config;
+    const model = betterBaseline(window.values, steps, shape.season);
+    const values = baselineForecast(model, window.values, shape.horizon, shape.season);
+    return { role: 'champion', model, calibration: [], unit: scaleOf(window.deviation), values };
+  }
+}
+
+/** The name of a model in forecasts and scores: its id, and for a ridge regression `ridge:` before it. */
+export function modelName({ model }: ServedModel): string {
+  return model.family === 'ridge' ? `ridge:${model.id}` : model.id;
+}
+
+/** What standardises a window for this model: the training rows' scale of the series, or the series' rolling one. */
+export function scaleFor({ artefact }: ServedModel, device: string, window: SeriesWindow): Scale {
+  const fixed =
+    artefact.scaler.kind === 'fixed' ? artefact.scaler.series.get(seriesKey(device, window.quantity)) : undefined;
+  return fixed ?? window;
+}
+
+function allFinite({ values }: Candidate): boolean {
+  return values.every((value) => Number.isFinite(value));
+}
