@@ -8,7 +8,7 @@
 export const ARITHMETIC_VERSION = 1;
 
 const f = Math.fround;
-const LOG2_E = f(1.4426950408889634);
+const LOG2_E = f(Math.LOG2E);
 const LN2_HIGH = f(0.693359375);
 const LN2_LOW = f(-2.1219444e-4);
 /** 1.5 · 2²³: adding and subtracting it rounds to the nearest integer, ties to even. */

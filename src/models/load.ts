@@ -20,3 +20,17 @@ export function modelFromArtefact(artefact: ModelArtefact, id: string): Model {
       throw new FleetcastError('MODEL_INVALID', `family ${artefact.family} cannot be served by this version`);
   }
 }
+
+/**
+ * The model of an artefact, after its forecasts of random windows have been compared with TensorFlow.js. Closed forms
+ * need no comparison.
+ * @throws MODEL_INVALID, MODEL_DISAGREES, TRAINER_UNAVAILABLE
+ */
+export async function loadVerifiedModel(artefact: ModelArtefact, id: string): Promise<Model> {
+  const model = modelFromArtefact(artefact, id);
+  if (artefact.family === 'segment-lstm') {
+    const { verifySegmentLstm } = await import('./tensorflow/verify.ts');
+    await verifySegmentLstm(model, architectureInteger(artefact, 'width', 1, 1024), artefact.weights);
+  }
+  return model;
+}

@@ -1,0 +1,41 @@
+import { FleetcastError } from '../../errors.ts';
+import type { Model, Tensor } from '../model.ts';
+import { Random } from '../random.ts';
+import { segmentLstmSizes } from '../segment-lstm/parameters.ts';
+import { loadTensorFlow } from './backend.ts';
+import { referenceForecast } from './segment-lstm.ts';
+
+/** Largest difference between kernel and reference that is put down to rounding, in standard deviations. */
+export const MODEL_TOLERANCE = 1e-4;
+const WINDOWS = 16;
+
+/**
+ * Compares a model's forecasts of random windows with TensorFlow.js.
+ * @returns the largest difference
+ * @throws MODEL_DISAGREES above {@link MODEL_TOLERANCE}, TRAINER_UNAVAILABLE
+ */
+export async function verifySegmentLstm(model: Model, width: number, weights: readonly Tensor[]): Promise<number> {
+  const tf = await loadTensorFlow();
+  const { lookback, horizon } = model.shape;
+  const random = new Random(11);
+  const values = Float32Array.from({ length: WINDOWS * lookback }, () => random.normal());
+  const served = new Float32Array(WINDOWS * horizon);
+  model.forecast({ count: WINDOWS, values }, served);
+  const reference = referenceForecast(tf, segmentLstmSizes(model.shape, width), weights, values, WINDOWS);
+  return compare(model.id, served, reference);
+}
+
+/** @throws MODEL_DISAGREES */
+export function compare(id: string, served: Float32Array, reference: Float32Array): number {
+  let largest = 0;
+  served.forEach((value, i) => {
+    const difference = Math.abs(value - reference[i]!);
+    if (!(difference <= largest)) largest = difference;
+  });
+  if (!(largest <= MODEL_TOLERANCE)) {
+    throw new FleetcastError('MODEL_DISAGREES', `model ${id} differs from TensorFlow.js by ${largest}`, {
+      details: { id, difference: largest, tolerance: MODEL_TOLERANCE },
+    });
+  }
+  return largest;
+}

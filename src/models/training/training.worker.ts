@@ -1,0 +1,36 @@
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import { isFleetcastError, messageOf } from '../../errors.ts';
+import type { FromWorker, ToWorker, TrainingJob } from './messages.ts';
+import { loadTrainer } from './trainers.ts';
+
+/** Entry of a training thread: one job, then it ends. */
+const port = parentPort!;
+const job = workerData as TrainingJob;
+const controller = new AbortController();
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'cancel') controller.abort();
+});
+
+try {
+  // On Linux this is the niceness of the calling thread alone. Elsewhere it would be that of the whole process.
+  if (process.platform === 'linux' && job.niceness > 0) setPriority(0, job.niceness);
+} catch {
+  // Not allowed to: training then shares the processor as an equal.
+}
+
+try {
+  const trainer = await loadTrainer(job.trainer);
+  const onProgress = (progress: Extract<FromWorker, { kind: 'progress' }>['progress']) =>
+    post({ kind: 'progress', progress });
+  const result = await trainer.train(job.set, job.settings, { onProgress, signal: controller.signal }, job.initial);
+  post({ kind: 'done', result });
+} catch (error) {
+  post({ kind: 'failed', code: isFleetcastError(error) ? error.code : undefined, message: messageOf(error) });
+} finally {
+  port.close();
+}
+
+function post(message: FromWorker): void {
+  port.postMessage(message);
+}
