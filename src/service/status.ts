@@ -1,0 +1,116 @@
+/** What the service tells about itself: on the page, in health and in metrics. Plain JSON. */
+
+export interface ServiceStatus {
+  readonly version: string;
+  /** Wall clock, milliseconds. */
+  readonly startedAt: number;
+  readonly now: number;
+  readonly log: { readonly kind: string; readonly where: string };
+  readonly health: Health;
+  readonly bridge: BridgePart | undefined;
+  readonly tasks: readonly TaskPart[];
+  readonly rates: { readonly readings: number; readonly forecasts: number };
+  /** Since this process began to read the log. */
+  readonly totals: Totals;
+  /** Records that did not go on, since the start of this process (`counted`) or on the log (`dead-letter`). */
+  readonly drops: readonly Drop[];
+  readonly model: ModelPart;
+  readonly training: TrainingPart;
+}
+
+export interface Health {
+  /** `stuck` is red: something does not go on by itself. `starting`: restoring or not assigned yet. */
+  readonly status: 'ok' | 'starting' | 'degraded' | 'stuck';
+  readonly problems: readonly string[];
+}
+
+export interface BridgePart {
+  readonly url: string;
+  readonly connected: boolean;
+  readonly received: number;
+  readonly acknowledged: number;
+  readonly pending: number;
+  readonly logDown: boolean;
+}
+
+export interface TaskPart {
+  readonly task: string;
+  readonly partition: number;
+  readonly state: string;
+  readonly offset: number;
+  /** Input records that are not processed yet. */
+  readonly lag: number;
+  /** Milliseconds since the last commit; NaN before the first. */
+  readonly commitAge: number;
+  readonly stuck: boolean;
+  readonly error: string;
+}
+
+export interface Totals {
+  readonly devices: number;
+  readonly series: number;
+  readonly readings: number;
+  readonly forecasts: number;
+  readonly scores: number;
+  readonly alerts: number;
+  readonly deadLetters: number;
+}
+
+export interface Drop {
+  /** Where it happened: `bridge`, or the node of the topology. */
+  readonly where: string;
+  readonly reason: string;
+  readonly count: number;
+  /** Kept whole on the topic of dead letters; otherwise counted only. */
+  readonly kept: boolean;
+}
+
+export interface ModelPart {
+  /** Artefact id of the model that serves, or empty before the first. */
+  readonly id: string;
+  readonly name: string;
+  readonly family: string;
+  /** When it was activated, wall clock; 0 where none is. */
+  readonly since: number;
+  /** What its training told, for example `test.mae` and `test.mae.seasonal-naive`. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Live errors beside the naive forecasts, best first. */
+  readonly errors: readonly {
+    readonly model: string;
+    readonly role: string;
+    readonly error: number;
+    readonly coverage: number;
+    readonly scored: number;
+  }[];
+  /** Forecasts by the model that made them. */
+  readonly forecasts: Readonly<Record<string, number>>;
+}
+
+export interface TrainingPart {
+  readonly state: 'off' | 'waiting' | 'preparing' | 'training' | 'idle' | 'failed';
+  /** In words: what it waits for, or why it failed. */
+  readonly message: string;
+  readonly epoch: number;
+  readonly epochs: number;
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly validationLoss: number;
+  /** Milliseconds; NaN where it is not known. */
+  readonly remainingMs: number;
+  /** Validation loss after each epoch so far. */
+  readonly losses: readonly number[];
+}
+
+export const NO_TRAINING: TrainingPart = {
+  state: 'off',
+  message: '',
+  epoch: 0,
+  epochs: 0,
+  step: 0,
+  steps: 0,
+  loss: Number.NaN,
+  validationLoss: Number.NaN,
+  remainingMs: Number.NaN,
+  losses: [],
+};
