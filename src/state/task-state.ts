@@ -15,6 +15,8 @@ export class TaskState {
   readonly keys = new KeyIndex();
   readonly #columns = new Map<string, Column>();
   readonly #globals = new Map<string, GlobalCell<unknown>>();
+  /** By row: offset of the newest snapshot on the log, −1 for none. */
+  #snapshotOffsets = new Float64Array(16).fill(-1);
 
   /** No node keeps anything for a key: keys need no rows. */
   get keyless(): boolean {
@@ -60,6 +62,26 @@ export class TaskState {
   isEmpty(row: number): boolean {
     for (const column of this.#columns.values()) if (column.has(row)) return false;
     return true;
+  }
+
+  /** Offset as of which the key's newest snapshot on the log was taken; −1 for none. */
+  snapshotOffset(row: number): number {
+    return this.#snapshotOffsets[row] ?? -1;
+  }
+
+  setSnapshotOffset(row: number, offset: number): void {
+    if (row >= this.#snapshotOffsets.length) {
+      const longer = new Float64Array(Math.max(row + 1, this.#snapshotOffsets.length * 2)).fill(-1);
+      longer.set(this.#snapshotOffsets);
+      this.#snapshotOffsets = longer;
+    }
+    this.#snapshotOffsets[row] = offset;
+  }
+
+  /** Forgets a key without state. */
+  forget(row: number): void {
+    this.keys.free(row);
+    this.setSnapshotOffset(row, -1);
   }
 
   /** All stores of one key, as bytes. */

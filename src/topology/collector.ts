@@ -1,0 +1,59 @@
+import type { DeferredCollector, Position } from '../operators/operator.ts';
+import type { Counts } from './counts.ts';
+import type { RecordBuffer } from './record-buffer.ts';
+
+/** What an operator emits goes to the buffers of the edges behind its outputs. */
+export class NodeCollector implements DeferredCollector<unknown> {
+  readonly #node: string;
+  readonly #counts: Counts;
+  readonly #outputs: ReadonlyMap<string, readonly RecordBuffer[]>;
+  readonly #main: readonly RecordBuffer[];
+  readonly #all: readonly RecordBuffer[];
+  readonly #marks: number[] = [];
+  #position: Position | undefined;
+
+  /** @param outputs edges by output name; the main output has the empty name. */
+  constructor(node: string, counts: Counts, outputs: ReadonlyMap<string, readonly RecordBuffer[]>) {
+    this.#node = node;
+    this.#counts = counts;
+    this.#outputs = outputs;
+    this.#main = outputs.get('') ?? [];
+    this.#all = [...outputs.values()].flat();
+  }
+
+  at(position: Position | undefined): void {
+    this.#position = position;
+  }
+
+  emit(value: unknown, time: number): void {
+    this.#push(this.#main, value, time);
+  }
+
+  emitTo(output: string, value: unknown, time: number): void {
+    const edges = this.#outputs.get(output);
+    if (edges === undefined) this.#counts.add(this.#node, `${output}-not-connected`, 1);
+    else this.#push(edges, value, time);
+  }
+
+  count(reason: string, by = 1): void {
+    this.#counts.add(this.#node, reason, by);
+  }
+
+  /** Remembers what was emitted so far, for {@link rollBack}. */
+  mark(): void {
+    for (let i = 0; i < this.#all.length; i++) this.#marks[i] = this.#all[i]!.count;
+  }
+
+  /** Takes back what was emitted since the mark. */
+  rollBack(): void {
+    for (let i = 0; i < this.#all.length; i++) this.#all[i]!.truncate(this.#marks[i]!);
+  }
+
+  #push(edges: readonly RecordBuffer[], value: unknown, time: number): void {
+    const at = this.#position;
+    if (at === undefined) throw new Error(`${this.#node} emits in flush without saying at which position`);
+    const { key, row, offset, ingestTime, turn } = at;
+    const record = { key, row, offset, ingestTime, turn, value, time };
+    for (let i = 0; i < edges.length; i++) edges[i]!.push(record);
+  }
+}

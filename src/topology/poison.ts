@@ -1,0 +1,118 @@
+import { FleetcastError, messageOf } from '../errors.ts';
+import type { DeadLetter } from '../events/records.ts';
+import type { Position } from '../operators/operator.ts';
+import { asBuffer, keyText } from './bytes.ts';
+import type { Counts } from './counts.ts';
+import type { MicroBatch } from './micro-batch.ts';
+import type { ErrorPolicy, OperatorNode, SinkNode, SourceNode } from './topology.ts';
+
+export type Verdict = 'fail' | 'dead-letter' | 'retry';
+
+/** What the task decides about a failure: it knows how often this record was tried. */
+export type Judge = (policy: ErrorPolicy, node: string, offset: number) => Verdict;
+
+export interface StagedLetter {
+  readonly turn: number;
+  readonly letter: DeadLetter;
+}
+
+/** Applies the policies of nodes, and collects the dead letters of a micro-batch. */
+export class PoisonHandler {
+  readonly letters: StagedLetter[] = [];
+  readonly #sources: readonly SourceNode[];
+  readonly #partition: number;
+  readonly #task: string;
+  readonly #counts: Counts;
+  readonly #judge: Judge;
+
+  constructor(
+    sources: readonly SourceNode[],
+    place: { readonly task: string; readonly partition: number },
+    counts: Counts,
+    judge: Judge,
+  ) {
+    this.#sources = sources;
+    this.#task = place.task;
+    this.#partition = place.partition;
+    this.#counts = counts;
+    this.#judge = judge;
+  }
+
+  /** Returns where the record was dead-lettered. @throws OPERATOR_FAILED where the task has to stop or start again. */
+  handle(node: OperatorNode | SinkNode, at: Position, error: unknown, batch: MicroBatch): void {
+    const verdict = this.#judge(node.onError, node.name, at.offset);
+    if (verdict !== 'dead-letter') this.#throw(node, at, error, batch, verdict === 'retry');
+    const reason = node.kind === 'sink' ? 'encode-failed' : 'operator-failed';
+    this.#counts.add(node.name, reason, 1);
+    this.#letter(at.turn, reason, `${node.name}, key ${at.key}: ${ownStack(error)}`, at.key, batch);
+  }
+
+  /** @throws OPERATOR_FAILED, always. @param at where it is known. */
+  fail(node: OperatorNode | SinkNode, at: Position | undefined, error: unknown, batch: MicroBatch): never {
+    this.#throw(node, at, error, batch, false);
+  }
+
+  /** Dead letters for input records that never became items. */
+  rejects(batch: MicroBatch): void {
+    for (const { turn, reason, message, key } of batch.rejects) this.#letter(turn, reason, message, key, batch);
+  }
+
+  #throw(
+    node: OperatorNode | SinkNode,
+    at: Position | undefined,
+    cause: unknown,
+    batch: MicroBatch,
+    retry: boolean,
+  ): never {
+    const first = batch.inputs[0];
+    const input = at === undefined ? undefined : batch.inputs[at.turn];
+    const topic = this.#sources[(input ?? first)?.source ?? 0]?.topic ?? '';
+    const place =
+      at === undefined
+        ? `in a micro-batch that begins at offset ${first?.record.offset}`
+        : `at offset ${at.offset}${at.key === '' ? '' : ` (key ${at.key})`}`;
+    throw new FleetcastError(
+      'OPERATOR_FAILED',
+      `${node.name} failed ${place} of ${topic}/${this.#partition}: ${messageOf(cause)}`,
+      {
+        cause,
+        details: {
+          node: node.name,
+          task: this.#task,
+          topic,
+          partition: this.#partition,
+          offset: at?.offset ?? first?.record.offset,
+          key: at?.key,
+          retry,
+        },
+      },
+    );
+  }
+
+  #letter(turn: number, reason: string, message: string, key: string, batch: MicroBatch): void {
+    const { source, record } = batch.inputs[turn]!;
+    this.letters.push({
+      turn,
+      letter: {
+        type: 'DeadLetter',
+        reason,
+        message,
+        time: record.timestamp,
+        origin: this.#sources[source]!.topic,
+        mqttTopic: '',
+        partition: this.#partition,
+        offset: record.offset,
+        device: key === '' ? keyText(record.key) : key,
+        payload: asBuffer(record.value ?? new Uint8Array(0)),
+      },
+    });
+  }
+}
+
+/** The stack down to the engine: the frames above the operator depend on how the batch came about. */
+function ownStack(error: unknown): string {
+  if (!(error instanceof Error) || error.stack === undefined) return messageOf(error);
+  const lines = error.stack.split('\n');
+  const end = lines.findIndex((line) => /^\s+at (?:OperatorRunner|SinkRunner)\b/.test(line));
+  return lines.slice(0, end < 0 ? undefined : end).join('\n');
+}

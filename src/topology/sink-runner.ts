@@ -1,0 +1,69 @@
+import type { OutRecord } from '../log/event-log.ts';
+import type { MicroBatch } from './micro-batch.ts';
+import type { PoisonHandler } from './poison.ts';
+import { type AnyRecord, mergeBuffers, RecordBuffer } from './record-buffer.ts';
+import type { SinkNode } from './topology.ts';
+
+/** An output record with the turn that caused it. */
+export interface StagedRecord {
+  readonly turn: number;
+  readonly out: OutRecord;
+}
+
+/** Where a sink writes. */
+export interface SinkTarget {
+  readonly topic: string;
+  partitionOf(key: Uint8Array | null): number;
+}
+
+/** Encodes what reaches a sink. */
+export class SinkRunner {
+  readonly node: SinkNode;
+  readonly edges: readonly RecordBuffer[];
+  readonly target: SinkTarget;
+  /** What the micro-batch has written, in the order of the turns. */
+  staged: StagedRecord[] = [];
+  /** Sees each record that was encoded, before it is bytes. For tests. */
+  onRecord: ((record: AnyRecord) => void) | undefined;
+  readonly #poison: PoisonHandler;
+  readonly #merged: RecordBuffer;
+
+  constructor(node: SinkNode, edges: readonly RecordBuffer[], target: SinkTarget, poison: PoisonHandler) {
+    this.node = node;
+    this.edges = edges;
+    this.target = target;
+    this.#poison = poison;
+    this.#merged = edges.length === 1 ? edges[0]! : new RecordBuffer();
+  }
+
+  /** @param silent drops everything: the task replays what it has written before. */
+  run(batch: MicroBatch, silent: boolean): void {
+    if (!silent) {
+      if (this.edges.length === 1) this.#merged.sort();
+      else mergeBuffers(this.edges, this.#merged);
+      const { items, count } = this.#merged;
+      for (let i = 0; i < count; i++) this.#write(items[i]!, batch);
+    }
+    for (const edge of this.edges) edge.clear();
+  }
+
+  #write(record: AnyRecord, batch: MicroBatch): void {
+    try {
+      const encoded = this.node.encode(record);
+      if (encoded === undefined) return;
+      const key = typeof encoded.key === 'string' ? Buffer.from(encoded.key, 'utf8') : encoded.key;
+      const { topic } = this.target;
+      const out = {
+        topic,
+        partition: this.target.partitionOf(key),
+        timestamp: record.ingestTime,
+        key,
+        value: encoded.value,
+      };
+      this.staged.push({ turn: record.turn, out });
+      this.onRecord?.(record);
+    } catch (error) {
+      this.#poison.handle(this.node, record, error, batch);
+    }
+  }
+}

@@ -1,0 +1,160 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { isFleetcastError } from '../errors.ts';
+import type { Collector, DeferredCollector, Operator, OperatorContext, StreamRecord } from '../operators/operator.ts';
+import { jsonCodec } from '../state/codecs.ts';
+import type { GlobalStore, KeyedStore } from '../state/store.ts';
+import { TopologyBuilder } from './builder.ts';
+import { TopologyTestDriver } from './test-driver.ts';
+import type { ErrorPolicy, SourceCodec } from './topology.ts';
+
+/** Values as JSON `{ v, t }`; `tick` and `broadcast` as JSON too. */
+const codec: SourceCodec<number> = {
+  decode({ value }) {
+    const item = JSON.parse(Buffer.from(value!).toString('utf8'));
+    if ('tick' in item) return { kind: 'tick', time: item.tick };
+    if ('say' in item) return { kind: 'broadcast', value: item.say };
+    return { kind: 'record', value: item.v, time: item.t };
+  },
+};
+
+/** Sums by key; an idle key emits its sum by timer; a batch's emits in flush carry the global factor of their moment. */
+class Sum implements Operator<number, number> {
+  #sums!: KeyedStore<{ sum: number }>;
+  #factor!: GlobalStore<number>;
+  #timers!: OperatorContext['timers'];
+  readonly #batch: { record: StreamRecord<number>; value: number }[] = [];
+
+  init(context: OperatorContext): void {
+    this.#sums = context.keyed('sums', jsonCodec());
+    this.#factor = context.global('factor', jsonCodec(), 1);
+    this.#timers = context.timers;
+  }
+
+  process(record: StreamRecord<number>, out: Collector<number>): void {
+    const sum = this.#sums.get(record)?.sum ?? 0;
+    if (record.value < 0) throw new Error('negative');
+    this.#sums.set(record, { sum: sum + record.value });
+    this.#timers.set(record, record.ingestTime + 10);
+    out.emitTo('early', sum, record.time);
+    this.#batch.push({ record, value: (sum + record.value) * this.#factor.get() });
+  }
+
+  flush(out: DeferredCollector<number>): void {
+    for (const { record, value } of this.#batch.splice(0)) {
+      out.at(record);
+      out.emit(value, record.time);
+    }
+  }
+
+  timer(at: { key: string; row: number }, time: number, out: Collector<number>): void {
+    out.emit(-this.#sums.get(at)!.sum, time);
+    this.#sums.delete(at);
+    out.count('idle');
+  }
+
+  broadcast(value: unknown): void {
+    this.#factor.set(value as number);
+  }
+}
+
+function sums(onError: ErrorPolicy = 'fail') {
+  const builder = new TopologyBuilder('test');
+  const source = builder.source('in', { topic: 'in', codec });
+  const sum = source.process('sum', () => new Sum(), { onError });
+  const encode = (record: StreamRecord<number>) => ({ key: record.key, value: Buffer.from(String(record.value)) });
+  const doubled = sum.filter('large', (v) => Math.abs(v) > 3).map('double', (v) => v * 2);
+  doubled.merge(sum.output<number>('early')).sink('out', { topic: 'out', encode });
+  source.sink('copy', { topic: 'out', encode });
+  return builder.build();
+}
+
+describe('TopologyTestDriver', () => {
+  it('pipes records, ticks and broadcasts through, and shows outputs, counts and state', () => {
+    const driver = new TopologyTestDriver(sums());
+    driver.pipe('in', 'a', 2, 100);
+    driver.pipe('in', 'a', 3, 101);
+    driver.broadcast(10);
+    driver.pipe('in', 'b', 1, 102);
+    expect(driver.values('out')).toEqual([0, 10, 2, 20, 0]);
+    expect(driver.state('sum', 'sums').range()).toEqual([
+      { key: 'a', value: { sum: 5 } },
+      { key: 'b', value: { sum: 1 } },
+    ]);
+    expect(driver.state('sum', 'factor').get('')).toBe(10);
+    driver.tick(109);
+    expect(driver.counts.get('sum', 'idle')).toBe(0);
+    driver.tick(200);
+    expect(driver.values('out').slice(5)).toEqual([-10]);
+    expect(driver.counts.get('sum', 'idle')).toBe(2);
+    expect(driver.state('sum', 'sums').range()).toEqual([]);
+    expect(driver.records('out')[5]).toMatchObject({ key: 'a', time: 200, ingestTime: 200, offset: 5 });
+  });
+
+  it('keeps undecodable input as dead letters and goes on', () => {
+    const driver = new TopologyTestDriver(sums());
+    driver.pipeBytes('in', 'a', Buffer.from('not json'), 7);
+    driver.pipeBytes('in', null, Buffer.from('{"v":1,"t":1}'), 8);
+    driver.pipeBytes('in', 'a', Buffer.from('{"v":4,"t":1}'), 9);
+    expect(driver.values('copy')).toEqual([4]);
+    expect(driver.deadLetters()).toMatchObject([
+      { reason: 'undecodable', device: 'a', origin: 'in', offset: 0, time: 7, payload: Buffer.from('not json') },
+      { reason: 'no-key', offset: 1 },
+    ]);
+    expect(driver.counts.get('in', 'undecodable')).toBe(1);
+  });
+
+  it('follows the policy of a node that throws', () => {
+    const failing = new TopologyTestDriver(sums());
+    expect(() => failing.pipe('in', 'a', -1, 5)).toThrowError(
+      expect.toSatisfy(
+        (e) => isFleetcastError(e, 'OPERATOR_FAILED') && /sum failed at offset 0 \(key a\)/.test(e.message),
+      ),
+    );
+    const going = new TopologyTestDriver(sums('dead-letter'), { cut: () => false });
+    going.pipe('in', 'a', 4, 5);
+    going.pipe('in', 'a', -1, 5);
+    going.pipe('in', 'b', 5, 5);
+    expect(going.values('out')).toEqual([8, 0, 10, 0]);
+    expect(going.deadLetters()).toMatchObject([
+      {
+        reason: 'operator-failed',
+        device: 'a',
+        offset: 1,
+        message: expect.stringMatching(/sum, key a: Error: negative\n/),
+      },
+    ]);
+  });
+
+  it('gives the same bytes for any cuts and restarts', async () => {
+    const item = fc.oneof(
+      fc.record({ key: fc.constantFrom('a', 'b', 'c'), v: fc.integer({ min: -1, max: 9 }), after: fc.nat(6) }),
+      fc.record({ tick: fc.constant(true), after: fc.nat(30) }),
+      fc.record({ say: fc.nat(5), after: fc.constant(0) }),
+    );
+    const play = async (items: (typeof item extends fc.Arbitrary<infer T> ? T : never)[], breaks?: number[]) => {
+      let i = 0;
+      const next = () => breaks?.[i++ % breaks.length] ?? 0;
+      const driver = new TopologyTestDriver(sums('dead-letter'), breaks ? { cut: () => next() === 1 } : {});
+      let time = 1000;
+      for (const step of items) {
+        time += step.after;
+        if ('tick' in step) driver.tick(time);
+        else if ('say' in step) driver.broadcast(step.say);
+        else driver.pipe('in', step.key, step.v, time, time);
+        if (breaks && next() === 2) await driver.restart();
+      }
+      return ['out', 'dead-letters'].map((topic) => driver.outputs(topic));
+    };
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(item, { maxLength: 40 }),
+        fc.array(fc.nat(2), { minLength: 1, maxLength: 20 }),
+        async (items, breaks) => {
+          expect(await play(items, breaks)).toEqual(await play(items));
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+});
