@@ -19,7 +19,7 @@ export function compileTemplate(template: string, wildcards: readonly string[]):
   const pieces: ((input: TemplateInput) => string)[] = [];
   for (const text of template.split(/(\{[^{}]*\})/)) {
     if (text === '') continue;
-    if (!text.startsWith('{')) {
+    if (!text.startsWith('{') || !text.endsWith('}')) {
       if (/[{}]/.test(text)) {
         throw new FleetcastError('CONFIG_INVALID', `template ${JSON.stringify(template)}: a brace is left open`, {
           details: { template },
