@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts';
-import { portableKernel } from './portable.ts';
+import { kernelMemory, wasmKernel } from './wasm.ts';
 
-/** The fastest kernel of this machine with a heap of so many floats. All kernels give the same bits. */
+/** A kernel of its own with a heap of so many floats, all zero. */
 export function createKernel(floats: number): Kernel {
-  return portableKernel(floats);
+  return wasmKernel(kernelMemory(floats));
 }

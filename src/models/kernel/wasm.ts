@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import type { Kernel } from './kernel.ts';
+
+/** Bytes at the start of the memory for each thread: the panel of `setScratch`. */
+const SCRATCH = 16 * 1024;
+const PAGE = 65_536;
+
+interface Exports {
+  setScratch(at: number): void;
+  gemm(
+    rows: number,
+    inner: number,
+    cols: number,
+    a: number,
+    strideRow: number,
+    strideInner: number,
+    b: number,
+    ldB: number,
+    out: number,
+    ldOut: number,
+  ): void;
+  fillRows(rows: number, cols: number, row: number, out: number, ldOut: number): void;
+  sumRows(rows: number, cols: number, z: number, ldZ: number, out: number): void;
+  transpose(rows: number, cols: number, a: number, out: number): void;
+  add(count: number, x: number, out: number): void;
+  relu(count: number, x: number): void;
+  reluGradient(count: number, activated: number, gradient: number): void;
+  cell(rows: number, units: number, z: number, cBefore: number, c: number, tanhC: number, h: number): void;
+  cellGradient(
+    rows: number,
+    units: number,
+    gates: number,
+    cBefore: number,
+    tanhC: number,
+    dh: number,
+    dc: number,
+  ): void;
+  adam(
+    count: number,
+    weights: number,
+    gradients: number,
+    first: number,
+    second: number,
+    scale: number,
+    rate: number,
+    correction: number,
+  ): void;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The module's code, read and compiled once for each thread. */
+function kernelModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(readFileSync(new URL('./wasm/kernel.wasm', import.meta.url)));
+  return compiled;
+}
+
+/** Memory for a heap of so many floats, used by up to `threads` kernels at a time. It can be sent to other threads. */
+export function kernelMemory(floats: number, threads = 1): WebAssembly.Memory {
+  const pages = Math.ceil((threads * SCRATCH + 4 * floats) / PAGE);
+  return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
+}
+
+/**
+ * The kernel in WebAssembly SIMD on a memory of {@link kernelMemory}.
+ * @param thread 0 ≤ thread < threads, one kernel for each
+ */
+export function wasmKernel(memory: WebAssembly.Memory, thread = 0, threads = 1): Kernel {
+  const instance = new WebAssembly.Instance(kernelModule(), { env: { memory } });
+  const wasm = instance.exports as unknown as Exports;
+  const base = threads * SCRATCH;
+  wasm.setScratch(thread * SCRATCH);
+  const at = (place: number) => base + 4 * place;
+  return {
+    heap: new Float32Array(memory.buffer, base),
+    fillRows: (rows, cols, row, out, ldOut) => wasm.fillRows(rows, cols, at(row), at(out), 4 * ldOut),
+    multiply: (rows, inner, cols, x, ldX, w, out, ldOut) =>
+      wasm.gemm(rows, inner, cols, at(x), 4 * ldX, 4, at(w), 4 * cols, at(out), 4 * ldOut),
+    multiplyTransposed: (rows, inner, cols, x, ldX, z, ldZ, out) =>
+      wasm.gemm(inner, rows, cols, at(x), 4, 4 * ldX, at(z), 4 * ldZ, at(out), 4 * cols),
+    sumRows: (rows, cols, z, ldZ, out) => wasm.sumRows(rows, cols, at(z), 4 * ldZ, at(out)),
+    transpose: (rows, cols, a, out) => wasm.transpose(rows, cols, at(a), at(out)),
+    add: (count, x, out) => wasm.add(count, at(x), at(out)),
+    relu: (count, x) => wasm.relu(count, at(x)),
+    reluGradient: (count, activated, gradient) => wasm.reluGradient(count, at(activated), at(gradient)),
+    cell: (rows, units, z, cBefore, c, tanhC, h) => wasm.cell(rows, units, at(z), at(cBefore), at(c), at(tanhC), at(h)),
+    cellGradient: (rows, units, gates, cBefore, tanhC, dh, dc) =>
+      wasm.cellGradient(rows, units, at(gates), at(cBefore), at(tanhC), at(dh), at(dc)),
+    adam: (count, weights, gradients, first, second, scale, rate, correction) =>
+      wasm.adam(count, at(weights), at(gradients), at(first), at(second), scale, rate, correction),
+  };
+}
