@@ -18,30 +18,30 @@ const layout = blockLayout({ seen: ['i32', 1], calm: ['i32', 1], active: ['i32',
 
 /** Tells when an actual is far outside what the champion expected one step before: once for each excursion. */
 export class Alerting implements Operator<Score, Alert> {
-  private readonly config: AlertConfig;
-  private devices!: KeyedStore<SeriesBlocks>;
+  readonly #config: AlertConfig;
+  #devices!: KeyedStore<SeriesBlocks>;
 
   constructor(config: AlertConfig) {
-    this.config = config;
+    this.#config = config;
   }
 
   init(context: OperatorContext): void {
-    this.devices = context.keyed('excursions', seriesBlocksCodec(layout, 1));
+    this.#devices = context.keyed('excursions', seriesBlocksCodec(layout, 1));
   }
 
   process(record: StreamRecord<Score>, out: Collector<Alert>): void {
     const score = record.value;
     const entry = score.entries.find(({ role, step }) => role === 'champion' && step === 1);
     if (entry === undefined) return;
-    let device = this.devices.get(record);
+    let device = this.#devices.get(record);
     if (device === undefined) {
       device = new SeriesBlocks(layout.bytes);
-      this.devices.set(record, device);
+      this.#devices.set(record, device);
     }
     const base = (device.findOrAdd(score.quantity) * layout.bytes) / 4;
     const { i32 } = device;
     const seen = i32[base + layout.at.seen]!;
-    if (seen < this.config.warmUp) {
+    if (seen < this.#config.warmUp) {
       i32[base + layout.at.seen] = seen + 1;
       return;
     }
@@ -49,10 +49,10 @@ export class Alerting implements Operator<Score, Alert> {
     const beyond = Math.max(score.actual - entry.upper, entry.lower - score.actual);
     // The last bits of a constant series are no excursion.
     const least = Math.abs(entry.value) * 1e-9;
-    if (beyond <= Math.max(this.config.margin * half, least)) {
+    if (beyond <= Math.max(this.#config.margin * half, least)) {
       const calm = beyond > least ? 0 : i32[base + layout.at.calm]! + 1;
       i32[base + layout.at.calm] = calm;
-      if (calm >= this.config.calm) i32[base + layout.at.active] = 0;
+      if (calm >= this.#config.calm) i32[base + layout.at.active] = 0;
       return;
     }
     i32[base + layout.at.calm] = 0;

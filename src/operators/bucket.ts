@@ -37,54 +37,54 @@ export interface BucketConfig {
  * Output `late`: dead letters of readings that came too late and were not used.
  */
 export class Bucketing implements Operator<Reading, Bucket> {
-  private readonly config: BucketConfig;
-  private devices!: KeyedStore<DeviceGrid>;
-  private timers!: Timers;
-  private partition = 0;
+  readonly #config: BucketConfig;
+  #devices!: KeyedStore<DeviceGrid>;
+  #timers!: Timers;
+  #partition = 0;
 
   constructor(config: BucketConfig) {
-    this.config = config;
+    this.#config = config;
   }
 
   init(context: OperatorContext): void {
-    this.devices = context.keyed('grid', deviceGridCodec);
-    this.timers = context.timers;
-    this.partition = context.partition;
+    this.#devices = context.keyed('grid', deviceGridCodec);
+    this.#timers = context.timers;
+    this.#partition = context.partition;
   }
 
   process(record: StreamRecord<Reading>, out: Collector<Bucket>): void {
     const reading = record.value;
-    let device = this.devices.get(record);
+    let device = this.#devices.get(record);
     if (device === undefined) {
       device = { watermark: Number.NEGATIVE_INFINITY, series: [] };
-      this.devices.set(record, device);
+      this.#devices.set(record, device);
     }
     for (const quantity in reading.values) {
-      this.take(device, quantity, reading.values[quantity]!, record, out);
+      this.#take(device, quantity, reading.values[quantity]!, record, out);
     }
-    this.timers.set(record, record.ingestTime + this.config.idle);
+    this.#timers.set(record, record.ingestTime + this.#config.idle);
     if (reading.time > device.watermark) {
       device.watermark = reading.time;
-      for (const series of device.series) this.closeUntil(series, reading.time - this.config.grace, out);
+      for (const series of device.series) this.#closeUntil(series, reading.time - this.#config.grace, out);
     }
   }
 
   timer(at: Keyed, _time: number, out: Collector<Bucket>): void {
-    const device = this.devices.get(at);
+    const device = this.#devices.get(at);
     if (device === undefined) return;
     for (const series of device.series) {
-      if (this.closeUntil(series, Number.POSITIVE_INFINITY, out) > 0) out.count('closed-idle');
+      if (this.#closeUntil(series, Number.POSITIVE_INFINITY, out) > 0) out.count('closed-idle');
     }
   }
 
-  private take(
+  #take(
     device: DeviceGrid,
     quantity: string,
     value: number,
     record: StreamRecord<Reading>,
     out: Collector<Bucket>,
   ): void {
-    const { interval, correctFor, late, maxReadings } = this.config;
+    const { interval, correctFor, late, maxReadings } = this.#config;
     const { time } = record.value;
     const series = seriesOf(device, quantity);
     const bucket = Math.floor(time / interval) * interval;
@@ -98,7 +98,7 @@ export class Bucketing implements Operator<Reading, Bucket> {
       out.count(late === 'correct' ? 'too-late' : 'late');
       const part = { ...record.value, values: { [quantity]: value } };
       const message = `bucket ${new Date(bucket).toISOString()} of ${quantity} had closed`;
-      const letter = rejection('late', message, this.config.origin, this.partition, record, part);
+      const letter = rejection('late', message, this.#config.origin, this.#partition, record, part);
       out.emitTo('late', letter, time);
       return;
     }
@@ -107,23 +107,23 @@ export class Bucketing implements Operator<Reading, Bucket> {
       out.count('duplicate');
       return;
     }
-    if (series.times.length >= maxReadings && !this.forget(series)) {
+    if (series.times.length >= maxReadings && !this.#forget(series)) {
       out.count('bucket-full');
       const part = { ...record.value, values: { [quantity]: value } };
       const message = `${maxReadings} readings of ${quantity} wait for their bucket to close`;
-      out.emitTo('late', rejection('bucket-full', message, this.config.origin, this.partition, record, part), time);
+      out.emitTo('late', rejection('bucket-full', message, this.#config.origin, this.#partition, record, part), time);
       return;
     }
     series.times.splice(at, 0, time);
     series.values.splice(at, 0, value);
     if (!isLate) return;
     out.count('late-corrected');
-    this.emit('corrected', series, bucket, out);
+    this.#emit('corrected', series, bucket, out);
   }
 
   /** Closes the buckets that ended at or before `until`. @returns how many. */
-  private closeUntil(series: SeriesGrid, until: number, out: Collector<Bucket>): number {
-    const { interval, correctFor } = this.config;
+  #closeUntil(series: SeriesGrid, until: number, out: Collector<Bucket>): number {
+    const { interval, correctFor } = this.#config;
     let closed = 0;
     for (;;) {
       const next = placeBefore(series.times, series.closedEnd);
@@ -134,18 +134,18 @@ export class Bucketing implements Operator<Reading, Bucket> {
       const missing = series.closedEnd === Number.NEGATIVE_INFINITY ? 0 : (start - series.closedEnd) / interval;
       if (missing > 0) out.count('gap-buckets', missing);
       series.closedEnd = start + interval;
-      this.emit('closed', series, start, out);
+      this.#emit('closed', series, start, out);
       closed++;
     }
-    if (closed > 0) forgetBefore(series, series.closedEnd - (this.config.late === 'correct' ? correctFor : 0));
+    if (closed > 0) forgetBefore(series, series.closedEnd - (this.#config.late === 'correct' ? correctFor : 0));
     return closed;
   }
 
-  private emit(kind: Bucket['kind'], series: SeriesGrid, start: number, out: Collector<Bucket>): void {
-    const { interval, aggregates } = this.config;
+  #emit(kind: Bucket['kind'], series: SeriesGrid, start: number, out: Collector<Bucket>): void {
+    const { interval, aggregates } = this.#config;
     const from = placeBefore(series.times, start);
     const to = placeBefore(series.times, start + interval);
-    const how = Object.hasOwn(aggregates, series.quantity) ? aggregates[series.quantity]! : this.config.aggregate;
+    const how = Object.hasOwn(aggregates, series.quantity) ? aggregates[series.quantity]! : this.#config.aggregate;
     const value = aggregate(how, series.values, from, to);
     const { quantity } = series;
     // A sum of finite readings may still overflow; a bucket of no finite value would poison everything after it.
@@ -157,10 +157,10 @@ export class Bucketing implements Operator<Reading, Bucket> {
   }
 
   /** Makes room by giving up corrections of the older half of the closed readings. @returns false if none is closed. */
-  private forget(series: SeriesGrid): boolean {
+  #forget(series: SeriesGrid): boolean {
     const closed = placeBefore(series.times, series.closedEnd);
     if (closed === 0) return false;
-    const { interval } = this.config;
+    const { interval } = this.#config;
     const last = series.times[closed >> 1]!;
     forgetBefore(series, Math.min(series.closedEnd, (Math.floor(last / interval) + 1) * interval));
     return true;

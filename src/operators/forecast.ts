@@ -42,74 +42,74 @@ interface Pending {
  * and seasonal naive does.
  */
 export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
-  private readonly config: ForecastConfig;
-  private readonly load: (id: string) => Promise<ServedModel>;
-  private roles!: GlobalStore<Roles>;
-  private champion: ServedModel | undefined;
-  private challenger: ServedModel | undefined;
-  private pending: Pending[] = [];
+  readonly #config: ForecastConfig;
+  readonly #load: (id: string) => Promise<ServedModel>;
+  #roles!: GlobalStore<Roles>;
+  #champion: ServedModel | undefined;
+  #challenger: ServedModel | undefined;
+  #pending: Pending[] = [];
 
   /** @param load waits until the model is there: state that was restored names its models by id. */
   constructor(config: ForecastConfig, load: (id: string) => Promise<ServedModel>) {
-    this.config = config;
-    this.load = load;
+    this.#config = config;
+    this.#load = load;
   }
 
   init(context: OperatorContext): void {
-    this.roles = context.global('models', jsonCodec<Roles>(), { champion: '', challenger: '' });
+    this.#roles = context.global('models', jsonCodec<Roles>(), { champion: '', challenger: '' });
   }
 
   async prepare(): Promise<void> {
-    const { champion, challenger } = this.roles.get();
-    this.champion = champion === '' ? undefined : await this.load(champion);
-    this.challenger = challenger === '' ? undefined : await this.load(challenger);
+    const { champion, challenger } = this.#roles.get();
+    this.#champion = champion === '' ? undefined : await this.#load(champion);
+    this.#challenger = challenger === '' ? undefined : await this.#load(challenger);
   }
 
   process(record: StreamRecord<SeriesWindow>): void {
     const { key, row, offset, ingestTime, turn, value: window } = record;
-    const usable = this.isUsable(window);
-    this.pending.push({
+    const usable = this.#isUsable(window);
+    this.#pending.push({
       position: { key, row, offset, ingestTime, turn },
       window,
-      champion: usable ? this.champion : undefined,
-      challenger: usable ? this.challenger : undefined,
+      champion: usable ? this.#champion : undefined,
+      challenger: usable ? this.#challenger : undefined,
     });
   }
 
   broadcast(value: unknown, _position: Position, out: Collector<ForecastCandidates>): void {
     const { activation, served, refusal } = value as PreparedActivation;
-    if (activation.name !== this.config.name) {
+    if (activation.name !== this.#config.name) {
       out.count('activation-of-another-line');
       return;
     }
-    if (refusal !== '' || (served !== undefined && !this.fits(served))) {
+    if (refusal !== '' || (served !== undefined && !this.#fits(served))) {
       out.count('activation-refused');
       return;
     }
     if (activation.role === 'champion') {
-      this.champion = served;
+      this.#champion = served;
       // A promoted challenger has left the shadow.
-      if (served !== undefined && served.model.id === this.challenger?.model.id) this.challenger = undefined;
+      if (served !== undefined && served.model.id === this.#challenger?.model.id) this.#challenger = undefined;
     } else {
-      this.challenger = served;
+      this.#challenger = served;
     }
-    this.roles.set({ champion: this.champion?.model.id ?? '', challenger: this.challenger?.model.id ?? '' });
+    this.#roles.set({ champion: this.#champion?.model.id ?? '', challenger: this.#challenger?.model.id ?? '' });
     out.count('activated');
   }
 
   flush(out: DeferredCollector<ForecastCandidates>): void {
-    const { pending } = this;
+    const pending = this.#pending;
     if (pending.length === 0) return;
-    this.pending = [];
-    const champions = this.forecastAll(pending, 'champion');
-    const challengers = this.forecastAll(pending, 'challenger');
+    this.#pending = [];
+    const champions = this.#forecastAll(pending, 'champion');
+    const challengers = this.#forecastAll(pending, 'challenger');
     pending.forEach(({ position, window }, i) => {
       out.at(position);
       let champion = champions[i];
       const challenger = challengers[i];
       if (champion === undefined || !allFinite(champion)) {
         if (champion !== undefined) out.count('model-not-finite');
-        champion = this.naive(window);
+        champion = this.#naive(window);
       }
       const candidates = challenger !== undefined && allFinite(challenger) ? [champion, challenger] : [champion];
       out.count(champion.calibration.length > 0 ? 'forecast-model' : 'forecast-naive');
@@ -117,20 +117,20 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
     });
   }
 
-  private isUsable(window: SeriesWindow): boolean {
-    const { shape, minMeasured } = this.config;
+  #isUsable(window: SeriesWindow): boolean {
+    const { shape, minMeasured } = this.#config;
     return window.values.length === shape.lookback && window.measured >= minMeasured * shape.lookback;
   }
 
-  private fits({ model, artefact }: ServedModel): boolean {
-    const { shape, interval } = this.config;
+  #fits({ model, artefact }: ServedModel): boolean {
+    const { shape, interval } = this.#config;
     return (
       model.shape.lookback === shape.lookback && model.shape.horizon === shape.horizon && artefact.interval === interval
     );
   }
 
   /** One call for each model: there are two only where the batch holds an activation. */
-  private forecastAll(pending: readonly Pending[], role: CandidateRole): (Candidate | undefined)[] {
+  #forecastAll(pending: readonly Pending[], role: CandidateRole): (Candidate | undefined)[] {
     const groups = new Map<ServedModel, number[]>();
     pending.forEach((item, i) => {
       const served = item[role];
@@ -140,18 +140,18 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
       else group.push(i);
     });
     const results: (Candidate | undefined)[] = new Array(pending.length);
-    for (const [served, members] of groups) this.forecastGroup(pending, members, served, role, results);
+    for (const [served, members] of groups) this.#forecastGroup(pending, members, served, role, results);
     return results;
   }
 
-  private forecastGroup(
+  #forecastGroup(
     pending: readonly Pending[],
     members: readonly number[],
     served: ServedModel,
     role: CandidateRole,
     results: (Candidate | undefined)[],
   ): void {
-    const { lookback, horizon } = this.config.shape;
+    const { lookback, horizon } = this.#config.shape;
     const values = new Float32Array(members.length * lookback);
     const outputs = new Float32Array(members.length * horizon);
     const scales = members.map((member, r) => {
@@ -173,8 +173,8 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
     });
   }
 
-  private naive(window: SeriesWindow): Candidate {
-    const { shape, steps } = this.config;
+  #naive(window: SeriesWindow): Candidate {
+    const { shape, steps } = this.#config;
     const model = betterBaseline(window.values, steps, shape.season);
     const values = baselineForecast(model, window.values, shape.horizon, shape.season);
     return { role: 'champion', model, calibration: [], unit: scaleOf(window.deviation), values };

@@ -41,26 +41,26 @@ interface SeriesHistory {
  * both have the same `correctFor`.
  */
 export class History implements Operator<Bucket, HistorySegment> {
-  private readonly config: HistoryConfig;
-  private devices!: KeyedStore<SeriesHistory[]>;
-  private timers!: Timers;
+  readonly #config: HistoryConfig;
+  #devices!: KeyedStore<SeriesHistory[]>;
+  #timers!: Timers;
 
   constructor(config: HistoryConfig) {
-    this.config = config;
+    this.#config = config;
   }
 
   init(context: OperatorContext): void {
-    this.devices = context.keyed('segments', codec);
-    this.timers = context.timers;
+    this.#devices = context.keyed('segments', codec);
+    this.#timers = context.timers;
   }
 
   process(record: StreamRecord<Bucket>, out: Collector<HistorySegment>): void {
     const bucket = record.value;
-    const { interval } = this.config;
-    let device = this.devices.get(record);
+    const { interval } = this.#config;
+    let device = this.#devices.get(record);
     if (device === undefined) {
       device = [];
-      this.devices.set(record, device);
+      this.#devices.set(record, device);
     }
     let series = device.find((candidate) => candidate.quantity === bucket.quantity);
     if (series === undefined) {
@@ -68,7 +68,7 @@ export class History implements Operator<Bucket, HistorySegment> {
       device.push(series);
     }
     if (bucket.kind === 'closed') series.end = bucket.start + interval;
-    const segment = this.segmentOf(series, bucket.start);
+    const segment = this.#segmentOf(series, bucket.start);
     if (segment === undefined) {
       out.count('history-too-old');
       return;
@@ -77,20 +77,20 @@ export class History implements Operator<Bucket, HistorySegment> {
     segment.values[at] = bucket.value;
     segment.counts[at] = bucket.count;
     segment.dirty = true;
-    if (bucket.kind === 'closed') this.advance(record.key, series, out);
-    if (this.timers.get(record) === undefined && series.segments.some((candidate) => candidate.dirty)) {
-      this.timers.set(record, record.ingestTime + this.config.flushEvery);
+    if (bucket.kind === 'closed') this.#advance(record.key, series, out);
+    if (this.#timers.get(record) === undefined && series.segments.some((candidate) => candidate.dirty)) {
+      this.#timers.set(record, record.ingestTime + this.#config.flushEvery);
     }
   }
 
   timer(at: Keyed, _time: number, out: Collector<HistorySegment>): void {
-    for (const series of this.devices.get(at) ?? []) {
-      for (const segment of series.segments) if (segment.dirty) this.write(at.key, series, segment, out);
+    for (const series of this.#devices.get(at) ?? []) {
+      for (const segment of series.segments) if (segment.dirty) this.#write(at.key, series, segment, out);
     }
   }
 
-  private segmentOf(series: SeriesHistory, bucket: number): Segment | undefined {
-    const { interval, segment: length } = this.config;
+  #segmentOf(series: SeriesHistory, bucket: number): Segment | undefined {
+    const { interval, segment: length } = this.#config;
     const span = length * interval;
     const start = Math.floor(bucket / span) * span;
     const { segments } = series;
@@ -98,7 +98,7 @@ export class History implements Operator<Bucket, HistorySegment> {
     while (at > 0 && segments[at - 1]!.start > start) at--;
     const found = segments[at - 1];
     if (found?.start === start) return found;
-    if (this.isSettled(series, start)) return undefined;
+    if (this.#isSettled(series, start)) return undefined;
     const made = {
       start,
       values: new Float64Array(length).fill(Number.NaN),
@@ -112,26 +112,26 @@ export class History implements Operator<Bucket, HistorySegment> {
   }
 
   /** Writes what has become complete and lets go of what nothing can correct any more. */
-  private advance(device: string, series: SeriesHistory, out: Collector<HistorySegment>): void {
-    const span = this.config.segment * this.config.interval;
+  #advance(device: string, series: SeriesHistory, out: Collector<HistorySegment>): void {
+    const span = this.#config.segment * this.#config.interval;
     for (const segment of series.segments) {
       if (segment.complete || series.end < segment.start + span) continue;
       segment.complete = true;
-      this.write(device, series, segment, out);
+      this.#write(device, series, segment, out);
     }
-    while (series.segments.length > 0 && this.isSettled(series, series.segments[0]!.start)) {
+    while (series.segments.length > 0 && this.#isSettled(series, series.segments[0]!.start)) {
       const oldest = series.segments.shift()!;
-      if (oldest.dirty) this.write(device, series, oldest, out);
+      if (oldest.dirty) this.#write(device, series, oldest, out);
     }
   }
 
-  private isSettled(series: SeriesHistory, start: number): boolean {
-    const span = this.config.segment * this.config.interval;
+  #isSettled(series: SeriesHistory, start: number): boolean {
+    const span = this.#config.segment * this.#config.interval;
     // A bucket is corrected while it starts at or after `end − correctFor`.
-    return start + span <= series.end - this.config.correctFor;
+    return start + span <= series.end - this.#config.correctFor;
   }
 
-  private write(device: string, series: SeriesHistory, segment: Segment, out: Collector<HistorySegment>): void {
+  #write(device: string, series: SeriesHistory, segment: Segment, out: Collector<HistorySegment>): void {
     segment.dirty = false;
     out.emit(
       {
@@ -139,7 +139,7 @@ export class History implements Operator<Bucket, HistorySegment> {
         device,
         quantity: series.quantity,
         start: segment.start,
-        interval: this.config.interval,
+        interval: this.#config.interval,
         values: Array.from(segment.values),
         counts: Array.from(segment.counts),
         revision: segment.revision++,

@@ -12,30 +12,30 @@ import { type RingLayout, ringLayout, type WindowConfig, WindowRing } from './wi
  * Forecasts that were made stay as they are; none is made again.
  */
 export class Normalise implements Operator<Bucket, SeriesWindow> {
-  private readonly config: WindowConfig;
-  private readonly layout: RingLayout;
-  private readonly ring: WindowRing;
-  private devices!: KeyedStore<SeriesBlocks>;
+  readonly #config: WindowConfig;
+  readonly #layout: RingLayout;
+  readonly #ring: WindowRing;
+  #devices!: KeyedStore<SeriesBlocks>;
 
   constructor(config: WindowConfig) {
-    this.config = config;
-    this.layout = ringLayout(config);
-    this.ring = new WindowRing(config, this.layout);
+    this.#config = config;
+    this.#layout = ringLayout(config);
+    this.#ring = new WindowRing(config, this.#layout);
   }
 
   init(context: OperatorContext): void {
     // The capacity belongs to the version: another lookback reads no old ring.
-    this.devices = context.keyed('windows', seriesBlocksCodec(this.layout, this.layout.capacity));
+    this.#devices = context.keyed('windows', seriesBlocksCodec(this.#layout, this.#layout.capacity));
   }
 
   process(record: StreamRecord<Bucket>, out: Collector<SeriesWindow>): void {
     const bucket = record.value;
-    let device = this.devices.get(record);
+    let device = this.#devices.get(record);
     if (device === undefined) {
-      device = new SeriesBlocks(this.layout.bytes);
-      this.devices.set(record, device);
+      device = new SeriesBlocks(this.#layout.bytes);
+      this.#devices.set(record, device);
     }
-    const { ring } = this;
+    const ring = this.#ring;
     const block = device.findOrAdd(bucket.quantity);
     if (bucket.kind === 'corrected') {
       if (ring.correct(device, block, bucket.start, bucket.value)) out.count('window-corrected');
@@ -46,14 +46,14 @@ export class Normalise implements Operator<Bucket, SeriesWindow> {
       out.count('window-out-of-order');
       return;
     }
-    const length = Math.min(this.config.lookback, ring.countOf(device, block));
+    const length = Math.min(this.#config.lookback, ring.countOf(device, block));
     const { mean, deviation } = ring.scale(device, block);
-    const origin = bucket.start + this.config.interval;
+    const origin = bucket.start + this.#config.interval;
     out.emit(
       {
         quantity: bucket.quantity,
         origin,
-        interval: this.config.interval,
+        interval: this.#config.interval,
         actual: bucket.value,
         missing,
         values: ring.values(device, block, length),

@@ -61,40 +61,40 @@ const codec: StoreCodec<Seen> = {
  * operator's matter, which has the times.
  */
 export class Quality implements Operator<Reading, Reading> {
-  private readonly config: QualityConfig;
-  private seen!: KeyedStore<Seen>;
-  private partition = 0;
+  readonly #config: QualityConfig;
+  #seen!: KeyedStore<Seen>;
+  #partition = 0;
 
   constructor(config: QualityConfig) {
-    this.config = config;
+    this.#config = config;
   }
 
   init(context: OperatorContext): void {
-    this.seen = context.keyed('seen', codec);
-    this.partition = context.partition;
+    this.#seen = context.keyed('seen', codec);
+    this.#partition = context.partition;
   }
 
   process(record: StreamRecord<Reading>, out: Collector<Reading>): void {
     const reading = record.value;
-    const { config } = this;
+    const config = this.#config;
     if (reading.time - record.ingestTime > config.futureMs) {
-      this.reject('future', `event time ${iso(reading.time)} is ahead of the clock`, record, reading, out);
+      this.#reject('future', `event time ${iso(reading.time)} is ahead of the clock`, record, reading, out);
       return;
     }
     if (reading.time < config.oldestTime) {
-      this.reject('too-old', `event time ${iso(reading.time)} cannot be`, record, reading, out);
+      this.#reject('too-old', `event time ${iso(reading.time)} cannot be`, record, reading, out);
       return;
     }
-    let seen = this.seen.get(record);
+    let seen = this.#seen.get(record);
     if (seen === undefined) {
       seen = { quantities: [], prints: [], next: 0 };
-      this.seen.set(record, seen);
+      this.#seen.set(record, seen);
     }
     if (reading.retained && config.retained === 'drop') {
       out.count('retained');
       return;
     }
-    const delivered = this.deliveredBefore(seen, reading.fingerprint, record.ingestTime);
+    const delivered = this.#deliveredBefore(seen, reading.fingerprint, record.ingestTime);
     if (delivered && (reading.redelivered || reading.retained)) {
       out.count('redelivered');
       return;
@@ -102,7 +102,7 @@ export class Quality implements Operator<Reading, Reading> {
 
     let bad: Map<string, string> | undefined;
     for (const quantity in reading.values) {
-      const reason = this.judge(seen, quantity, reading.values[quantity]!);
+      const reason = this.#judge(seen, quantity, reading.values[quantity]!);
       if (reason === undefined) continue;
       bad ??= new Map();
       bad.set(quantity, reason);
@@ -120,27 +120,27 @@ export class Quality implements Operator<Reading, Reading> {
         left++;
       } else {
         const part = { ...reading, values: { [quantity]: value } };
-        this.reject(reason, `${quantity} is ${value}`, record, part, out);
+        this.#reject(reason, `${quantity} is ${value}`, record, part, out);
       }
     }
     if (left > 0) out.emit({ ...reading, values: good }, reading.time);
   }
 
-  private judge(seen: Seen, quantity: string, value: number): string | undefined {
+  #judge(seen: Seen, quantity: string, value: number): string | undefined {
     if (!Number.isFinite(value)) return 'not-finite';
-    const range = this.config.ranges[quantity];
+    const range = this.#config.ranges[quantity];
     if (range !== undefined && (value < (range.min ?? -Infinity) || value > (range.max ?? Infinity))) {
       return 'out-of-range';
     }
     if (seen.quantities.includes(quantity)) return undefined;
-    if (seen.quantities.length >= this.config.maxQuantities) return 'too-many-quantities';
+    if (seen.quantities.length >= this.#config.maxQuantities) return 'too-many-quantities';
     seen.quantities.push(quantity);
     return undefined;
   }
 
   /** Remembers the message and tells whether it came in an earlier delivery. */
-  private deliveredBefore(seen: Seen, fingerprint: string, ingestTime: number): boolean {
-    if (fingerprint.length !== 16 || this.config.remember === 0) return false;
+  #deliveredBefore(seen: Seen, fingerprint: string, ingestTime: number): boolean {
+    if (fingerprint.length !== 16 || this.#config.remember === 0) return false;
     const high = Number.parseInt(fingerprint.slice(0, 8), 16);
     const low = Number.parseInt(fingerprint.slice(8), 16);
     const { prints } = seen;
@@ -151,11 +151,11 @@ export class Quality implements Operator<Reading, Reading> {
     prints[at] = high;
     prints[at + 1] = low;
     prints[at + 2] = ingestTime;
-    seen.next = (seen.next + 1) % this.config.remember;
+    seen.next = (seen.next + 1) % this.#config.remember;
     return false;
   }
 
-  private reject(
+  #reject(
     reason: string,
     message: string,
     record: StreamRecord<unknown>,
@@ -165,7 +165,7 @@ export class Quality implements Operator<Reading, Reading> {
     out.count(reason);
     out.emitTo(
       'rejected',
-      rejection(reason, message, this.config.origin, this.partition, record, reading),
+      rejection(reason, message, this.#config.origin, this.#partition, record, reading),
       reading.time,
     );
   }

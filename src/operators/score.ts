@@ -36,29 +36,29 @@ const CHALLENGER = 1;
  * calibration of its artefact; a challenger that is promoted takes its trackers and waiting forecasts along.
  */
 export class Scoring implements Operator<ForecastCandidates, Forecast> {
-  private readonly config: ScoreConfig;
-  private readonly layout: ScoreLayout;
-  private devices!: KeyedStore<DeviceScores>;
+  readonly #config: ScoreConfig;
+  readonly #layout: ScoreLayout;
+  #devices!: KeyedStore<DeviceScores>;
 
   constructor(config: ScoreConfig) {
-    this.config = config;
-    this.layout = scoreLayout(config.steps, config.horizon);
+    this.#config = config;
+    this.#layout = scoreLayout(config.steps, config.horizon);
   }
 
   init(context: OperatorContext): void {
-    this.devices = context.keyed('scores', deviceScoresCodec(this.layout));
+    this.#devices = context.keyed('scores', deviceScoresCodec(this.#layout));
   }
 
   process(record: StreamRecord<ForecastCandidates>, out: Collector<Forecast>): void {
     const { window, candidates } = record.value;
-    let device = this.devices.get(record);
+    let device = this.#devices.get(record);
     if (device === undefined) {
-      device = { blocks: new SeriesBlocks(this.layout.bytes), models: [] };
-      this.devices.set(record, device);
+      device = { blocks: new SeriesBlocks(this.#layout.bytes), models: [] };
+      this.#devices.set(record, device);
     }
     const block = device.blocks.findOrAdd(window.quantity);
-    this.passOver(device, block, window);
-    const entries = this.judge(device, block, window);
+    this.#passOver(device, block, window);
+    const entries = this.#judge(device, block, window);
     if (entries.length > 0) {
       const score: Score = {
         type: 'Score',
@@ -72,16 +72,16 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
       };
       out.emitTo('scores', score, score.time);
     }
-    this.clearOrigin(device, block, window);
+    this.#clearOrigin(device, block, window);
     for (const candidate of candidates) {
-      const halves = this.await(device, block, window, candidate);
-      if (candidate.role === 'champion') out.emit(this.forecast(record, candidate, halves), window.origin);
+      const halves = this.#await(device, block, window, candidate);
+      if (candidate.role === 'champion') out.emit(this.#forecast(record, candidate, halves), window.origin);
     }
   }
 
   /** Notes that empty buckets had no forecast. */
-  private passOver(device: DeviceScores, block: number, window: SeriesWindow): void {
-    const { layout } = this;
+  #passOver(device: DeviceScores, block: number, window: SeriesWindow): void {
+    const layout = this.#layout;
     const { u8, f64 } = device.blocks;
     const originAt = (block * layout.bytes) / 8 + layout.at.origin;
     const index = Math.round(window.origin / window.interval);
@@ -94,8 +94,8 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
   }
 
   /** The place of the origin that is one horizon old, now judged at its last step, becomes this origin's. */
-  private clearOrigin(device: DeviceScores, block: number, window: SeriesWindow): void {
-    const { layout } = this;
+  #clearOrigin(device: DeviceScores, block: number, window: SeriesWindow): void {
+    const layout = this.#layout;
     const index = Math.round(window.origin / window.interval);
     for (let slot = 0; slot < SLOTS; slot++) {
       const base = block * layout.bytes + layout.at.models + slot * layout.horizon;
@@ -103,8 +103,9 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     }
   }
 
-  private judge(device: DeviceScores, block: number, window: SeriesWindow): ScoreEntry[] {
-    const { layout, config } = this;
+  #judge(device: DeviceScores, block: number, window: SeriesWindow): ScoreEntry[] {
+    const layout = this.#layout;
+    const config = this.#config;
     const { blocks } = device;
     const unit = scaleOf(window.deviation);
     const target = Math.round(window.origin / window.interval) - 1;
@@ -122,32 +123,33 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
         const role = slot === CHAMPION ? 'champion' : 'challenger';
         entries.push({ model, role, step, value, lower: value - half, upper: value + half });
         if (number === blocks.u8[block * layout.bytes + layout.at.tracked + slot]) {
-          this.track(blocks, block, slot, i, Math.abs(window.actual - value) / unit);
+          this.#track(blocks, block, slot, i, Math.abs(window.actual - value) / unit);
         }
       }
     }
     for (const [b, model] of BASELINES.entries()) {
-      this.beginBaseline(blocks, block, SLOTS + b);
+      this.#beginBaseline(blocks, block, SLOTS + b);
       for (const [i, step] of config.steps.entries()) {
         const value = hindcast(model, window.values, step, config.season);
         if (Number.isNaN(value)) continue;
-        const half = Math.fround(this.quantile(blocks, block, SLOTS + b, i) * window.deviation);
+        const half = Math.fround(this.#quantile(blocks, block, SLOTS + b, i) * window.deviation);
         entries.push({ model, role: 'baseline', step, value, lower: value - half, upper: value + half });
-        this.track(blocks, block, SLOTS + b, i, Math.abs(window.actual - value) / unit);
+        this.#track(blocks, block, SLOTS + b, i, Math.abs(window.actual - value) / unit);
       }
     }
     return entries;
   }
 
   /** Keeps the forecast at the scored steps. @returns the half-widths of its interval */
-  private await(device: DeviceScores, block: number, window: SeriesWindow, candidate: Candidate): Float64Array {
-    const { layout, config } = this;
+  #await(device: DeviceScores, block: number, window: SeriesWindow, candidate: Candidate): Float64Array {
+    const layout = this.#layout;
+    const config = this.#config;
     const { blocks } = device;
     const number = modelNumber(layout, device, candidate.model);
     const slot = candidate.role === 'champion' ? CHAMPION : CHALLENGER;
-    const tracker = this.trackerFor(blocks, block, slot, number, window, candidate);
+    const tracker = this.#trackerFor(blocks, block, slot, number, window, candidate);
     const halves = new Float64Array(config.horizon);
-    spreadOverHorizon(config.steps, (i) => this.quantile(blocks, block, tracker, i), halves);
+    spreadOverHorizon(config.steps, (i) => this.#quantile(blocks, block, tracker, i), halves);
     for (let h = 0; h < halves.length; h++) halves[h] = Math.fround(halves[h]! * window.deviation);
     const index = Math.round(window.origin / window.interval);
     blocks.u8[block * layout.bytes + layout.at.models + slot * layout.horizon + modulo(index, layout.horizon)] = number;
@@ -160,7 +162,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
   }
 
   /** The tracker of a candidate; begun with its calibration where the slot's belongs to another model. */
-  private trackerFor(
+  #trackerFor(
     blocks: SeriesBlocks,
     block: number,
     slot: number,
@@ -170,25 +172,26 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
   ): number {
     const baseline = BASELINES.indexOf(candidate.model as Baseline);
     if (baseline >= 0) return SLOTS + baseline;
-    const { layout, config } = this;
+    const layout = this.#layout;
+    const config = this.#config;
     const tracked = block * layout.bytes + layout.at.tracked;
     if (blocks.u8[tracked + slot] === number) return slot;
     const other = slot === CHAMPION ? CHALLENGER : CHAMPION;
     if (blocks.u8[tracked + other] === number) {
-      this.swapSlots(blocks, block);
+      this.#swapSlots(blocks, block);
       return slot;
     }
     blocks.u8[tracked + slot] = number;
     for (const [i, step] of config.steps.entries()) {
       const expected = candidate.calibration[step - 1];
       const q = expected === undefined ? FIRST_QUANTILE : (expected * candidate.unit) / scaleOf(window.deviation);
-      this.begin(blocks, block, slot, i, q);
+      this.#begin(blocks, block, slot, i, q);
     }
     return slot;
   }
 
-  private swapSlots(blocks: SeriesBlocks, block: number): void {
-    const { layout } = this;
+  #swapSlots(blocks: SeriesBlocks, block: number): void {
+    const layout = this.#layout;
     const base = block * layout.bytes;
     swap(blocks.f64, base / 8 + layout.at.values, layout.waiting);
     swap(blocks.f32, base / 4 + layout.at.halves, layout.waiting);
@@ -197,33 +200,33 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     swap(blocks.u8, base + layout.at.tracked, 1);
   }
 
-  private beginBaseline(blocks: SeriesBlocks, block: number, tracker: number): void {
-    const at = block * this.layout.bytes + this.layout.at.tracked + tracker;
+  #beginBaseline(blocks: SeriesBlocks, block: number, tracker: number): void {
+    const at = block * this.#layout.bytes + this.#layout.at.tracked + tracker;
     if (blocks.u8[at] === 1) return;
     blocks.u8[at] = 1;
-    for (let i = 0; i < this.config.steps.length; i++) this.begin(blocks, block, tracker, i, FIRST_QUANTILE);
+    for (let i = 0; i < this.#config.steps.length; i++) this.#begin(blocks, block, tracker, i, FIRST_QUANTILE);
   }
 
-  private begin(blocks: SeriesBlocks, block: number, tracker: number, step: number, q: number): void {
-    const at = this.trackerAt(block, tracker, step);
+  #begin(blocks: SeriesBlocks, block: number, tracker: number, step: number, q: number): void {
+    const at = this.#trackerAt(block, tracker, step);
     blocks.f32[at] = q;
     blocks.f32[at + 1] = q;
   }
 
-  private track(blocks: SeriesBlocks, block: number, tracker: number, step: number, residual: number): void {
-    trackQuantile(this.config.quantile, blocks.f32, this.trackerAt(block, tracker, step), residual);
+  #track(blocks: SeriesBlocks, block: number, tracker: number, step: number, residual: number): void {
+    trackQuantile(this.#config.quantile, blocks.f32, this.#trackerAt(block, tracker, step), residual);
   }
 
-  private quantile(blocks: SeriesBlocks, block: number, tracker: number, step: number): number {
-    return blocks.f32[this.trackerAt(block, tracker, step)]!;
+  #quantile(blocks: SeriesBlocks, block: number, tracker: number, step: number): number {
+    return blocks.f32[this.#trackerAt(block, tracker, step)]!;
   }
 
-  private trackerAt(block: number, tracker: number, step: number): number {
-    const { layout } = this;
+  #trackerAt(block: number, tracker: number, step: number): number {
+    const layout = this.#layout;
     return (block * layout.bytes) / 4 + layout.at.trackers + (tracker * layout.steps.length + step) * 2;
   }
 
-  private forecast(record: StreamRecord<ForecastCandidates>, candidate: Candidate, halves: Float64Array): Forecast {
+  #forecast(record: StreamRecord<ForecastCandidates>, candidate: Candidate, halves: Float64Array): Forecast {
     const { window } = record.value;
     const values = Array.from(candidate.values);
     return {
@@ -235,7 +238,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
       values,
       lower: values.map((value, h) => value - halves[h]!),
       upper: values.map((value, h) => value + halves[h]!),
-      level: this.config.quantile.level,
+      level: this.#config.quantile.level,
       model: candidate.model,
       inputOffset: record.offset,
       arithmetic: ARITHMETIC_VERSION,

@@ -41,7 +41,7 @@ export class SeriesBlocks {
   constructor(blockBytes: number, names: string[] = [], bytes: Uint8Array = new Uint8Array(0)) {
     this.blockBytes = blockBytes;
     this.names = names;
-    this.view(bytes.slice().buffer);
+    this.#view(bytes.slice().buffer);
   }
 
   /** Number of the quantity's block, or −1. */
@@ -53,7 +53,7 @@ export class SeriesBlocks {
   add(quantity: string): number {
     const grown = new Uint8Array(this.u8.length + this.blockBytes);
     grown.set(this.u8);
-    this.view(grown.buffer);
+    this.#view(grown.buffer);
     return this.names.push(quantity) - 1;
   }
 
@@ -62,7 +62,7 @@ export class SeriesBlocks {
     return found >= 0 ? found : this.add(quantity);
   }
 
-  private view(buffer: ArrayBuffer): void {
+  #view(buffer: ArrayBuffer): void {
     this.f64 = new Float64Array(buffer);
     this.f32 = new Float32Array(buffer);
     this.i32 = new Int32Array(buffer);

@@ -39,21 +39,21 @@ export interface Scale {
  * gap longer than the ring the series begins anew.
  */
 export class WindowRing {
-  private readonly config: WindowConfig;
-  private readonly layout: RingLayout;
+  readonly #config: WindowConfig;
+  readonly #layout: RingLayout;
 
   constructor(config: WindowConfig, layout: RingLayout = ringLayout(config)) {
-    this.config = config;
-    this.layout = layout;
+    this.#config = config;
+    this.#layout = layout;
   }
 
   /** End of the newest bucket; undefined for an empty ring. */
   origin(blocks: SeriesBlocks, block: number): number | undefined {
-    return this.countOf(blocks, block) === 0 ? undefined : blocks.f64[this.f64(block) + this.layout.at.origin];
+    return this.countOf(blocks, block) === 0 ? undefined : blocks.f64[this.#f64(block) + this.#layout.at.origin];
   }
 
   countOf(blocks: SeriesBlocks, block: number): number {
-    return blocks.i32[this.i32(block) + this.layout.at.count]!;
+    return blocks.i32[this.#i32(block) + this.#layout.at.count]!;
   }
 
   /**
@@ -61,22 +61,22 @@ export class WindowRing {
    * @returns how many were missing, or −1 for a bucket that does not come after the newest: it is not taken.
    */
   push(blocks: SeriesBlocks, block: number, start: number, value: number): number {
-    const { interval } = this.config;
-    const { capacity } = this.layout;
+    const { interval } = this.#config;
+    const { capacity } = this.#layout;
     const origin = this.origin(blocks, block);
     let missing = 0;
     if (origin !== undefined) {
       missing = Math.round((start - origin) / interval);
       if (missing < 0) return -1;
       if (missing >= capacity) {
-        blocks.i32[this.i32(block) + this.layout.at.count] = 0;
+        blocks.i32[this.#i32(block) + this.#layout.at.count] = 0;
       } else {
-        const filler = blocks.f64[this.slot(blocks, block, 1)]!;
-        for (let i = 0; i < missing; i++) this.append(blocks, block, filler, 0);
+        const filler = blocks.f64[this.#slot(blocks, block, 1)]!;
+        for (let i = 0; i < missing; i++) this.#append(blocks, block, filler, 0);
       }
     }
-    this.append(blocks, block, value, 1);
-    blocks.f64[this.f64(block) + this.layout.at.origin] = start + interval;
+    this.#append(blocks, block, value, 1);
+    blocks.f64[this.#f64(block) + this.#layout.at.origin] = start + interval;
     return missing;
   }
 
@@ -87,21 +87,21 @@ export class WindowRing {
   correct(blocks: SeriesBlocks, block: number, start: number, value: number): boolean {
     const origin = this.origin(blocks, block);
     if (origin === undefined) return false;
-    let back = Math.round((origin - start) / this.config.interval);
+    let back = Math.round((origin - start) / this.#config.interval);
     if (back < 1 || back > this.countOf(blocks, block)) return false;
-    blocks.f64[this.slot(blocks, block, back)] = value;
-    blocks.u8[this.mask(blocks, block, back)] = 1;
-    for (back--; back >= 1 && blocks.u8[this.mask(blocks, block, back)] === 0; back--) {
-      blocks.f64[this.slot(blocks, block, back)] = value;
+    blocks.f64[this.#slot(blocks, block, back)] = value;
+    blocks.u8[this.#mask(blocks, block, back)] = 1;
+    for (back--; back >= 1 && blocks.u8[this.#mask(blocks, block, back)] === 0; back--) {
+      blocks.f64[this.#slot(blocks, block, back)] = value;
     }
     return true;
   }
 
   /** The newest `length` values, oldest first; `length` must not exceed the count. */
   values(blocks: SeriesBlocks, block: number, length: number): Float64Array {
-    const { capacity, at } = this.layout;
-    const base = this.f64(block) + at.values;
-    const next = blocks.i32[this.i32(block) + at.next]!;
+    const { capacity, at } = this.#layout;
+    const base = this.#f64(block) + at.values;
+    const next = blocks.i32[this.#i32(block) + at.next]!;
     const out = new Float64Array(length);
     const first = next - length;
     if (first >= 0) {
@@ -116,7 +116,7 @@ export class WindowRing {
   /** How many of the newest `length` values were measured. */
   measured(blocks: SeriesBlocks, block: number, length: number): number {
     let measured = 0;
-    for (let back = 1; back <= length; back++) measured += blocks.u8[this.mask(blocks, block, back)]!;
+    for (let back = 1; back <= length; back++) measured += blocks.u8[this.#mask(blocks, block, back)]!;
     return measured;
   }
 
@@ -126,12 +126,12 @@ export class WindowRing {
    * series.
    */
   scale(blocks: SeriesBlocks, block: number): Scale {
-    const { capacity, at } = this.layout;
-    const base = this.f64(block) + at.values;
-    const maskBase = this.u8(block) + at.mask;
+    const { capacity, at } = this.#layout;
+    const base = this.#f64(block) + at.values;
+    const maskBase = this.#u8(block) + at.mask;
     const { f64, u8 } = blocks;
-    const next = blocks.i32[this.i32(block) + at.next]!;
-    const length = Math.min(this.config.scaleLength, this.countOf(blocks, block));
+    const next = blocks.i32[this.#i32(block) + at.next]!;
+    const length = Math.min(this.#config.scaleLength, this.countOf(blocks, block));
     const pivot = f64[base + (next === 0 ? capacity : next) - 1]!;
     let count = 0;
     let sum = 0;
@@ -155,39 +155,39 @@ export class WindowRing {
     return { mean: pivot + shift, deviation: deviation > noise ? deviation : 0 };
   }
 
-  private append(blocks: SeriesBlocks, block: number, value: number, measured: number): void {
-    const { capacity, at } = this.layout;
-    const i32 = this.i32(block);
+  #append(blocks: SeriesBlocks, block: number, value: number, measured: number): void {
+    const { capacity, at } = this.#layout;
+    const i32 = this.#i32(block);
     const next = blocks.i32[i32 + at.next]!;
-    blocks.f64[this.f64(block) + at.values + next] = value;
-    blocks.u8[this.u8(block) + at.mask + next] = measured;
+    blocks.f64[this.#f64(block) + at.values + next] = value;
+    blocks.u8[this.#u8(block) + at.mask + next] = measured;
     blocks.i32[i32 + at.next] = next + 1 === capacity ? 0 : next + 1;
     const count = blocks.i32[i32 + at.count]!;
     if (count < capacity) blocks.i32[i32 + at.count] = count + 1;
   }
 
-  private slot(blocks: SeriesBlocks, block: number, back: number): number {
-    return this.f64(block) + this.layout.at.values + this.place(blocks, block, back);
+  #slot(blocks: SeriesBlocks, block: number, back: number): number {
+    return this.#f64(block) + this.#layout.at.values + this.#place(blocks, block, back);
   }
 
-  private mask(blocks: SeriesBlocks, block: number, back: number): number {
-    return this.u8(block) + this.layout.at.mask + this.place(blocks, block, back);
+  #mask(blocks: SeriesBlocks, block: number, back: number): number {
+    return this.#u8(block) + this.#layout.at.mask + this.#place(blocks, block, back);
   }
 
-  private place(blocks: SeriesBlocks, block: number, back: number): number {
-    const at = blocks.i32[this.i32(block) + this.layout.at.next]! - back;
-    return at < 0 ? at + this.layout.capacity : at;
+  #place(blocks: SeriesBlocks, block: number, back: number): number {
+    const at = blocks.i32[this.#i32(block) + this.#layout.at.next]! - back;
+    return at < 0 ? at + this.#layout.capacity : at;
   }
 
-  private f64(block: number): number {
-    return (block * this.layout.bytes) / 8;
+  #f64(block: number): number {
+    return (block * this.#layout.bytes) / 8;
   }
 
-  private i32(block: number): number {
-    return (block * this.layout.bytes) / 4;
+  #i32(block: number): number {
+    return (block * this.#layout.bytes) / 4;
   }
 
-  private u8(block: number): number {
-    return block * this.layout.bytes;
+  #u8(block: number): number {
+    return block * this.#layout.bytes;
   }
 }

@@ -1,0 +1,31 @@
+import { isFleetcastError } from '../errors.ts';
+import type { Activation } from '../events/records.ts';
+import type { PreparedActivation, ServedModel } from '../operators/served-model.ts';
+import type { Prepare } from '../topology/topology.ts';
+
+/** Where the models come from. */
+export interface ModelSource {
+  /**
+   * The model with this id; waits until it is there.
+   * @throws MODEL_INVALID for an artefact that cannot be served, the signal's reason when it ends the wait
+   */
+  load(id: string, signal?: AbortSignal): Promise<ServedModel>;
+}
+
+/**
+ * Makes an activation ready before the micro-batch that begins with it: the task waits here until the artefact can be
+ * read and never goes on with the old model. An artefact that can be read and is invalid will never be servable: the
+ * activation is refused, counted, and changes nothing, in every replay alike.
+ */
+export function activationPreparer(name: string, models: ModelSource): Prepare {
+  return async (value, signal): Promise<PreparedActivation> => {
+    const activation = value as Activation;
+    if (activation.name !== name || activation.modelId === '') return { activation, served: undefined, refusal: '' };
+    try {
+      return { activation, served: await models.load(activation.modelId, signal), refusal: '' };
+    } catch (error) {
+      if (!isFleetcastError(error, 'MODEL_INVALID') && !isFleetcastError(error, 'CODEC_MALFORMED')) throw error;
+      return { activation, served: undefined, refusal: error.message };
+    }
+  };
+}

@@ -1,0 +1,119 @@
+import { decodeRecord, encodeRecord } from '../events/codec.ts';
+import {
+  type Activation,
+  type DeadLetter,
+  type FleetRecord,
+  historyKey,
+  type Reading,
+  type Score,
+  seriesKey,
+} from '../events/records.ts';
+import type { LogRecord } from '../log/event-log.ts';
+import { Alerting } from '../operators/alert.ts';
+import { Bucketing } from '../operators/bucket.ts';
+import { Forecasting } from '../operators/forecast.ts';
+import { History } from '../operators/history.ts';
+import { QUANTILE_DEFAULTS } from '../operators/interval.ts';
+import { Normalise } from '../operators/normalise.ts';
+import type { StreamRecord } from '../operators/operator.ts';
+import { Quality } from '../operators/quality.ts';
+import { Scoring } from '../operators/score.ts';
+import { TopologyBuilder } from '../topology/builder.ts';
+import type { EncodedRecord, SourceItem, Topology } from '../topology/topology.ts';
+import { activationPreparer, type ModelSource } from './activation.ts';
+import type { PipelineConfig } from './pipeline-config.ts';
+
+/** The topology from readings to forecasts. Inert: `models` is asked when it runs. */
+export function forecastingTopology(config: PipelineConfig, models: ModelSource): Topology {
+  const { topics, interval, shape, correctFor, steps } = config;
+  const origin = topics.readings;
+  const builder = new TopologyBuilder('forecasting');
+  const readings = builder.source<Reading>('readings', {
+    topic: topics.readings,
+    codec: { decode: decodeReading },
+    prepare: activationPreparer(config.model, models),
+  });
+
+  const good = readings.process('quality', () => new Quality({ ...config.quality, origin }));
+  const buckets = good.process(
+    'bucket',
+    () =>
+      new Bucketing({
+        origin,
+        interval,
+        grace: config.grace,
+        idle: config.idle,
+        aggregate: config.aggregate,
+        aggregates: config.aggregates,
+        late: config.late,
+        correctFor,
+        maxReadings: config.maxReadings,
+      }),
+  );
+  good
+    .output<DeadLetter>('rejected')
+    .merge(buckets.output<DeadLetter>('late'))
+    .sink('dead-letters', { topic: topics.deadLetters, encode: (record) => encoded(record.value.origin, record) });
+
+  buckets
+    .process(
+      'history',
+      () => new History({ interval, segment: config.segment, correctFor, flushEvery: config.flushEvery }),
+    )
+    .sink('history', {
+      topic: topics.history,
+      encode: (record) => encoded(historyKey(record.key, record.value.quantity, record.value.start), record),
+    });
+
+  const forecasts = buckets
+    .process('normalise', () => new Normalise({ interval, lookback: shape.lookback, scaleLength: config.scaleLength }))
+    .process(
+      'forecast',
+      () =>
+        new Forecasting({ name: config.model, shape, interval, steps, minMeasured: config.minMeasured }, (id) =>
+          models.load(id),
+        ),
+    )
+    .process(
+      'score',
+      () =>
+        new Scoring({
+          horizon: shape.horizon,
+          season: shape.season,
+          steps,
+          quantile: { ...QUANTILE_DEFAULTS, level: config.level },
+        }),
+    );
+  forecasts.sink('forecasts', { topic: topics.forecasts, encode: (record) => encoded(record.key, record) });
+  const scores = forecasts.output<Score>('scores');
+  scores.sink('scores', {
+    topic: topics.scores,
+    encode: (record) => encoded(seriesKey(record.key, record.value.quantity), record),
+  });
+  scores
+    .process('alert', () => new Alerting(config.alert))
+    .sink('alerts', { topic: topics.alerts, encode: (record) => encoded(record.key, record) });
+  return builder.build();
+}
+
+/** Readings, ticks and activations share a topic: that is what gives models and time an offset. */
+export function decodeReading(record: LogRecord): SourceItem<Reading> {
+  if (record.value === null) return { kind: 'skip', reason: 'tombstone' };
+  const value = decodeRecord(record.value);
+  switch (value.type) {
+    case 'Reading':
+      return record.key === null
+        ? { kind: 'record', value, time: value.time, key: value.device }
+        : { kind: 'record', value, time: value.time };
+    case 'Tick':
+      return { kind: 'tick', time: value.time };
+    case 'Activation':
+      return { kind: 'broadcast', value: value satisfies Activation };
+    default:
+      return { kind: 'skip', reason: 'unexpected-type' };
+  }
+}
+
+function encoded(key: string, record: StreamRecord<FleetRecord>): EncodedRecord {
+  return { key, value: encodeRecord(record.value) };
+}

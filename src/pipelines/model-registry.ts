@@ -1,0 +1,121 @@
+import { FleetcastError } from '../errors.ts';
+import type { EventLog } from '../log/event-log.ts';
+import { modelFromArtefact } from '../models/load.ts';
+import type { ModelArtefact } from '../models/model.ts';
+import type { ServedModel } from '../operators/served-model.ts';
+import type { ModelSource } from './activation.ts';
+import { decodeModel, modelId } from './model-codec.ts';
+
+export interface ModelRegistryOptions {
+  readonly log: EventLog;
+  /** Name of the models topic; it must exist. */
+  readonly topic: string;
+  /** Models that are kept ready. Default 8. */
+  readonly keep?: number;
+}
+
+/** A model on the topic, without its weights. */
+export interface ListedModel {
+  readonly id: string;
+  readonly offset: number;
+  readonly artefact: ModelArtefact;
+}
+
+const WAIT_MS = 1_000;
+
+/** Reads the topic `models` as it grows, and keeps the models that were asked for ready. */
+export class ModelRegistry implements ModelSource {
+  readonly #log: EventLog;
+  readonly #topic: string;
+  readonly #keep: number;
+  /** Where each id was seen last. */
+  readonly #offsets = new Map<string, number>();
+  readonly #ready = new Map<string, ServedModel>();
+  #next = -1;
+  #reading: Promise<void> = Promise.resolve();
+
+  constructor(options: ModelRegistryOptions) {
+    this.#log = options.log;
+    this.#topic = options.topic;
+    this.#keep = options.keep ?? 8;
+  }
+
+  async load(id: string, signal?: AbortSignal): Promise<ServedModel> {
+    for (let waitMs = 0; ; waitMs = WAIT_MS) {
+      signal?.throwIfAborted();
+      const ready = this.#ready.get(id);
+      if (ready !== undefined) return ready;
+      if (this.#offsets.has(id)) {
+        const artefact = await this.#read(id);
+        if (artefact !== undefined) return this.#remember(id, artefact);
+      }
+      await this.#advance(waitMs, signal);
+    }
+  }
+
+  /** The artefact with this id or the only one whose id begins so. @throws MODEL_UNKNOWN */
+  async find(idOrPrefix: string): Promise<ListedModel> {
+    const found = (await this.list()).filter(({ id }) => id.startsWith(idOrPrefix));
+    if (found.length === 1 && idOrPrefix !== '') return found[0]!;
+    const what = found.length === 0 ? 'no model has' : `${found.length} models have`;
+    throw new FleetcastError('MODEL_UNKNOWN', `${what} an id that begins with "${idOrPrefix}"`);
+  }
+
+  /** All models on the topic, in the order in which they came. An artefact that cannot be read is left out. */
+  async list(): Promise<ListedModel[]> {
+    await this.#advance(0);
+    const models: ListedModel[] = [];
+    for (const [id, offset] of [...this.#offsets].sort(([, a], [, b]) => a - b)) {
+      const artefact = await this.#read(id).catch(() => undefined);
+      if (artefact !== undefined) models.push({ id, offset, artefact });
+    }
+    return models;
+  }
+
+  #remember(id: string, artefact: ModelArtefact): ServedModel {
+    const served = { artefact, model: modelFromArtefact(artefact, id) };
+    this.#ready.set(id, served);
+    if (this.#ready.size > this.#keep) this.#ready.delete(this.#ready.keys().next().value!);
+    return served;
+  }
+
+  /** @throws MODEL_INVALID also where the bytes are not those that the id names */
+  async #read(id: string): Promise<ModelArtefact | undefined> {
+    const offset = this.#offsets.get(id)!;
+    const { records } = await this.#log.read(this.#topic, 0, offset, { maxRecords: 1 });
+    const record = records[0];
+    // Compaction may have moved on, with a later record of the same key further ahead.
+    if (record?.offset !== offset || record.value === null) {
+      this.#offsets.delete(id);
+      return undefined;
+    }
+    if (modelId(record.value) !== id) {
+      throw new FleetcastError('MODEL_INVALID', `the artefact at ${this.#topic}/0 offset ${offset} is not ${id}`);
+    }
+    return decodeModel(record.value);
+  }
+
+  /** Reads on. Callers wait for each other, so that one place in the topic is enough. */
+  #advance(waitMs: number, signal?: AbortSignal): Promise<void> {
+    const step = this.#reading.then(async () => {
+      if (this.#next < 0) this.#next = (await this.#log.offsets(this.#topic, 0)).earliest;
+      for (;;) {
+        const batch = await this.#log.read(this.#topic, 0, this.#next, {
+          maxRecords: 16,
+          waitMs,
+          ...(signal === undefined ? {} : { signal }),
+        });
+        for (const { key, value, offset } of batch.records) {
+          if (key === null) continue;
+          const id = Buffer.from(key).toString('utf8');
+          if (value === null) this.#offsets.delete(id);
+          else this.#offsets.set(id, offset);
+        }
+        this.#next = batch.nextOffset;
+        if (batch.records.length === 0 || this.#next >= batch.endOffset) return;
+      }
+    });
+    this.#reading = step.catch(() => undefined);
+    return step;
+  }
+}

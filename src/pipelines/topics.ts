@@ -1,0 +1,59 @@
+import type { TopicSpec } from '../log/event-log.ts';
+
+/** Names of the topics; all begin with the configured prefix. */
+export interface TopicNames {
+  readonly readings: string;
+  readonly deadLetters: string;
+  readonly history: string;
+  readonly forecasts: string;
+  readonly scores: string;
+  readonly alerts: string;
+  readonly state: string;
+  readonly models: string;
+  readonly modelEvents: string;
+}
+
+export function topicNames(prefix = ''): TopicNames {
+  return {
+    readings: `${prefix}readings`,
+    deadLetters: `${prefix}dead-letters`,
+    history: `${prefix}history`,
+    forecasts: `${prefix}forecasts`,
+    scores: `${prefix}scores`,
+    alerts: `${prefix}alerts`,
+    state: `${prefix}state`,
+    models: `${prefix}models`,
+    modelEvents: `${prefix}model-events`,
+  };
+}
+
+export interface TopicSettings {
+  /** Of the topics by device: they are co-partitioned. */
+  readonly partitions: number;
+  /** Milliseconds; recovery and replays need the readings of this time. */
+  readonly readingsRetentionMs?: number;
+  /** Milliseconds: forecasts, scores, alerts and dead letters. */
+  readonly outputRetentionMs?: number;
+}
+
+/** What `ensureTopics` is to create. `models` and `model-events` have one partition: they are few and ordered. */
+export function topicSpecs(names: TopicNames, settings: TopicSettings): TopicSpec[] {
+  const { partitions } = settings;
+  const deleted = (name: string, retentionMs: number | undefined): TopicSpec => ({
+    name,
+    partitions,
+    cleanup: 'delete',
+    ...(retentionMs === undefined ? {} : { retentionMs }),
+  });
+  return [
+    deleted(names.readings, settings.readingsRetentionMs),
+    deleted(names.deadLetters, settings.outputRetentionMs),
+    deleted(names.forecasts, settings.outputRetentionMs),
+    deleted(names.scores, settings.outputRetentionMs),
+    deleted(names.alerts, settings.outputRetentionMs),
+    { name: names.history, partitions, cleanup: 'compact' },
+    { name: names.state, partitions, cleanup: 'compact' },
+    { name: names.models, partitions: 1, cleanup: 'compact' },
+    { name: names.modelEvents, partitions: 1, cleanup: 'delete' },
+  ];
+}
