@@ -59,14 +59,15 @@ export class Bucketing implements Operator<Reading, Bucket> {
       device = { watermark: Number.NEGATIVE_INFINITY, series: [] };
       this.#devices.set(record, device);
     }
-    for (const quantity in reading.values) {
-      this.#take(device, quantity, reading.values[quantity]!, record, out);
-    }
-    this.#timers.set(record, record.ingestTime + this.#config.idle);
+    // Closing first makes room; the reading's own bucket cannot be among those that its own time closes.
     if (reading.time > device.watermark) {
       device.watermark = reading.time;
       for (const series of device.series) this.#closeUntil(series, reading.time - this.#config.grace, out);
     }
+    for (const quantity in reading.values) {
+      this.#take(device, quantity, reading.values[quantity]!, record, out);
+    }
+    this.#timers.set(record, record.ingestTime + this.#config.idle);
   }
 
   timer(at: Keyed, _time: number, out: Collector<Bucket>): void {
