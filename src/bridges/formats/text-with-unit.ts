@@ -6,7 +6,9 @@ export interface TextWithUnit {
   readonly unit: string;
 }
 
-const NUMBER_FIRST = /^([+-]?[\d.,\u0020\u00a0\u2009\u202f']*\d[.,]?(?:[eE][+-]?\d+)?)\s*([^\d\s].{0,30})?$/s;
+/** The number, then a unit: not something that begins like a date, a clock, a version or an address. */
+const NUMBER_FIRST =
+  /^([+-]?[\d.,\u0020\u00a0\u2009\u202f']*\d[.,]?(?:[eE][+-]?\d+)?)\s*([^\d\s.,:;+/-][^:;]{0,30})?$/s;
 
 /**
  * `21.5 °C`, `57%`, `1,013 hPa`, `21,5 °C`, `1 234.5 kWh`, `on`. One comma followed by exactly three digits separates

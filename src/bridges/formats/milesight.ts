@@ -1,0 +1,43 @@
+import { Reject } from '../mapping/reject.ts';
+import type { Decoder } from './bounds.ts';
+
+/** How the bytes after channel and type are read: name, length, divisor, signed. Numbers are little endian. */
+type Kind = readonly [name: string, size: number, divisor: number, signed: boolean];
+
+/** The types that mean the same in all of Milesight's AM, EM and WS sensors (their "IPSO" payload format). */
+const KINDS: Readonly<Record<number, Kind>> = {
+  103: ['temperature', 2, 10, true],
+  104: ['humidity', 1, 2, false],
+  115: ['pressure', 2, 10, false],
+  117: ['battery', 1, 1, false],
+  125: ['concentration', 2, 1, false],
+  130: ['distance', 2, 1, false],
+  200: ['counter', 4, 1, false],
+  203: ['light_level', 1, 1, false],
+  230: ['tvoc', 2, 1, false],
+};
+/** On the channel 0xff stands what the device is, not what it measures: type to length. */
+const ABOUT: Readonly<Record<number, number>> = { 1: 1, 9: 2, 10: 2, 11: 1, 15: 1, 22: 8, 255: 2, 254: 1 };
+
+/** Channel, type, value; … as Milesight's LoRaWAN sensors send it; a type that is not known ends the reading. */
+export const decodeMilesight: Decoder = (payload) => {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const result = Object.create(null) as Record<string, number>;
+  for (let at = 0; at + 2 <= bytes.length; ) {
+    const channel = bytes[at]!;
+    const type = bytes[at + 1]!;
+    at += 2;
+    if (channel === 0xff && ABOUT[type] !== undefined) {
+      at += ABOUT[type];
+      continue;
+    }
+    const kind = KINDS[type];
+    if (kind === undefined || at + kind[1] > bytes.length) break;
+    const [name, size, divisor, signed] = kind;
+    const value = (signed ? bytes.readIntLE(at, size) : bytes.readUIntLE(at, size)) / divisor;
+    result[name in result ? `${name}_${channel}` : name] = value;
+    at += size;
+  }
+  if (Object.keys(result).length === 0) throw new Reject('malformed', 'not a payload of a Milesight sensor');
+  return result;
+};
