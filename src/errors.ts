@@ -133,6 +133,11 @@ export const ERRORS = {
     action: 'See the reason in the dead letter; mend the mapping or the device.',
     retryable: false,
   },
+  HTTP_FAILED: {
+    meaning: 'The page and the HTTP interfaces cannot be served.',
+    action: 'Choose another `http.port` (0 takes a free one) or end the program that has it.',
+    retryable: false,
+  },
   CSV_INVALID: {
     meaning: 'The CSV file cannot be played as the options describe it.',
     action: 'Check columns, time format and conventions at the named line.',

@@ -1,0 +1,51 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+
+export interface Refusal {
+  readonly code: 401 | 403;
+  readonly error: string;
+  /** Set where the caller brought the token in the address: keep it in this cookie and take it out of the address. */
+  readonly cookie?: string;
+}
+
+const COOKIE = 'fleetcast_token';
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+/**
+ * Who may call: on loopback, callers that name it so (a page of another site that resolves to loopback does not); with a
+ * token, whoever brings it as `Authorization: Bearer`, in the cookie, or once as `?token=`. `/health` is open to all.
+ */
+export function authorise(request: IncomingMessage, token: string | undefined, host: string): Refusal | undefined {
+  const named = (request.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  if (isLoopback(host) && !isLoopback(named)) return { code: 403, error: 'the host name is not allowed' };
+  const origin = request.headers.origin;
+  if (request.method !== 'GET' && origin !== undefined && !sameOrigin(origin, request.headers.host)) {
+    return { code: 403, error: 'requests from other sites are not allowed' };
+  }
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  if (token === undefined || url.pathname === '/health') return undefined;
+  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+  const cookie = new RegExp(`(?:^|; )${COOKIE}=([^;]*)`).exec(request.headers.cookie ?? '')?.[1];
+  if (same(bearer, token) || same(cookie && decodeURIComponent(cookie), token)) return undefined;
+  const given = url.searchParams.get('token') ?? undefined;
+  if (!same(given, token)) return { code: 401, error: 'a token is needed: open the page with ?token=…' };
+  const value = encodeURIComponent(token);
+  return { code: 401, error: '', cookie: `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict` };
+}
+
+function sameOrigin(origin: string, host: string | undefined): boolean {
+  try {
+    return new URL(origin).host === host;
+  } catch {
+    return false;
+  }
+}
+
+function same(given: string | undefined, token: string): boolean {
+  if (given === undefined) return false;
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(given), digest(token));
+}

@@ -1,0 +1,99 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { sampleSource } from '../../../test/page/sample-source.ts';
+import { type HttpServer, startHttp } from './server.ts';
+
+let server: HttpServer | undefined;
+afterEach(async () => {
+  await server?.close();
+  server = undefined;
+});
+
+async function start(options: { token?: string; health?: 'ok' | 'stuck' } = {}): Promise<string> {
+  const { source } = sampleSource({ devices: 60, health: options.health ?? 'ok' });
+  server = await startHttp({
+    host: '127.0.0.1',
+    port: 0,
+    source,
+    now: Date.now,
+    ...(options.token === undefined ? {} : { token: options.token }),
+  });
+  return server.url;
+}
+
+describe('the HTTP interfaces', () => {
+  it('serve the page and its parts, and nothing else', async () => {
+    const url = await start();
+    const page = await fetch(url);
+    expect(page.headers.get('content-type')).toContain('text/html');
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const html = await page.text();
+    const links = [...html.matchAll(/(?:src|href)="(\/[^"]+)"/g)].map((match) => match[1]!);
+    expect(links.length).toBeGreaterThan(3);
+    for (const link of links) expect((await fetch(url + link)).status, link).toBe(200);
+    expect(html).not.toMatch(/https?:\/\//);
+    for (const path of ['/files.ts', '/../package.json', '/%2e%2e/%2e%2e/package.json', '/nothing']) {
+      expect((await fetch(url + path)).status, path).toBe(404);
+    }
+  });
+
+  it('give the fleet in pages, a series, dead letters, the topology and metrics', async () => {
+    const url = await start();
+    const json = async (path: string) => (await fetch(url + path)).json() as Promise<Record<string, unknown>>;
+    expect(await json('/api/devices?size=25&page=2')).toMatchObject({ total: 60, page: 2, pages: 3 });
+    expect(await json('/api/devices?search=device-01')).toMatchObject({ total: 1 });
+    expect(await json('/api/series?device=device-01&quantity=temperature')).toMatchObject({
+      device: 'device-01',
+      forecast: { model: expect.any(String) },
+    });
+    expect((await fetch(`${url}/api/series?device=nobody&quantity=x`)).status).toBe(404);
+    expect((await json('/api/dead-letters?limit=1'))[0]).toMatchObject({ reason: 'not-json', payload: '{"broken' });
+    expect(await json('/api/topology')).toMatchObject({ text: 'readings -> quality' });
+    expect(await (await fetch(`${url}/metrics`)).text()).toContain('fleetcast_up 1');
+    expect(await json('/api/status')).toMatchObject({ health: { status: 'ok' } });
+  });
+
+  it('is red while a task is stuck', async () => {
+    const url = await start({ health: 'stuck' });
+    const health = await fetch(`${url}/health`);
+    expect(health.status).toBe(503);
+    expect(await health.json()).toEqual({ status: 'stuck', problems: ['task 0 has not committed for 60 s'] });
+  });
+
+  it('streams the status and the chosen series', async () => {
+    const url = await start();
+    const abort = new AbortController();
+    const response = await fetch(`${url}/api/live?device=device-01&quantity=temperature`, { signal: abort.signal });
+    const reader = response.body!.getReader();
+    let text = '';
+    while (!text.includes('event: series') || !text.endsWith('\n\n')) {
+      const { value, done } = await reader.read();
+      if (done) break;
+      text += Buffer.from(value).toString('utf8');
+    }
+    abort.abort();
+    const events = text.split('\n\n').map((block) => /^event: (\w+)$/m.exec(block)?.[1]);
+    expect(events.slice(0, 2)).toEqual(['status', 'series']);
+  });
+
+  it('wants the token where there is one, and other sites are kept out', async () => {
+    const url = await start({ token: 'open sesame' });
+    const status = async (path: string, headers: Record<string, string> = {}) =>
+      (await fetch(url + path, { headers, redirect: 'manual' })).status;
+    expect(await status('/')).toBe(401);
+    expect(await status('/api/status', { authorization: 'Bearer wrong' })).toBe(401);
+    expect(await status('/health')).toBe(200);
+    expect(await status('/api/status', { authorization: 'Bearer open sesame' })).toBe(200);
+    const login = await fetch(`${url}/?token=open%20sesame`, { redirect: 'manual' });
+    expect([login.status, login.headers.get('location')]).toEqual([303, '/']);
+    const cookie = login.headers.get('set-cookie')!;
+    expect(cookie).toContain('HttpOnly; SameSite=Strict');
+    expect(await status('/', { cookie: cookie.split(';')[0]! })).toBe(200);
+  });
+
+  it('refuses an address that others can reach without a token', async () => {
+    const { source } = sampleSource({ devices: 1, health: 'ok' });
+    await expect(startHttp({ host: '0.0.0.0', port: 0, source, now: Date.now })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
+  });
+});

@@ -1,0 +1,136 @@
+import type { AddressInfo } from 'node:net';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { FleetcastError, messageOf } from '../../errors.ts';
+import { pageFiles } from '../page/files.ts';
+import { type DeviceQuery, devicePage, seriesDetail } from '../view/queries.ts';
+import { authorise, isLoopback } from './access.ts';
+import { Broadcast } from './live.ts';
+import type { PageSource } from './page-source.ts';
+
+export interface HttpOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Takes a free port where `port` is taken. */
+  readonly anyPort?: boolean;
+  /** Callers must bring it; without one the server listens on loopback only. */
+  readonly token?: string;
+  readonly source: PageSource;
+  readonly now: () => number;
+  readonly onEvent?: (event: { readonly message: string }) => void;
+}
+
+export interface HttpServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+const SECURITY_HEADERS = {
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+} as const;
+
+/** @throws CONFIG_INVALID for an address that others can reach without a token; HTTP_FAILED where the port is taken. */
+export async function startHttp(options: HttpOptions): Promise<HttpServer> {
+  const { host, port, token, source } = options;
+  if (token === undefined && !isLoopback(host)) {
+    throw new FleetcastError('CONFIG_INVALID', `http.host: ${host} can be reached by others: set http.token`);
+  }
+  const app = fastify({ logger: false, forceCloseConnections: true, bodyLimit: 64 * 1024 });
+  const live = new Broadcast(source, options.now);
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers(SECURITY_HEADERS);
+    const refused = authorise(request.raw, token, host);
+    if (refused === undefined) return;
+    if (refused.cookie !== undefined) {
+      return reply.header('set-cookie', refused.cookie).redirect(request.url.split('?')[0] ?? '/', 303);
+    }
+    return reply.code(refused.code).send({ error: refused.error });
+  });
+  app.setErrorHandler((error, _request, reply) => {
+    const code = (error as { statusCode?: number }).statusCode ?? 500;
+    if (code >= 500) options.onEvent?.({ message: messageOf(error) });
+    return reply.code(code).send({ error: messageOf(error) });
+  });
+  addRoutes(app, source, live, options.now);
+  try {
+    await listen(app, host, port, options.anyPort ?? false);
+  } catch (cause) {
+    live.close();
+    throw new FleetcastError('HTTP_FAILED', `cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause });
+  }
+  const address = app.addresses()[0] as AddressInfo;
+  const shown = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  return {
+    url: `http://${shown}:${address.port}`,
+    close: async () => {
+      live.close();
+      await app.close();
+    },
+  };
+}
+
+function addRoutes(app: FastifyInstance, source: PageSource, live: Broadcast, now: () => number): void {
+  for (const [path, { type, body }] of pageFiles()) {
+    app.get(path, (_request, reply) => reply.header('cache-control', 'no-cache').type(type).send(body));
+  }
+  app.get('/health', (_request, reply) => {
+    const { health } = source.status();
+    return reply.code(health.status === 'stuck' ? 503 : 200).send(health);
+  });
+  app.get('/metrics', async (_request, reply) => {
+    const { type, body } = await source.metrics();
+    return reply.type(type).send(body);
+  });
+  app.get('/api/status', () => source.status());
+  app.get('/api/topology', () => source.describe());
+  app.get('/api/devices', (request) => devicePage(source.view, deviceQuery(request), now()));
+  app.get('/api/series', (request, reply) => {
+    const { device, quantity, points } = request.query as Record<string, string | undefined>;
+    const detail = seriesDetail(source.view, device ?? '', quantity ?? '', count(points, 240, 1, 2_000));
+    return detail ?? reply.code(404).send({ error: `no series ${device ?? ''}/${quantity ?? ''}` });
+  });
+  app.get('/api/dead-letters', (request) => {
+    const { limit } = request.query as Record<string, string | undefined>;
+    return source.view.deadLetters
+      .slice(-count(limit, 50, 1, 200))
+      .reverse()
+      .map(({ payload, ...letter }) => ({ ...letter, payload: Buffer.from(payload).toString('utf8') }));
+  });
+  app.get('/api/alerts', () => source.view.alerts.slice(-50).reverse());
+  app.get('/api/model-events', () => source.view.modelEvents.slice(-50).reverse());
+  app.get('/api/live', (request: FastifyRequest, reply: FastifyReply) => {
+    const { device, quantity } = request.query as Record<string, string | undefined>;
+    reply.hijack();
+    live.add(reply.raw, device ?? '', quantity ?? '');
+  });
+}
+
+function deviceQuery(request: FastifyRequest): DeviceQuery {
+  const given = request.query as Record<string, string | undefined>;
+  const oneOf = <T extends string>(value: string | undefined, allowed: readonly T[], otherwise: T): T =>
+    allowed.find((each) => each === value) ?? otherwise;
+  return {
+    search: (given['search'] ?? '').slice(0, 200),
+    status: oneOf(given['status'], ['live', 'quiet', 'waiting', 'alerting', ''], ''),
+    sort: oneOf(given['sort'], ['name', 'seen', 'alerts'], 'name'),
+    page: count(given['page'], 1, 1, 1_000_000),
+    size: count(given['size'], 25, 1, 200),
+  };
+}
+
+function count(text: string | undefined, otherwise: number, min: number, max: number): number {
+  const value = Number.parseInt(text ?? '', 10);
+  return Number.isNaN(value) ? otherwise : Math.min(max, Math.max(min, value));
+}
+
+async function listen(app: FastifyInstance, host: string, port: number, anyPort: boolean): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    if (!anyPort || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    await app.listen({ host, port: 0 });
+  }
+}

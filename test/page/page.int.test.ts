@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type HttpServer, startHttp } from '../../src/service/http/server.ts';
+import { type Sample, sampleSource } from './sample-source.ts';
+
+const CHROMIUM = process.env['FLEETCAST_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+describe.skipIf(!existsSync(CHROMIUM))(`the page in Chromium (${CHROMIUM})`, () => {
+  let browser: Browser;
+  let server: HttpServer;
+  let sample: Sample;
+  beforeAll(async () => {
+    sample = sampleSource({ devices: 3000, hours: 30 });
+    server = await startHttp({ host: '127.0.0.1', port: 0, source: sample.source, now: Date.now });
+    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+
+  async function open(scheme: 'light' | 'dark', path = '/'): Promise<{ page: Page; problems: string[] }> {
+    const page = await browser.newPage({ colorScheme: scheme, viewport: { width: 1360, height: 1050 } });
+    const problems: string[] = [];
+    page.on('pageerror', (error) => problems.push(error.message));
+    page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+    page.on('request', (request) => {
+      if (new URL(request.url()).host !== new URL(server.url).host) problems.push(`fetched ${request.url()}`);
+    });
+    await page.goto(server.url + path);
+    await page.waitForSelector('#chart canvas');
+    return { page, problems };
+  }
+
+  it('shows a forecast line that moves', async () => {
+    const { page, problems } = await open('light');
+    await page.waitForFunction(`document.querySelector('#series-facts').textContent.includes('forecast by')`);
+    const facts = await page.textContent('#series-facts');
+    const drawn = await forecastPixels(page);
+    expect(drawn.count).toBeGreaterThan(100);
+    sample.step();
+    await expect.poll(() => page.textContent('#series-facts')).not.toBe(facts);
+    await expect.poll(async () => (await forecastPixels(page)).signature).not.toBe(drawn.signature);
+    expect(await page.getAttribute('#chart', 'aria-label')).toContain('forecast by 9f3c51d2');
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+
+  it('searches and pages through thousands of devices', async () => {
+    const { page, problems } = await open('dark', '/#device-07/humidity');
+    await expect.poll(() => page.textContent('#series-title')).toBe('device-07 · humidity');
+    expect(await page.locator('#devices li').count()).toBe(25);
+    await page.fill('#search', 'device-299');
+    await expect.poll(() => page.locator('#devices li').count()).toBe(11);
+    await page.click('#devices li:nth-child(3) button');
+    await expect.poll(() => page.textContent('#series-title')).toMatch(/^device-299/);
+    await page.fill('#search', '');
+    await page.click('#next');
+    await expect.poll(() => page.textContent('#page-of')).toMatch(/^2 of 120/);
+    expect(await page.textContent('#drops')).toContain('missing-field');
+    expect(await page.textContent('#model')).toContain('better than');
+    expect(problems).toEqual([]);
+    await page.close();
+  });
+});
+
+/** Pixels of the chart in the colour of the forecast, and a number that changes when they move. */
+function forecastPixels(page: Page): Promise<{ count: number; signature: number }> {
+  return page.evaluate(`(() => {
+    const canvas = document.querySelector('#chart canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    let signature = 0;
+    for (let i = 0; i < data.length; i += 4) {
+      if (Math.abs(data[i] - 0xd9) + Math.abs(data[i + 1] - 0x73) + Math.abs(data[i + 2] - 0x0d) > 12) continue;
+      count += 1;
+      signature = (signature * 31 + i) % 1_000_000_007;
+    }
+    return { count, signature };
+  })()`);
+}
