@@ -1,4 +1,5 @@
 import type { Arena, Kernel } from '../kernel/kernel.ts';
+import type { Network, NetworkHome } from '../kernel/network.ts';
 import { type ParameterLayout, place } from '../parameters.ts';
 import { type SegmentLstmSizes, segmentLstmLayout } from './parameters.ts';
 
@@ -11,14 +12,15 @@ import { type SegmentLstmSizes, segmentLstmLayout } from './parameters.ts';
  *
  * `posⱼ Wx + b` is a table and `hₙ Wh` is common to all j, so that decoding costs one recurrent product in all.
  */
-export class SegmentLstmNetwork {
+export class SegmentLstmNetwork implements Network {
   readonly sizes: SegmentLstmSizes;
   readonly layout: ParameterLayout;
   readonly rows: number;
-  /** Place of the windows less their last value, `[rows, lookback]`. */
   readonly input: number;
-  /** Place of the forecast less the last value, `[rows, decoded × segment]`; its gradient goes into the same place. */
   readonly output: number;
+  readonly outputStride: number;
+  readonly dropoutPerRow: number;
+  readonly gradientSize: number;
   readonly #kernel: Kernel;
   readonly #at: Readonly<Record<string, number>>;
   readonly #table: number;
@@ -32,17 +34,17 @@ export class SegmentLstmNetwork {
   readonly #recurrent: number;
   readonly #training: TrainingPlaces | undefined;
 
-  constructor(
-    sizes: SegmentLstmSizes,
-    rows: number,
-    kernelOf: { readonly kernel: Kernel; readonly arena: Arena; readonly weights: number; readonly training: boolean },
-  ) {
-    const { arena, weights } = kernelOf;
+  constructor(sizes: SegmentLstmSizes, rows: number, home: NetworkHome) {
+    const { arena, weights } = home;
     const { width: d, segment, encoded, decoded, shape } = sizes;
     this.sizes = sizes;
     this.rows = rows;
     this.layout = segmentLstmLayout(sizes);
-    this.#kernel = kernelOf.kernel;
+    this.#kernel = home.kernel;
+    this.outputStride = decoded * segment;
+    this.dropoutPerRow = decoded * d;
+    // Behind the parameters: the gradient of the decoder's table.
+    this.gradientSize = this.layout.size + decoded * 4 * d;
     const places: Record<string, number> = {};
     for (const { name } of this.layout.specs) places[name] = weights + place(this.layout, name);
     this.#at = places;
@@ -52,7 +54,7 @@ export class SegmentLstmNetwork {
     this.output = arena.take(rows * decoded * segment);
     const steps = encoded + decoded;
     const slots = (count: number, floats: number) => {
-      if (kernelOf.training) {
+      if (home.training) {
         const first = arena.take(count * floats);
         return Array.from({ length: count }, (_, i) => first + i * floats);
       }
@@ -65,10 +67,9 @@ export class SegmentLstmNetwork {
     this.#c = [...slots(encoded, rows * d), ...slots(decoded, rows * d)];
     this.#h = [...slots(encoded, rows * d), ...slots(decoded, rows * d)];
     this.#recurrent = arena.take(rows * 4 * d);
-    this.#training = kernelOf.training ? trainingPlaces(sizes, rows, arena) : undefined;
+    this.#training = home.training ? trainingPlaces(sizes, rows, arena) : undefined;
   }
 
-  /** Computes what follows from the weights alone; call it after they have changed. */
   prepare(): void {
     const k = this.#kernel;
     const { width: d, segment, decoded } = this.sizes;
@@ -81,10 +82,6 @@ export class SegmentLstmNetwork {
     k.transpose(d, segment, this.#at['output/kernel']!, t.outputT);
   }
 
-  /**
-   * From `input` to `output` for the first `rows` windows.
-   * @param dropout place of factors `[decoded, this.rows, width]` for the last hidden states, or −1
-   */
   forward(rows: number, dropout = -1): void {
     const k = this.#kernel;
     const at = this.#at;
@@ -115,10 +112,6 @@ export class SegmentLstmNetwork {
     }
   }
 
-  /**
-   * Adds the gradients of the first `rows` windows to `gradients` (a place, laid out as the weights, with the table's
-   * gradient behind it, see {@link finishGradients}). `output` holds the gradient of the loss by the output.
-   */
   backward(rows: number, gradients: number, dropout = -1): void {
     const k = this.#kernel;
     const { heap } = k;
@@ -161,11 +154,6 @@ export class SegmentLstmNetwork {
       heap.fill(0, t.dh, t.dh + rows * d);
       k.multiply(rows, 4 * d, d, z, 4 * d, t.recurrentT, t.dh, d);
     }
-  }
-
-  /** Floats that a gradient needs: the parameters and the decoder's table. */
-  get gradientSize(): number {
-    return this.layout.size + this.sizes.decoded * 4 * this.sizes.width;
   }
 
   /** Carries the gradient of the table `posⱼ Wx + b`, summed over all rows, on to positions, kernel and bias. */

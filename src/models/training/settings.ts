@@ -6,7 +6,7 @@ import type { TrainingSet, TrainSettings } from '../trainer.ts';
  */
 export function defaultSettings(set: Pick<TrainingSet, 'train'>, change: Partial<TrainSettings> = {}): TrainSettings {
   const width = change.width ?? 64;
-  const batch = change.batch ?? 112;
+  const batch = change.batch ?? 128;
   const sampleShare = change.sampleShare ?? 0.5;
   const perEpoch = Math.max(1, Math.ceil((set.train.starts.length * sampleShare) / batch));
   const steps = change.maxSteps ? Math.min(STEPS, change.maxSteps) : STEPS;

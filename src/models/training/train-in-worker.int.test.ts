@@ -18,8 +18,8 @@ describe.skipIf(!built)('training in a worker', () => {
     expect(seen).toEqual([result.loss]);
   });
 
-  it('trains with TensorFlow.js', async () => {
-    const result = await trainInWorker('tensorflow', set, settings);
+  it('trains with the kernel, helper threads included', async () => {
+    const result = await trainInWorker('kernel', set, settings);
     expect(result.steps).toBe(30);
     expect(result.weights.length).toBe(8);
   });

@@ -1,0 +1,143 @@
+import { availableParallelism } from 'node:os';
+import { ARITHMETIC_VERSION } from '../arithmetic.ts';
+import { Arena } from '../kernel/kernel.ts';
+import { measureNetwork, networkForecaster } from '../kernel/network.ts';
+import { kernelMemory, wasmKernel } from '../kernel/wasm.ts';
+import { initSegmentLstm, segmentLstmSizes } from '../segment-lstm/parameters.ts';
+import type { Trainer, TrainingSet, TrainSettings, WindowIndex } from '../trainer.ts';
+import { ChunkPool } from './chunk-pool.ts';
+import { type ChunkShare, CONTROL, MOST_CHUNKS, networkFactory, threadFloats } from './chunks.ts';
+import { checkSet, type GradientSource, runTraining } from './loop.ts';
+
+/** A batch makes about so many chunks: enough for the threads of a large machine, few enough to be cheap to add up. */
+const CHUNKS = 8;
+const MOST_THREADS = 8;
+const SERVING_ROWS = 32;
+
+/**
+ * The trainer of the LSTM families on our own kernel: forward and backward pass in WebAssembly, data-parallel over
+ * threads. The same set, seed and settings give the same weights bit for bit, on any machine and with any number of
+ * threads.
+ * @param threads in all; by default as many as the machine has processors, at most 8
+ */
+export function kernelTrainer(threads?: number): Trainer {
+  return {
+    name: 'kernel',
+    async train(set, settings, hooks, initial) {
+      checkSet(set);
+      const source = kernelSource(set, settings, threads ?? Math.min(MOST_THREADS, availableParallelism()));
+      try {
+        const weights = initial ?? initSegmentLstm(segmentLstmSizes(set.shape, settings.width), settings.seed);
+        const trainer = `kernel, arithmetic ${ARITHMETIC_VERSION}`;
+        return await runTraining(source, set, settings, { weights, warm: initial !== undefined }, trainer, hooks);
+      } finally {
+        await source.close();
+      }
+    },
+  };
+}
+
+function kernelSource(set: TrainingSet, settings: TrainSettings, wantedThreads: number): GradientSource {
+  const chunkRows = Math.max(4, Math.ceil(settings.batch / CHUNKS / 4) * 4, Math.ceil(settings.batch / MOST_CHUNKS));
+  const mostChunks = Math.ceil(settings.batch / chunkRows);
+  const threads = Math.max(1, Math.min(wantedThreads, mostChunks));
+  const family = 'segment-lstm';
+  const factory = networkFactory(family, set.shape, settings);
+  const { network: shape, floats: servingFloats } = measureNetwork(factory, SERVING_ROWS, false);
+  const { layout, gradientSize } = shape;
+  const arena = new Arena();
+  const [weights, first, second] = [arena.take(layout.size), arena.take(layout.size), arena.take(layout.size)];
+  // The gradient of chunk 0 becomes the gradient of the batch.
+  const gradients = arena.take(mostChunks * gradientSize);
+  const serving = arena.take(servingFloats);
+  const perThread = threadFloats(factory, chunkRows);
+  const places = {
+    weights,
+    gradients,
+    gradientSize,
+    threads: Array.from({ length: threads }, () => arena.take(perThread)),
+  };
+  const share: ChunkShare = {
+    memory: kernelMemory(arena.used, threads),
+    threads,
+    family,
+    set: shared(set),
+    settings,
+    chunkRows,
+    places,
+    control: new Int32Array(new SharedArrayBuffer(64)),
+    batch: new Int32Array(new SharedArrayBuffer(4 * settings.batch)),
+    losses: new Float64Array(new SharedArrayBuffer(8 * mostChunks)),
+  };
+  const pool = new ChunkPool(share, threads);
+  // Scratch of thread 0: this thread is never inside two kernels at a time.
+  const kernel = wasmKernel(share.memory, 0, threads);
+  const { heap } = kernel;
+  const served = factory(SERVING_ROWS, { kernel, arena: new Arena(serving), weights, training: false });
+  const finisher = factory(chunkRows, { kernel, arena: new Arena(places.threads[0]), weights, training: true });
+  const forecast = networkForecaster(kernel, served, set.shape);
+  return {
+    layout,
+    weights: heap.subarray(weights, weights + layout.size),
+    gradients: heap.subarray(gradients, gradients + layout.size),
+    compute(windows, step) {
+      const { control } = share;
+      const measured = measuredLabels(set, windows);
+      share.batch.set(windows);
+      control[CONTROL.count] = windows.length;
+      control[CONTROL.measured] = Math.max(1, measured);
+      control[CONTROL.step] = step;
+      const chunks = Math.ceil(windows.length / chunkRows);
+      pool.run(chunks);
+      let loss = share.losses[0]!;
+      for (let chunk = 1; chunk < chunks; chunk++) {
+        kernel.add(gradientSize, gradients + chunk * gradientSize, gradients);
+        loss += share.losses[chunk]!;
+      }
+      finisher.prepare();
+      finisher.finishGradients(gradients);
+      return loss / Math.max(1, measured);
+    },
+    update(scale, rate, correction) {
+      kernel.adam(layout.size, weights, gradients, first, second, scale, rate, correction);
+    },
+    forecast(batch, out) {
+      served.prepare();
+      forecast(batch, out);
+    },
+    close: () => pool.close(),
+  };
+}
+
+function measuredLabels({ shape, train, measured }: TrainingSet, windows: Int32Array): number {
+  let count = 0;
+  for (let i = 0; i < windows.length; i++) {
+    const start = train.starts[windows[i]!]! + shape.lookback;
+    for (let k = 0; k < shape.horizon; k++) count += measured[start + k]!;
+  }
+  return count;
+}
+
+/** The parts of a set that threads read, on shared memory. */
+function shared(set: TrainingSet): TrainingSet {
+  const share = <A extends Int32Array | Float64Array | Uint8Array>(
+    array: A,
+    make: (buffer: SharedArrayBuffer) => A,
+  ) => {
+    const copy = make(new SharedArrayBuffer(array.byteLength));
+    copy.set(array);
+    return copy;
+  };
+  const index = ({ starts, means, deviations }: WindowIndex): WindowIndex => ({
+    starts: share(starts, (buffer) => new Int32Array(buffer)),
+    means: share(means, (buffer) => new Float64Array(buffer)),
+    deviations: share(deviations, (buffer) => new Float64Array(buffer)),
+  });
+  return {
+    shape: set.shape,
+    values: share(set.values, (buffer) => new Float64Array(buffer)),
+    measured: share(set.measured, (buffer) => new Uint8Array(buffer)),
+    train: index(set.train),
+    validation: { starts: new Int32Array(), means: new Float64Array(), deviations: new Float64Array() },
+  };
+}
