@@ -50,7 +50,10 @@ export class SeriesChart {
       tzDate: utc,
       cursor: { points: { size: 6 } },
       scales: { x: { time: true } },
-      axes: [axis, { ...axis, size: 62, values: (_plot, ticks) => ticks.map((tick) => number(tick, 4)) }],
+      axes: [
+        { ...axis, space: 70, values: (_plot, ticks) => ticks.map(tickText) },
+        { ...axis, size: 62, values: (_plot, ticks) => ticks.map((tick) => number(tick, 4)) },
+      ],
       series: [
         { label: 'time (UTC)', value: (_plot, raw) => (raw === null ? '–' : time(raw * 1000)) },
         { label: 'high', stroke: 'transparent', points: { show: false }, value },
@@ -86,6 +89,12 @@ export class SeriesChart {
     ctx.stroke();
     ctx.restore();
   }
+}
+
+/** The day at midnight, the hour between. */
+function tickText(seconds) {
+  const text = new Date(seconds * 1000).toISOString();
+  return text.slice(11, 16) === '00:00' ? text.slice(5, 10) : text.slice(11, 16);
 }
 
 /** Columns of the chart: time, high, low, one step ahead, actual, forecast. The forecast starts at the last actual. */
