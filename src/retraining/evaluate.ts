@@ -1,0 +1,86 @@
+import { eachForecast, type Forecaster } from '../models/metrics.ts';
+import { lastValue, seasonalNaive } from '../models/naive.ts';
+import type { WindowIndex } from '../models/trainer.ts';
+import { LAST_VALUE, SEASONAL_NAIVE } from '../operators/baselines.ts';
+import { scaleOf } from '../operators/items.ts';
+import type { DataSet } from './data-set.ts';
+
+/** Errors of one forecaster, on values standardised with each series' deviation over its training rows. */
+export interface ErrorRow {
+  readonly name: string;
+  readonly mse: number;
+  readonly mae: number;
+  /** By horizon step; NaN where nothing was measured. */
+  readonly maeByStep: readonly number[];
+  /** Labels that counted. */
+  readonly labels: number;
+}
+
+export interface Evaluation {
+  readonly windows: number;
+  /** The models first, then last value and seasonal naive. */
+  readonly rows: readonly ErrorRow[];
+}
+
+export type Part = 'train' | 'validation' | 'test';
+
+/**
+ * Errors of models and naive forecasts over all windows of a part. Whatever a model's own scaler is, errors are in
+ * deviations of the training rows: tables of different models and the published ones can be compared.
+ */
+export function evaluate(set: DataSet, part: Part, models: ReadonlyMap<string, Forecaster> = new Map()): Evaluation {
+  const index = set[part];
+  const rows = [...models].map(([name, forecast]) => errorRow(name, set, index, forecast));
+  rows.push(errorRow(LAST_VALUE, set, index, (batch, out) => lastValue(set.shape, batch, out)));
+  rows.push(errorRow(SEASONAL_NAIVE, set, index, (batch, out) => seasonalNaive(set.shape, batch, out)));
+  return { windows: index.starts.length, rows };
+}
+
+/** The better of the naive forecasts, by mean squared error. */
+export function bestNaive({ rows }: Evaluation): ErrorRow {
+  const naive = rows.filter(({ name }) => name === LAST_VALUE || name === SEASONAL_NAIVE);
+  return naive.reduce((best, row) => (row.mse < best.mse ? row : best));
+}
+
+/** As lines of text with aligned columns. */
+export function evaluationTable({ windows, rows }: Evaluation): string {
+  const cells = [['forecast', 'MSE', 'MAE'], ...rows.map((row) => [row.name, row.mse.toFixed(4), row.mae.toFixed(4)])];
+  const widths = [0, 1, 2].map((column) => Math.max(...cells.map((row) => row[column]!.length)));
+  const lines = cells.map(([name, ...numbers]) =>
+    [name!.padEnd(widths[0]!), ...numbers.map((text, i) => text.padStart(widths[i + 1]!))].join('  '),
+  );
+  return [...lines, `${windows} windows, standardised by each series' deviation over the training rows`].join('\n');
+}
+
+function errorRow(name: string, set: DataSet, index: WindowIndex, forecast: Forecaster): ErrorRow {
+  const { horizon } = set.shape;
+  const units = unitsOf(set, index);
+  const squares = new Float64Array(horizon);
+  const absolutes = new Float64Array(horizon);
+  const counts = new Float64Array(horizon);
+  eachForecast(set, index, forecast, (window, step, error) => {
+    const scaled = error * units[window]!;
+    squares[step]! += scaled * scaled;
+    absolutes[step]! += Math.abs(scaled);
+    counts[step]! += 1;
+  });
+  const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
+  const labels = total(counts);
+  return {
+    name,
+    mse: total(squares) / labels,
+    mae: total(absolutes) / labels,
+    maeByStep: Array.from(absolutes, (sum, i) => sum / counts[i]!),
+    labels,
+  };
+}
+
+/** By window: its own deviation in deviations of its series' training rows. */
+function unitsOf(set: DataSet, index: WindowIndex): Float64Array {
+  let run = 0;
+  return Float64Array.from(index.starts, (start, window) => {
+    while (start >= set.runs[run]!.to) run++;
+    const { deviation } = set.units.get(set.runs[run]!.series)!;
+    return scaleOf(index.deviations[window]!) / scaleOf(deviation);
+  });
+}

@@ -1,0 +1,132 @@
+import { decode, schemaOf } from '../events/codec.ts';
+import { type HistorySegment, seriesKey } from '../events/records.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { OffsetRange } from '../models/model.ts';
+
+/** A series from its segments: a regular grid from the first bucket to the last. */
+export interface HistorySeries {
+  readonly device: string;
+  readonly quantity: string;
+  /** Start of the first bucket. */
+  readonly start: number;
+  readonly interval: number;
+  /** NaN where nothing was measured. */
+  readonly values: Float64Array;
+  readonly counts: Int32Array;
+  readonly segments: number;
+  /** Highest revision of any of its segments. */
+  readonly revision: number;
+}
+
+export interface HistoryRead {
+  /** Sorted by series key, so that the same offsets give the same data set. */
+  readonly series: readonly HistorySeries[];
+  /** What was read: offsets `from ≤ o < to` of every partition. */
+  readonly ranges: readonly OffsetRange[];
+  /** Records that were no history, or of another bucket length than the first of their series. */
+  readonly skipped: number;
+}
+
+export interface HistoryReadOptions {
+  readonly log: EventLog;
+  readonly topic: string;
+  /** What to read; everything up to now by default. */
+  readonly ranges?: readonly OffsetRange[];
+  readonly only?: (device: string, quantity: string) => boolean;
+  /** Event times: buckets that start at or after `from` and before `to`. */
+  readonly from?: number;
+  readonly to?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The ranges of offsets that hold the whole history as of now. */
+export async function historyRanges(log: EventLog, topic: string): Promise<OffsetRange[]> {
+  const spec = await log.topic(topic);
+  const ranges: OffsetRange[] = [];
+  for (let partition = 0; partition < (spec?.partitions ?? 0); partition++) {
+    const { earliest, end } = await log.offsets(topic, partition);
+    ranges.push({ topic, partition, from: earliest, to: end });
+  }
+  return ranges;
+}
+
+/** Reads history segments and puts them together; the highest revision of each counts, the later one among equals. */
+export async function readHistory(options: HistoryReadOptions): Promise<HistoryRead> {
+  const { log, topic, only, signal } = options;
+  const ranges = options.ranges ?? (await historyRanges(log, topic));
+  const bySeries = new Map<string, Map<number, HistorySegment>>();
+  let skipped = 0;
+  for (const { partition, from, to } of ranges) {
+    let next = Math.max(from, (await log.offsets(topic, partition)).earliest);
+    while (next < to) {
+      signal?.throwIfAborted();
+      const batch = await log.read(topic, partition, next, { maxRecords: 1000 });
+      for (const { offset, value } of batch.records) {
+        if (offset >= to || value === null) continue;
+        if (schemaOf(value) !== 'HistorySegment') {
+          skipped++;
+          continue;
+        }
+        const segment = decode<HistorySegment>('HistorySegment', value);
+        if (only?.(segment.device, segment.quantity) === false) continue;
+        if (!keep(bySeries, segment)) skipped++;
+      }
+      if (batch.nextOffset <= next) break;
+      next = batch.nextOffset;
+    }
+  }
+  const series = [...bySeries]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, segments]) => join([...segments.values()], options.from, options.to))
+    .filter((one) => one !== undefined);
+  return { series, ranges, skipped };
+}
+
+function keep(bySeries: Map<string, Map<number, HistorySegment>>, segment: HistorySegment): boolean {
+  const key = seriesKey(segment.device, segment.quantity);
+  let segments = bySeries.get(key);
+  if (segments === undefined) {
+    segments = new Map();
+    bySeries.set(key, segments);
+  }
+  const [first] = segments.values();
+  if (first !== undefined && first.interval !== segment.interval) return false;
+  const held = segments.get(segment.start);
+  if (held === undefined || held.revision <= segment.revision) segments.set(segment.start, segment);
+  return true;
+}
+
+/** Longest stretch of empty buckets that is filled into one grid; a longer one starts the series after it. */
+const MAX_BUCKETS = 50_000_000;
+
+function join(segments: HistorySegment[], from = -Infinity, to = Infinity): HistorySeries | undefined {
+  segments.sort((a, b) => a.start - b.start);
+  const { device, quantity, interval } = segments[0]!;
+  let first = Infinity;
+  let last = -Infinity;
+  const each = (visit: (start: number, value: number, count: number) => void): void => {
+    for (const segment of segments) {
+      segment.values.forEach((value, i) => {
+        const start = segment.start + i * interval;
+        if (!Number.isNaN(value) && start >= from && start < to) visit(start, value, segment.counts[i] ?? 0);
+      });
+    }
+  };
+  each((start) => {
+    first = Math.min(first, start);
+    last = Math.max(last, start);
+  });
+  if (first === Infinity) return undefined;
+  first = Math.max(first, last - (MAX_BUCKETS - 1) * interval);
+  const length = Math.round((last - first) / interval) + 1;
+  const values = new Float64Array(length).fill(Number.NaN);
+  const counts = new Int32Array(length);
+  each((start, value, count) => {
+    if (start < first) return;
+    const at = Math.round((start - first) / interval);
+    values[at] = value;
+    counts[at] = count;
+  });
+  const revision = Math.max(...segments.map((segment) => segment.revision));
+  return { device, quantity, start: first, interval, values, counts, segments: segments.length, revision };
+}

@@ -1,0 +1,107 @@
+import { decode } from '../events/codec.ts';
+import type { ModelEvent } from '../events/records.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { TrainingRequest } from './request.ts';
+
+/** What has become of a model. */
+export type ModelStatus = 'trained' | 'shadow' | 'champion' | 'rejected' | 'replaced' | 'retired';
+
+export interface ModelLife {
+  readonly id: string;
+  status: ModelStatus;
+  /** The events about it, oldest first. */
+  readonly events: ModelEvent[];
+}
+
+/** A model line as its events tell it: the fold of topic `model-events` for one name. */
+export class ModelLine {
+  readonly name: string;
+  champion = '';
+  challenger = '';
+  /** Champion before the present one, for a roll-back. */
+  previous = '';
+  /** A training that was asked for and has neither ended nor failed. */
+  open: TrainingRequest | undefined;
+  readonly models = new Map<string, ModelLife>();
+  last: ModelEvent | undefined;
+  /** Time of the newest request. */
+  requestedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  apply(event: ModelEvent): void {
+    if (event.name !== this.name) return;
+    this.last = event;
+    const id = event.modelId;
+    if (id !== '') this.#life(id).events.push(event);
+    switch (event.kind) {
+      case 'requested':
+        this.open = JSON.parse(event.details) as TrainingRequest;
+        this.requestedAt = event.time;
+        break;
+      case 'trained':
+        this.open = undefined;
+        this.#life(id).status = 'trained';
+        break;
+      case 'failed':
+        this.open = undefined;
+        break;
+      case 'shadowed':
+        if (this.challenger !== '' && this.challenger !== id) this.#life(this.challenger).status = 'rejected';
+        this.challenger = id;
+        this.#life(id).status = 'shadow';
+        break;
+      case 'promoted':
+      case 'rolled_back':
+        this.#promote(id);
+        break;
+      case 'rejected':
+        if (this.challenger === id) this.challenger = '';
+        this.#life(id).status = 'rejected';
+        break;
+      case 'retired':
+        if (this.champion === id) this.champion = '';
+        if (this.challenger === id) this.challenger = '';
+        this.#life(id).status = 'retired';
+    }
+  }
+
+  /** Newest model that was trained and not judged yet. */
+  get undecided(): ModelLife | undefined {
+    return [...this.models.values()].findLast(({ status }) => status === 'trained');
+  }
+
+  #promote(id: string): void {
+    if (this.challenger === id) this.challenger = '';
+    if (this.champion !== id) {
+      if (this.champion !== '') this.#life(this.champion).status = 'replaced';
+      this.previous = this.champion;
+    }
+    this.champion = id;
+    this.#life(id).status = 'champion';
+  }
+
+  #life(id: string): ModelLife {
+    let life = this.models.get(id);
+    if (life === undefined) {
+      life = { id, status: 'trained', events: [] };
+      this.models.set(id, life);
+    }
+    return life;
+  }
+}
+
+/** Reads all events of a model line. */
+export async function readModelLine(log: EventLog, topic: string, name: string): Promise<ModelLine> {
+  const line = new ModelLine(name);
+  const { earliest, end } = await log.offsets(topic, 0);
+  for (let next = earliest; next < end; ) {
+    const batch = await log.read(topic, 0, next, { maxRecords: 1000 });
+    for (const { value } of batch.records) if (value !== null) line.apply(decode<ModelEvent>('ModelEvent', value));
+    if (batch.nextOffset <= next) break;
+    next = batch.nextOffset;
+  }
+  return line;
+}

@@ -1,0 +1,29 @@
+import type { OffsetRange, Scaler } from '../models/model.ts';
+import type { TrainSettings } from '../models/trainer.ts';
+import type { Borders } from './data-set.ts';
+
+/** Everything that a training depends on: the same request and history give the same model, bit for bit. */
+export interface TrainingRequest {
+  readonly name: string;
+  readonly family: 'segment-lstm' | 'ridge';
+  /** Name of the trainer of the models room. */
+  readonly trainer: string;
+  readonly ranges: readonly OffsetRange[];
+  /** What differs from the recipe. */
+  readonly settings: Partial<TrainSettings>;
+  readonly scaler: Scaler['kind'];
+  readonly split: Borders | { readonly train: number; readonly validation: number };
+  /** Series keys; empty for all. */
+  readonly series: readonly string[];
+  /** Event times of the buckets to use; null is open. */
+  readonly from: number | null;
+  readonly to: number | null;
+  /** Id of the model that it starts from (warm start), or empty. */
+  readonly parent: string;
+  readonly reason: string;
+  /** When it was asked for; the artefact's `createdAt`. */
+  readonly time: number;
+}
+
+/** What is trained where nothing else is said: 70 % of the buckets in time order, 15 % to validate, 15 % to test. */
+export const DEFAULT_SPLIT = { train: 0.7, validation: 0.15 } as const;
