@@ -19,7 +19,13 @@ describe('ridge regression', () => {
   });
 
   it('answers a constant series and a series without windows', async () => {
-    const flat = { series: [new Float64Array(400).fill(3)], trainEnd: 250, validationEnd: 320, testEnd: 400 };
+    const flat = {
+      names: ['flat'],
+      series: [new Float64Array(400).fill(3)],
+      trainEnd: 250,
+      validationEnd: 320,
+      testEnd: 400,
+    };
     const set = protocolSet(flat, { lookback: 24, horizon: 6, season: 24 });
     const { weights } = await ridgeTrainer.train(set, defaultSettings(set));
     expect(forecastErrors(set, set.test, ridgeModel('id', set.shape, weights).forecast).mse).toBe(0);

@@ -60,7 +60,13 @@ describe('kernel trainer', () => {
     const short = protocolSet(simulatedSeries(1, 100, 5), { lookback: 24, horizon: 6, season: 24 });
     const trained = await kernelTrainer().train(short, defaultSettings(short, { width: 8, maxSteps: 50 }));
     expect(Number.isFinite(trained.validationLoss)).toBe(true);
-    const flat = { series: [new Float64Array(300).fill(4)], trainEnd: 200, validationEnd: 250, testEnd: 300 };
+    const flat = {
+      names: ['flat'],
+      series: [new Float64Array(300).fill(4)],
+      trainEnd: 200,
+      validationEnd: 250,
+      testEnd: 300,
+    };
     const constant = protocolSet(flat, { lookback: 24, horizon: 6, season: 24 });
     const { weights } = await kernelTrainer().train(constant, defaultSettings(constant, { width: 8, maxSteps: 200 }));
     const model = segmentLstmModel('id', constant.shape, 8, weights);
