@@ -15,8 +15,15 @@ export class TaskState {
   readonly keys = new KeyIndex();
   readonly #columns = new Map<string, Column>();
   readonly #globals = new Map<string, GlobalCell<unknown>>();
+  /** Rows without state whose newest snapshot says so, and whose keys have had no record since. */
+  readonly writtenEmpty = new Set<number>();
   /** By row: offset of the newest snapshot on the log, −1 for none. */
   #snapshotOffsets = new Float64Array(16).fill(-1);
+
+  /** Some node keeps something. */
+  get hasStores(): boolean {
+    return this.#columns.size + this.#globals.size > 0;
+  }
 
   /** No node keeps anything for a key: keys need no rows. */
   get keyless(): boolean {
@@ -81,6 +88,7 @@ export class TaskState {
   /** Forgets a key without state. */
   forget(row: number): void {
     this.keys.free(row);
+    this.writtenEmpty.delete(row);
     this.setSnapshotOffset(row, -1);
   }
 
@@ -94,12 +102,15 @@ export class TaskState {
   }
 
   /**
-   * Inverse of {@link snapshotRow}; the key must have no state yet.
+   * Inverse of {@link snapshotRow}: replaces what the key has.
    * @throws STATE_ORPHANED for a store that no node has any more, or has with another codec.
    */
   restoreKey(key: string, stores: StoreBytes): number {
     const row = this.keys.rowOf(key);
+    for (const column of this.#columns.values()) column.erase(row);
+    this.writtenEmpty.add(row);
     for (const name in stores) {
+      this.writtenEmpty.delete(row);
       const column = this.#columns.get(name) ?? orphaned(name);
       const bytes = stores[name]!;
       column.restore(row, versionOf(bytes), bytes.subarray(4));

@@ -81,6 +81,7 @@ export class MicroBatch {
           }
           row = this.#state.keys.rowOf(key);
           if (this.replaying && this.#state.snapshotOffset(row) >= offset) return;
+          if (this.#state.writtenEmpty.size > 0) this.#state.writtenEmpty.delete(row);
         }
         this.buffers[source]!.push({ key, row, offset, ingestTime, turn, value: item.value, time: item.time });
         return;

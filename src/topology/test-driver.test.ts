@@ -1,73 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { sums } from '../../test/topologies/sums.ts';
 import { isFleetcastError } from '../errors.ts';
-import type { Collector, DeferredCollector, Operator, OperatorContext, StreamRecord } from '../operators/operator.ts';
-import { jsonCodec } from '../state/codecs.ts';
-import type { GlobalStore, KeyedStore } from '../state/store.ts';
-import { TopologyBuilder } from './builder.ts';
 import { TopologyTestDriver } from './test-driver.ts';
-import type { ErrorPolicy, SourceCodec } from './topology.ts';
-
-/** Values as JSON `{ v, t }`; `tick` and `broadcast` as JSON too. */
-const codec: SourceCodec<number> = {
-  decode({ value }) {
-    const item = JSON.parse(Buffer.from(value!).toString('utf8'));
-    if ('tick' in item) return { kind: 'tick', time: item.tick };
-    if ('say' in item) return { kind: 'broadcast', value: item.say };
-    return { kind: 'record', value: item.v, time: item.t };
-  },
-};
-
-/** Sums by key; an idle key emits its sum by timer; a batch's emits in flush carry the global factor of their moment. */
-class Sum implements Operator<number, number> {
-  #sums!: KeyedStore<{ sum: number }>;
-  #factor!: GlobalStore<number>;
-  #timers!: OperatorContext['timers'];
-  readonly #batch: { record: StreamRecord<number>; value: number }[] = [];
-
-  init(context: OperatorContext): void {
-    this.#sums = context.keyed('sums', jsonCodec());
-    this.#factor = context.global('factor', jsonCodec(), 1);
-    this.#timers = context.timers;
-  }
-
-  process(record: StreamRecord<number>, out: Collector<number>): void {
-    const sum = this.#sums.get(record)?.sum ?? 0;
-    if (record.value < 0) throw new Error('negative');
-    this.#sums.set(record, { sum: sum + record.value });
-    this.#timers.set(record, record.ingestTime + 10);
-    out.emitTo('early', sum, record.time);
-    this.#batch.push({ record, value: (sum + record.value) * this.#factor.get() });
-  }
-
-  flush(out: DeferredCollector<number>): void {
-    for (const { record, value } of this.#batch.splice(0)) {
-      out.at(record);
-      out.emit(value, record.time);
-    }
-  }
-
-  timer(at: { key: string; row: number }, time: number, out: Collector<number>): void {
-    out.emit(-this.#sums.get(at)!.sum, time);
-    this.#sums.delete(at);
-    out.count('idle');
-  }
-
-  broadcast(value: unknown): void {
-    this.#factor.set(value as number);
-  }
-}
-
-function sums(onError: ErrorPolicy = 'fail') {
-  const builder = new TopologyBuilder('test');
-  const source = builder.source('in', { topic: 'in', codec });
-  const sum = source.process('sum', () => new Sum(), { onError });
-  const encode = (record: StreamRecord<number>) => ({ key: record.key, value: Buffer.from(String(record.value)) });
-  const doubled = sum.filter('large', (v) => Math.abs(v) > 3).map('double', (v) => v * 2);
-  doubled.merge(sum.output<number>('early')).sink('out', { topic: 'out', encode });
-  source.sink('copy', { topic: 'out', encode });
-  return builder.build();
-}
 
 describe('TopologyTestDriver', () => {
   it('pipes records, ticks and broadcasts through, and shows outputs, counts and state', () => {

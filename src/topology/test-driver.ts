@@ -174,7 +174,7 @@ export class TopologyTestDriver {
       partition: 0,
       target: (sink) => toPartitionZero(sink.topic),
       deadLetters: toPartitionZero(this.#deadLetterTopic),
-      judge: (policy) => (typeof policy === 'string' ? policy : policy.then),
+      judge: (policy) => (typeof policy === 'string' ? policy : policy.exhausted),
       counts: this.counts,
     });
     for (const { name, kind } of plan.nodes) {

@@ -94,8 +94,8 @@ export interface EncodedRecord {
  * - `dead-letter`: what the record emitted at this node is taken back, the input record goes to the dead letters with
  *   the stack, and the task goes on. State that the operator changed before it threw stays changed: check first, then
  *   change.
- * - retry: the task is restored from its last commit and runs again, up to `attempts` times with doubling pauses; then
- *   `then` holds.
+ * - retry: the task is restored from its last commit and runs again, up to `attempts` times with doubling pauses;
+ *   after that `exhausted` holds.
  */
 export type ErrorPolicy =
   | 'fail'
@@ -104,7 +104,7 @@ export type ErrorPolicy =
       readonly attempts: number;
       /** First pause, milliseconds; doubles up to 30 s. */
       readonly backoffMs: number;
-      readonly then: 'fail' | 'dead-letter';
+      readonly exhausted: 'fail' | 'dead-letter';
     };
 
 /** Operators of any types, where types do not matter any more. */

@@ -1,0 +1,300 @@
+import { FleetcastError } from '../errors.ts';
+import type { EventLog, GroupMember, TopicSpec } from '../log/event-log.ts';
+import { partitionFor } from '../log/partitioner.ts';
+import { type EngineClock, systemClock } from './engine-clock.ts';
+import { divide, type Subtopology } from './plan.ts';
+import type { SinkTarget } from './sink-runner.ts';
+import { readState, type StateRange } from './state-reader.ts';
+import { Task } from './task.ts';
+import type { BatchBounds, TaskEvent, TaskOptions } from './task-options.ts';
+import type { TaskStatus } from './task-status.ts';
+import type { SinkNode, Topology } from './topology.ts';
+
+export interface EngineOptions {
+  readonly log: EventLog;
+  readonly topology: Topology;
+  /** Engines of one group share the partitions. The group of a sub-topology is `group.subtopology`. */
+  readonly group: string;
+  /** Unique within the group. Default: the group and the process id. */
+  readonly memberId?: string;
+  /** Compacted topic of the snapshots. Default `state`. It is created where it is missing. */
+  readonly stateTopic?: string;
+  /** Default `dead-letters`; it must exist. */
+  readonly deadLetterTopic?: string;
+  /** Where a sink's records go; for a second run beside the first. Default: the sink's own topic. */
+  readonly outputTopic?: (topic: string) => string;
+  /** Where a group begins that has committed nothing. Default `earliest`. */
+  readonly startFrom?: 'earliest' | 'latest';
+  /** `topic/partition` to the offset before which its task ends. Default: tasks run until they are stopped. */
+  readonly until?: ReadonlyMap<string, number>;
+  readonly batch?: BatchBounds;
+  /** Input records in which the whole state is written once; see `Sweep`. */
+  readonly sweepLength?: number;
+  /** Nodes whose stored state may be dropped: the way out after an edit that orphans state. */
+  readonly discardState?: readonly string[];
+  /** Restore from the snapshots although the log has lost input that was to be replayed after them. */
+  readonly acceptCutLog?: boolean;
+  /** Default 60,000. */
+  readonly idleSweepMs?: number;
+  /** Default 30,000. */
+  readonly stuckMs?: number;
+  /** First and longest pause after a failure, milliseconds. Default 100 and 30,000. */
+  readonly backoffMs?: readonly [number, number];
+  readonly sessionMs?: number;
+  readonly clock?: EngineClock;
+  readonly onEvent?: (event: TaskEvent) => void;
+}
+
+/** Reads a store of all tasks that this engine runs. Values are copies, as of each task's last commit. */
+export interface EngineStateReader {
+  /** Undefined where the key has nothing, or belongs to a partition that another engine has. */
+  get(key: string): Promise<unknown>;
+  /** By key in code-unit order, over all partitions that this engine has. */
+  range(options?: StateRange): Promise<{ readonly key: string; readonly value: unknown }[]>;
+}
+
+interface Running {
+  readonly part: Subtopology;
+  readonly partitions: number;
+  readonly tasks: Map<number, Task>;
+  member: GroupMember | undefined;
+}
+
+/**
+ * Runs a topology on a log: a task for each partition that the group gives it.
+ *
+ * ```ts
+ * const engine = new Engine({ log, topology, group: 'averages' });
+ * await engine.start();
+ * …
+ * await engine.stop();
+ * ```
+ */
+export class Engine {
+  readonly #options: EngineOptions;
+  readonly #clock: EngineClock;
+  readonly #running: Running[] = [];
+  readonly #partitionsOf = new Map<string, number>();
+  #started = false;
+  #changed: () => void = () => {};
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /**
+   * Checks the topics, joins the group and starts its tasks.
+   * @throws TOPOLOGY_INVALID where topics do not fit, LOG_TOPIC_UNKNOWN
+   */
+  async start(): Promise<void> {
+    if (this.#started) throw new FleetcastError('USAGE', 'the engine has been started before');
+    this.#started = true;
+    const parts = divide(this.#options.topology);
+    const topics = new Map((await this.#options.log.topics()).map((spec) => [spec.name, spec]));
+    const planned = parts.map((part) => ({ part, partitions: this.#checkTopics(part, topics) }));
+    await this.#ensureStateTopic(topics, Math.max(...planned.map(({ partitions }) => partitions)));
+    for (const { part, partitions } of planned) {
+      const running: Running = { part, partitions, tasks: new Map(), member: undefined };
+      this.#running.push(running);
+      await this.#join(running);
+    }
+  }
+
+  /** Ends all tasks after the commit under way and leaves the group. */
+  async stop(): Promise<void> {
+    for (const running of this.#running) {
+      await running.member?.leave();
+      await Promise.all([...running.tasks.values()].map((task) => task.stop()));
+    }
+  }
+
+  /**
+   * Resolves when every task has come to its bound (`until`).
+   * @throws what made a task fail for good.
+   */
+  async finished(): Promise<void> {
+    for (;;) {
+      const changed = new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+      const failed = this.#tasks().find((task) => task.phase === 'failed');
+      if (failed !== undefined) throw failed.error;
+      const done = this.#running.every(({ tasks, partitions }) => {
+        return tasks.size === partitions && [...tasks.values()].every((task) => task.phase === 'done');
+      });
+      if (this.#running.length > 0 && done) return;
+      await changed;
+    }
+  }
+
+  /** How the tasks of this engine fare. */
+  status(): TaskStatus[] {
+    return this.#tasks().map((task) => task.status());
+  }
+
+  /** What nodes have counted in this engine's tasks since it started: node to reason to number. */
+  counts(): Record<string, Record<string, number>> {
+    const sum: Record<string, Record<string, number>> = {};
+    for (const task of this.#tasks()) {
+      for (const [node, reasons] of Object.entries(task.counts.toJSON())) {
+        sum[node] ??= {};
+        for (const [reason, count] of Object.entries(reasons)) sum[node][reason] = (sum[node][reason] ?? 0) + count;
+      }
+    }
+    return sum;
+  }
+
+  /** @throws USAGE for a node that the topology does not have; a wrong store shows when it is read. */
+  state(node: string, store: string): EngineStateReader {
+    const running = this.#running.find(({ part }) => part.nodes.some(({ name }) => name === node));
+    if (running === undefined) throw new FleetcastError('USAGE', `the topology has no running node ${node}`);
+    return {
+      get: async (key) => {
+        const task = running.tasks.get(partitionFor(key, running.partitions));
+        return task?.read((state) => readState(state, node, store).get(key));
+      },
+      range: async (options = {}) => {
+        const tasks = [...running.tasks.values()];
+        const lists = await Promise.all(
+          tasks.map((task) => task.read((state) => readState(state, node, store).range(options))),
+        );
+        const all = lists.flat().sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+        return all.slice(0, options.limit);
+      },
+    };
+  }
+
+  #tasks(): Task[] {
+    return this.#running.flatMap(({ tasks }) => [...tasks.values()]);
+  }
+
+  async #join(running: Running): Promise<void> {
+    const { log, sessionMs } = this.#options;
+    const { part, tasks } = running;
+    const end = async (partitions: readonly number[]): Promise<void> => {
+      const ending = partitions.map((p) => tasks.get(p)).filter((task) => task !== undefined);
+      await Promise.all(ending.map((task) => task.stop()));
+      for (const p of partitions) tasks.delete(p);
+      this.#changed();
+    };
+    // The first assignment may come before `join` has resolved.
+    let joined: (member: GroupMember) => void = () => {};
+    const member = new Promise<GroupMember>((resolve) => {
+      joined = resolve;
+    });
+    running.member = await log.join({
+      group: subtopologyGroup(this.#options.group, part.name),
+      topics: part.sources.map(({ topic }) => topic),
+      memberId: this.#options.memberId ?? `${this.#options.group}-${process.pid}`,
+      ...(sessionMs === undefined ? {} : { sessionMs }),
+      onAssigned: (partitions) => {
+        for (const partition of partitions) {
+          const openWriter = async (p: number) => (await member).openWriter(p);
+          const task = new Task(this.#taskOptions(running, partition, { openWriter }));
+          tasks.set(partition, task);
+          task.start();
+          void task.ended().then(() => this.#changed());
+        }
+      },
+      onRevoked: end,
+      onLost: end,
+    });
+    joined(running.member);
+  }
+
+  #taskOptions(running: Running, partition: number, member: TaskOptions['member']): TaskOptions {
+    const { log, group, until, stateTopic = 'state', deadLetterTopic = 'dead-letters' } = this.#options;
+    const { part } = running;
+    const bounds = until && new Map(part.sources.map(({ topic }) => [topic, until.get(`${topic}/${partition}`) ?? 0]));
+    const deadLetterPartitions = this.#partitionsOf.get(this.#topicOf(deadLetterTopic)) ?? 1;
+    return {
+      log,
+      member,
+      part,
+      partition,
+      name: taskName(group, part.name, partition),
+      stateTopic,
+      statePartition: partition % (this.#partitionsOf.get(stateTopic) ?? 1),
+      target: (sink) => this.#target(sink, partition),
+      deadLetters: {
+        topic: this.#topicOf(deadLetterTopic),
+        partitionOf: () => partition % deadLetterPartitions,
+      },
+      startFrom: this.#options.startFrom ?? 'earliest',
+      until: bounds,
+      batch: this.#options.batch ?? {},
+      sweepLength: this.#options.sweepLength,
+      discardState: this.#options.discardState ?? [],
+      acceptCutLog: this.#options.acceptCutLog ?? false,
+      idleSweepMs: this.#options.idleSweepMs ?? 60_000,
+      stuckMs: this.#options.stuckMs ?? 30_000,
+      backoffMs: this.#options.backoffMs ?? [100, 30_000],
+      clock: this.#clock,
+      onEvent: this.#options.onEvent ?? (() => {}),
+    };
+  }
+
+  #target(sink: SinkNode, partition: number): SinkTarget {
+    const topic = this.#topicOf(sink.topic);
+    if (sink.repartition !== true) return { topic, partitionOf: () => partition };
+    const partitions = this.#partitionsOf.get(topic)!;
+    return { topic, partitionOf: (key) => (key === null ? partition : partitionFor(key, partitions)) };
+  }
+
+  #topicOf(topic: string): string {
+    return this.#options.outputTopic?.(topic) ?? topic;
+  }
+
+  /** @returns the number of partitions of the part's input. */
+  #checkTopics(part: Subtopology, topics: ReadonlyMap<string, TopicSpec>): number {
+    const partitionsOf = (topic: string, node: string): number => {
+      const spec = topics.get(topic);
+      if (spec === undefined) {
+        throw new FleetcastError('LOG_TOPIC_UNKNOWN', `the topic ${topic} of ${node} does not exist`, {
+          details: { topic, node },
+        });
+      }
+      this.#partitionsOf.set(topic, spec.partitions);
+      return spec.partitions;
+    };
+    const inputs = part.sources.map(({ topic, name }) => partitionsOf(topic, name));
+    if (new Set(inputs).size > 1) {
+      const list = part.sources.map(({ topic }, i) => `${topic} has ${inputs[i]}`).join(', ');
+      throw invalid(`${part.name}: topics that are read together need equal numbers of partitions: ${list}`);
+    }
+    for (const sink of part.nodes) {
+      if (sink.kind !== 'sink') continue;
+      const topic = this.#topicOf(sink.topic);
+      const partitions = partitionsOf(topic, sink.name);
+      if (sink.repartition !== true && partitions < inputs[0]!) {
+        throw invalid(`the sink ${sink.name} writes ${inputs[0]} partitions to ${topic}, which has ${partitions}`);
+      }
+    }
+    partitionsOf(this.#topicOf(this.#options.deadLetterTopic ?? 'dead-letters'), 'the dead letters');
+    if (part.sources.length !== 1) throw invalid(`${part.name}: a sub-topology reads one topic so far`);
+    return inputs[0]!;
+  }
+
+  async #ensureStateTopic(topics: ReadonlyMap<string, TopicSpec>, partitions: number): Promise<void> {
+    const name = this.#options.stateTopic ?? 'state';
+    const existing = topics.get(name);
+    if (existing === undefined) await this.#options.log.ensureTopics([{ name, partitions, cleanup: 'compact' }]);
+    else if (existing.cleanup !== 'compact') throw invalid(`the state topic ${name} is not compacted`);
+    this.#partitionsOf.set(name, existing?.partitions ?? partitions);
+  }
+}
+
+/** The group whose committed offsets are those of a sub-topology. A sub-topology has the name of its first source. */
+export function subtopologyGroup(group: string, subtopology: string): string {
+  return `${group}.${subtopology}`;
+}
+
+/** The name under which a task's state is kept. */
+export function taskName(group: string, subtopology: string, partition: number): string {
+  return `${group}.${subtopology}-${partition}`;
+}
+
+function invalid(message: string): FleetcastError {
+  return new FleetcastError('TOPOLOGY_INVALID', message);
+}
