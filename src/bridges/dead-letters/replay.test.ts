@@ -1,0 +1,105 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { bridgeTopics, deadLettersOf, readingsOf, TOPICS } from '../../../test/bridge-kit.ts';
+import { encodeRecord } from '../../events/codec.ts';
+import type { Reading } from '../../events/records.ts';
+import { MemoryLog } from '../../log/memory/memory-log.ts';
+import type { MappingConfig } from '../mapping/config.ts';
+import { compileMapping } from '../mapping/mapping.ts';
+import { RecordMaker } from '../mqtt/record-maker.ts';
+import { replayDeadLetters } from './replay.ts';
+
+const strict: MappingConfig = { rules: [{ topic: 'a/+device', values: { t: 't' } }] };
+const mended: MappingConfig = { rules: [{ topic: 'a/+device', values: { t: { path: 't', numericText: true } } }] };
+const ARRIVAL = Date.UTC(2024, 0, 1);
+const NOW = Date.UTC(2024, 0, 2);
+let log: MemoryLog;
+
+beforeEach(async () => {
+  log = new MemoryLog();
+  await bridgeTopics(log);
+  const maker = new RecordMaker(
+    compileMapping(strict),
+    { readings: { name: TOPICS.readings, partitions: 4 }, deadLetters: { name: TOPICS.deadLetters, partitions: 1 } },
+    1000,
+  );
+  for (const [topic, payload] of [
+    ['a/x', '{"t":"21.5"}'],
+    ['a/y', '{"t":"warm"}'],
+    ['a/z', '{"t":"-3"}'],
+  ] as const) {
+    const message = { topic, payload: Buffer.from(payload), qos: 1, retained: false, duplicate: false } as const;
+    await log.append(maker.make({ ...message, messageId: 1, connection: {} }, ARRIVAL));
+  }
+});
+
+const replay = (options: object = {}) =>
+  replayDeadLetters({ log, mapping: compileMapping(mended), topics: TOPICS, now: () => NOW, ...options });
+
+describe('replayDeadLetters', () => {
+  it('turns what the mended mapping understands into readings, once', async () => {
+    expect(await readingsOf(log)).toEqual([]);
+    expect(await replay()).toEqual({ letters: 3, mended: 2, readings: 2, stillBad: { 'not-a-number': 1 }, skipped: 0 });
+    const readings = await readingsOf(log);
+    expect(readings.map(({ device, values, time, redelivered }) => [device, values['t'], time, redelivered])).toEqual(
+      expect.arrayContaining([
+        ['x', 21.5, ARRIVAL, true],
+        ['z', -3, ARRIVAL, true],
+      ]),
+    );
+    expect(await deadLettersOf(log)).toHaveLength(3);
+    expect(await replay()).toMatchObject({ letters: 0, readings: 0 });
+    expect(await replay({ all: true })).toMatchObject({ letters: 3, readings: 2 });
+  });
+
+  it('chooses by reason and topic, and only says what would be', async () => {
+    expect(await replay({ mqttTopic: 'a/z' })).toMatchObject({ readings: 1, skipped: 2 });
+    expect(await replay({ reasons: ['not-json'] })).toMatchObject({ readings: 0, skipped: 3 });
+    expect(await readingsOf(log)).toHaveLength(1);
+    expect(await replay({ dryRun: true })).toMatchObject({ readings: 2 });
+    expect(await readingsOf(log)).toHaveLength(1);
+    expect(await replay()).toMatchObject({ readings: 2 });
+  });
+
+  it('appends readings again that an operator has turned away', async () => {
+    const reading: Reading = {
+      type: 'Reading',
+      device: 'pump',
+      time: ARRIVAL,
+      values: { t: 400 },
+      retained: false,
+      redelivered: false,
+      fingerprint: '0011223344556677',
+    };
+    const letter = {
+      type: 'DeadLetter',
+      reason: 'out-of-range',
+      message: '',
+      time: ARRIVAL,
+      origin: 'readings',
+      mqttTopic: '',
+      partition: 0,
+      offset: 1,
+      device: 'pump',
+    } as const;
+    const write = (payload: Buffer) =>
+      log.append([
+        {
+          topic: TOPICS.deadLetters,
+          partition: 0,
+          timestamp: ARRIVAL,
+          key: null,
+          value: encodeRecord({ ...letter, payload }),
+        },
+      ]);
+    await write(encodeRecord(reading));
+    await write(Buffer.from('something else'));
+    expect(await replay({ reasons: ['out-of-range'] })).toMatchObject({ readings: 1, skipped: 4 });
+    expect(await readingsOf(log)).toEqual([{ ...reading, fingerprint: '' }]);
+  });
+
+  it('needs its topics', async () => {
+    const empty = new MemoryLog();
+    const options = { log: empty, mapping: compileMapping(mended), topics: TOPICS, now: () => NOW };
+    await expect(replayDeadLetters(options)).rejects.toMatchObject({ code: 'LOG_TOPIC_UNKNOWN' });
+  });
+});

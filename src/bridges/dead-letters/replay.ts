@@ -1,0 +1,220 @@
+import { FleetcastError } from '../../errors.ts';
+import { decodeRecord, encodeRecord } from '../../events/codec.ts';
+import type { DeadLetter } from '../../events/records.ts';
+import type { EventLog, OutRecord } from '../../log/event-log.ts';
+import { partitionFor } from '../../log/partitioner.ts';
+import type { Mapping } from '../mapping/mapping.ts';
+import { matchesFilter } from '../mapping/topic-filter.ts';
+import { RecordMaker } from '../mqtt/record-maker.ts';
+
+export interface ReplayOptions {
+  readonly log: EventLog;
+  readonly mapping: Mapping;
+  readonly topics: { readonly readings: string; readonly deadLetters: string };
+  readonly now: () => number;
+  /** Only letters with one of these reasons. */
+  readonly reasons?: readonly string[];
+  /** Only letters whose MQTT topic matches this filter. */
+  readonly mqttTopic?: string;
+  /** Begins at the oldest letter, also where an earlier replay has been there. Default false. */
+  readonly all?: boolean;
+  /** Changes nothing, and says what would come of it. Default false. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface ReplayResult {
+  /** Letters that were looked at. */
+  readonly letters: number;
+  /** Letters from which readings have come, and the readings. */
+  readonly mended: number;
+  readonly readings: number;
+  /** Letters that are still bad, by reason; they stay where they are. */
+  readonly stillBad: Readonly<Record<string, number>>;
+  /** Letters that the options leave out, or that do not hold what came in. */
+  readonly skipped: number;
+}
+
+/** Group under which the log remembers how far replays have come. */
+const GROUP = 'fleetcast-dead-letter-replay';
+
+/**
+ * Puts dead letters through the mapping again, after it was mended. Readings get their old arrival as the time where
+ * the device has no clock, and count as redelivered, so that what was taken before is not taken twice.
+ *
+ * Without `reasons` and `mqttTopic` the readings and the position are committed together: every letter is put through
+ * once, whatever fails in between, until `all` asks for another round. With them nothing is remembered.
+ *
+ * @throws LOG_TOPIC_UNKNOWN where a topic is missing.
+ */
+export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayResult> {
+  const { log, topics } = options;
+  const readings = await log.topic(topics.readings);
+  const letters = await log.topic(topics.deadLetters);
+  for (const [name, spec] of [
+    [topics.readings, readings],
+    [topics.deadLetters, letters],
+  ] as const) {
+    if (spec === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `there is no topic ${name}`);
+  }
+  const replay = new Replay(options, readings!.partitions);
+  const partitions = Array.from({ length: letters!.partitions }, (_, partition) => partition);
+  const remembered = options.reasons === undefined && options.mqttTopic === undefined && options.dryRun !== true;
+  if (!remembered) {
+    const committed = options.all === true ? new Map<string, number>() : await log.committed(GROUP);
+    for (const partition of partitions) {
+      const from = committed.get(`${topics.deadLetters}/${partition}`);
+      await replay.run(partition, from, async (records) => {
+        if (records.length > 0 && options.dryRun !== true) await log.append(records);
+      });
+    }
+    return replay.result();
+  }
+  const member = await log.join({
+    group: GROUP,
+    topics: [topics.deadLetters],
+    memberId: `replay-${process.pid}`,
+    onAssigned: () => {},
+    onRevoked: () => {},
+  });
+  try {
+    await assigned(() => member.assignment().length === partitions.length, options.signal);
+    for (const partition of partitions) {
+      const writer = await member.openWriter(partition);
+      const from = options.all === true ? undefined : (await writer.committed()).get(topics.deadLetters);
+      await replay.run(partition, from, async (records, next) => {
+        await writer.commit(records, new Map([[topics.deadLetters, next]]));
+      });
+      await writer.close();
+    }
+  } finally {
+    await member.leave();
+  }
+  return replay.result();
+}
+
+class Replay {
+  readonly #options: ReplayOptions;
+  readonly #maker: RecordMaker;
+  readonly #partitions: number;
+  #letters = 0;
+  #mended = 0;
+  #readings = 0;
+  #skipped = 0;
+  readonly #stillBad: Record<string, number> = {};
+
+  constructor(options: ReplayOptions, partitions: number) {
+    this.#options = options;
+    this.#partitions = partitions;
+    const { topics, mapping } = options;
+    // What is still bad is counted here and not written again: it is on the topic already.
+    this.#maker = new RecordMaker(
+      { ...mapping, policy: () => 'drop' },
+      { readings: { name: topics.readings, partitions }, deadLetters: { name: topics.deadLetters, partitions: 1 } },
+      0,
+    );
+  }
+
+  async run(
+    partition: number,
+    from: number | undefined,
+    write: (records: readonly OutRecord[], next: number) => Promise<void>,
+  ): Promise<void> {
+    const { log, topics, signal } = this.#options;
+    const { earliest, end } = await log.offsets(topics.deadLetters, partition);
+    for (let offset = Math.max(from ?? 0, earliest); offset < end && signal?.aborted !== true; ) {
+      const batch = await log.read(topics.deadLetters, partition, offset, { maxRecords: 500, maxBytes: 4_000_000 });
+      const records: OutRecord[] = [];
+      for (const { value } of batch.records) {
+        const letter = value === null ? undefined : decodeRecord(value);
+        if (letter?.type === 'DeadLetter') records.push(...this.#again(letter));
+      }
+      if (batch.nextOffset === offset) break;
+      offset = batch.nextOffset;
+      await write(records, offset);
+    }
+  }
+
+  #again(letter: DeadLetter): readonly OutRecord[] {
+    const { reasons, mqttTopic, now } = this.#options;
+    this.#letters++;
+    const wanted =
+      (reasons === undefined || reasons.includes(letter.reason)) &&
+      (mqttTopic === undefined || matchesFilter(mqttTopic, letter.mqttTopic));
+    if (!wanted) {
+      this.#skipped++;
+      return [];
+    }
+    const records = letter.origin === 'mqtt' ? this.#message(letter) : this.#reading(letter, now());
+    if (records === undefined) {
+      this.#skipped++;
+      return [];
+    }
+    if (records.length > 0) this.#mended++;
+    this.#readings += records.length;
+    return records;
+  }
+
+  /** A message as it came from the broker. */
+  #message(letter: DeadLetter): readonly OutRecord[] {
+    const before = new Map(this.#maker.dropped);
+    const records = this.#maker.make(
+      {
+        topic: letter.mqttTopic,
+        payload: letter.payload,
+        qos: 0,
+        retained: false,
+        duplicate: true,
+        messageId: 0,
+        connection: this,
+      },
+      letter.time,
+    );
+    for (const [reason, count] of this.#maker.dropped) {
+      const more = count - (before.get(reason) ?? 0);
+      if (more > 0) this.#stillBad[reason] = (this.#stillBad[reason] ?? 0) + 1;
+    }
+    const ingest = this.#options.now();
+    return records.map((record) => ({ ...record, timestamp: ingest }));
+  }
+
+  /** A reading that an operator has turned away: it is judged again, by the rules of today. */
+  #reading(letter: DeadLetter, ingest: number): readonly OutRecord[] | undefined {
+    let reading: ReturnType<typeof decodeRecord>;
+    try {
+      reading = decodeRecord(letter.payload);
+    } catch {
+      return undefined;
+    }
+    if (reading.type !== 'Reading') return undefined;
+    const key = Buffer.from(reading.device);
+    return [
+      {
+        topic: this.#options.topics.readings,
+        partition: partitionFor(key, this.#partitions),
+        timestamp: ingest,
+        key,
+        // Without a fingerprint: the operator has seen this one, and would take it for a redelivery.
+        value: encodeRecord({ ...reading, fingerprint: '' }),
+      },
+    ];
+  }
+
+  result(): ReplayResult {
+    return {
+      letters: this.#letters,
+      mended: this.#mended,
+      readings: this.#readings,
+      stillBad: { ...this.#stillBad },
+      skipped: this.#skipped,
+    };
+  }
+}
+
+async function assigned(done: () => boolean, signal: AbortSignal | undefined): Promise<void> {
+  for (let waited = 0; !done(); waited += 10) {
+    if (signal?.aborted) return;
+    if (waited > 30_000) throw new FleetcastError('LOG_UNAVAILABLE', 'another replay is under way');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
