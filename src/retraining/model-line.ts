@@ -24,8 +24,8 @@ export class ModelLine {
   open: TrainingRequest | undefined;
   readonly models = new Map<string, ModelLife>();
   last: ModelEvent | undefined;
-  /** Time of the newest request. */
-  requestedAt = Number.NEGATIVE_INFINITY;
+  /** The newest training that was asked for. */
+  request: TrainingRequest | undefined;
 
   constructor(name: string) {
     this.name = name;
@@ -39,7 +39,7 @@ export class ModelLine {
     switch (event.kind) {
       case 'requested':
         this.open = JSON.parse(event.details) as TrainingRequest;
-        this.requestedAt = event.time;
+        this.request = this.open;
         break;
       case 'trained':
         this.open = undefined;

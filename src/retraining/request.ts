@@ -21,6 +21,8 @@ export interface TrainingRequest {
   /** Id of the model that it starts from (warm start), or empty. */
   readonly parent: string;
   readonly reason: string;
+  /** Buckets of the longest series when it was asked for: the next training waits for so many more. */
+  readonly buckets: number;
   /** When it was asked for; the artefact's `createdAt`. */
   readonly time: number;
 }

@@ -14,6 +14,7 @@ import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import { buildDataSet, type DataSet } from './data-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
 import { type HistorySeries, historyRanges, readHistory } from './history-reader.ts';
+import { HistoryWatch } from './history-watch.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
 import { DEFAULT_SPLIT, type TrainingRequest } from './request.ts';
 
@@ -53,6 +54,7 @@ export interface RequestOptions {
   readonly to?: number;
   readonly parent?: string;
   readonly reason?: string;
+  readonly buckets?: number;
 }
 
 /** Fixes what a training depends on: the history as of now is a set of offsets. */
@@ -71,8 +73,15 @@ export async function newRequest(desk: Desk, options: RequestOptions): Promise<T
     to: options.to ?? null,
     parent: options.parent ?? '',
     reason: options.reason ?? 'by hand',
+    buckets: options.buckets ?? (await longestSeries(desk)),
     time: desk.now(),
   };
+}
+
+async function longestSeries({ log, topics }: Desk): Promise<number> {
+  const watch = new HistoryWatch(log, topics.history);
+  await watch.advance();
+  return watch.longest;
 }
 
 /** Reads the history that a request names. */

@@ -1,0 +1,63 @@
+import { decode, schemaOf } from '../events/codec.ts';
+import { type HistorySegment, seriesKey } from '../events/records.ts';
+import type { EventLog } from '../log/event-log.ts';
+
+/** Follows the topic `history` and knows how long the series have become. */
+export class HistoryWatch {
+  readonly #log: EventLog;
+  readonly #topic: string;
+  readonly #next: number[] = [];
+  readonly #spans = new Map<string, { start: number; end: number; interval: number }>();
+
+  constructor(log: EventLog, topic: string) {
+    this.#log = log;
+    this.#topic = topic;
+  }
+
+  /** Buckets from the first to the last of the longest series. */
+  get longest(): number {
+    let longest = 0;
+    for (const { start, end, interval } of this.#spans.values()) {
+      longest = Math.max(longest, Math.round((end - start) / interval));
+    }
+    return longest;
+  }
+
+  get series(): number {
+    return this.#spans.size;
+  }
+
+  /** Reads what has been added since the last call. */
+  async advance(signal?: AbortSignal): Promise<void> {
+    const partitions = (await this.#log.topic(this.#topic))?.partitions ?? 0;
+    for (let partition = 0; partition < partitions; partition++) {
+      const { earliest, end } = await this.#log.offsets(this.#topic, partition);
+      let next = Math.max(this.#next[partition] ?? earliest, earliest);
+      while (next < end) {
+        signal?.throwIfAborted();
+        const batch = await this.#log.read(this.#topic, partition, next, { maxRecords: 1000 });
+        for (const { value } of batch.records) {
+          if (value !== null && schemaOf(value) === 'HistorySegment') this.#take(decode('HistorySegment', value));
+        }
+        if (batch.nextOffset <= next) break;
+        next = batch.nextOffset;
+      }
+      this.#next[partition] = next;
+    }
+  }
+
+  #take({ device, quantity, start, interval, values }: HistorySegment): void {
+    const first = values.findIndex((value) => !Number.isNaN(value));
+    if (first < 0) return;
+    const last = values.findLastIndex((value) => !Number.isNaN(value));
+    const key = seriesKey(device, quantity);
+    const span = this.#spans.get(key);
+    const from = start + first * interval;
+    const to = start + (last + 1) * interval;
+    if (span === undefined) this.#spans.set(key, { start: from, end: to, interval });
+    else {
+      span.start = Math.min(span.start, from);
+      span.end = Math.max(span.end, to);
+    }
+  }
+}

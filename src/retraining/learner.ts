@@ -1,0 +1,263 @@
+import { isFleetcastError, messageOf } from '../errors.ts';
+import { decode } from '../events/codec.ts';
+import type { ModelEvent } from '../events/records.ts';
+import type { EventLog, GroupMember, TaskWriter } from '../log/event-log.ts';
+import type { TrainProgress } from '../models/trainer.ts';
+import type { ServedModel } from '../operators/served-model.ts';
+import type { ModelRegistry } from '../pipelines/model-registry.ts';
+import type { TopicNames } from '../pipelines/topics.ts';
+import { activate } from './activate.ts';
+import type { Evaluation } from './evaluate.ts';
+import { judgeHoldOut } from './gate.ts';
+import { HistoryWatch } from './history-watch.ts';
+import { type ModelLife, ModelLine } from './model-line.ts';
+import { type Desk, eventRecord, publish } from './publisher.ts';
+import type { TrainingRequest } from './request.ts';
+import {
+  failedEvent,
+  newRequest,
+  publishTrained,
+  type RequestOptions,
+  requestedEvent,
+  type TrainingHooks,
+  trainRequest,
+  type WindowSettings,
+} from './train.ts';
+import { type TriggerSettings, trainingDue } from './triggers.ts';
+
+export interface LearnerOptions extends TrainingHooks {
+  readonly log: EventLog;
+  readonly topics: TopicNames;
+  readonly registry: ModelRegistry;
+  readonly windows: WindowSettings;
+  /** Name of the model line. */
+  readonly name: string;
+  readonly triggers: TriggerSettings;
+  /** What each training is asked for with. */
+  readonly request: Omit<RequestOptions, 'name' | 'reason' | 'buckets' | 'parent'>;
+  readonly now: () => number;
+  /** Unique among the learners of this log. */
+  readonly memberId: string;
+  /** How often the history is looked at, milliseconds. Default 1,000. */
+  readonly pollMs?: number;
+  readonly onEvent?: (event: LearnerEvent) => void;
+}
+
+export type LearnerEvent =
+  | { readonly kind: 'model-event'; readonly event: ModelEvent }
+  | { readonly kind: 'error'; readonly message: string; readonly code: string };
+
+export interface LearnerStatus {
+  /** `standby`: another learner of this log works. */
+  readonly state: 'standby' | 'waiting' | 'training' | 'stopped';
+  /** Buckets of the longest series, and how many the next training waits for. */
+  readonly buckets: number;
+  readonly champion: string;
+  readonly challenger: string;
+  readonly progress: TrainProgress | undefined;
+}
+
+const POLL_MS = 1_000;
+const RETRY_MS = 5_000;
+
+/**
+ * Trains models as the history grows and puts them into use. All that it knows it reads from the log: a learner that dies
+ * at any moment is followed by one that goes on from the last event. Each step is one atomic commit of a fenced writer,
+ * so of several learners one works, and nothing is done twice.
+ *
+ * The steps of a model: `requested` (with everything the training depends on) → artefact and `trained` → activations and
+ * `promoted`, or `rejected`.
+ */
+export class Learner {
+  readonly #options: LearnerOptions;
+  readonly #watch: HistoryWatch;
+  readonly #stop = new AbortController();
+  #line: ModelLine;
+  #eventsRead = -1;
+  #member: GroupMember | undefined;
+  #writer: TaskWriter | undefined;
+  /** Ends what runs when the partition is taken away. */
+  #turn = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #state: LearnerStatus['state'] = 'standby';
+  #progress: TrainProgress | undefined;
+
+  constructor(options: LearnerOptions) {
+    this.#options = options;
+    this.#watch = new HistoryWatch(options.log, options.topics.history);
+    this.#line = new ModelLine(options.name);
+  }
+
+  status(): LearnerStatus {
+    return {
+      state: this.#state,
+      buckets: this.#watch.longest,
+      champion: this.#line.champion,
+      challenger: this.#line.challenger,
+      progress: this.#progress,
+    };
+  }
+
+  /** Joins the learners of this log; works when it is this one's turn. */
+  async start(): Promise<void> {
+    const { log, topics, name, memberId } = this.#options;
+    this.#member = await log.join({
+      group: `${topics.modelEvents}.learner.${name}`,
+      topics: [topics.modelEvents],
+      memberId,
+      onAssigned: (partitions) => {
+        if (partitions.includes(0)) this.#begin();
+      },
+      onRevoked: (partitions) => (partitions.includes(0) ? this.#end() : undefined),
+      onLost: (partitions) => (partitions.includes(0) ? this.#end() : undefined),
+    });
+  }
+
+  /** Cancels a training that runs (it is done again from its request next time) and leaves. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#end();
+    await this.#member?.leave();
+    this.#state = 'stopped';
+  }
+
+  #begin(): void {
+    this.#turn = new AbortController();
+    this.#running = this.#run(this.#turn.signal);
+  }
+
+  async #end(): Promise<void> {
+    this.#turn.abort();
+    await this.#running;
+    this.#state = 'standby';
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#stop.signal.aborted) {
+      try {
+        this.#writer ??= await this.#member!.openWriter(0);
+        while (await this.#step(signal)) signal.throwIfAborted();
+        await pause(this.#options.pollMs ?? POLL_MS, signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        await this.#writer?.close().catch(() => undefined);
+        this.#writer = undefined;
+        this.#options.onEvent?.({
+          kind: 'error',
+          message: messageOf(error),
+          code: isFleetcastError(error) ? error.code : 'UNKNOWN',
+        });
+        await pause(RETRY_MS, signal);
+      }
+    }
+    await this.#writer?.close().catch(() => undefined);
+    this.#writer = undefined;
+  }
+
+  /** One step of the loop. @returns whether there may be more to do at once */
+  async #step(signal: AbortSignal): Promise<boolean> {
+    await this.#watch.advance(signal);
+    await this.#readEvents();
+    const line = this.#line;
+    this.#state = 'waiting';
+    if (line.open !== undefined) {
+      await this.#train(line.open, signal);
+      return true;
+    }
+    if (line.undecided !== undefined) {
+      await this.#decide(line.undecided);
+      return true;
+    }
+    const buckets = this.#watch.longest;
+    const reason = trainingDue(line, buckets, this.#options.triggers);
+    if (reason === undefined) return false;
+    const { name, request } = this.#options;
+    const desk = this.#desk();
+    await publish(desk, [requestedEvent(desk, await newRequest(desk, { ...request, name, reason, buckets }))]);
+    return true;
+  }
+
+  async #train(request: TrainingRequest, signal: AbortSignal): Promise<void> {
+    const desk = this.#desk();
+    this.#state = 'training';
+    try {
+      const champion = await this.#served(this.#line.champion, signal);
+      const trained = await trainRequest(desk, this.#options.windows, request, this.#hooks(signal), { champion });
+      await publishTrained(desk, request, trained);
+    } catch (error) {
+      // A failure of the log is no failure of the training: it is done again.
+      if (signal.aborted || (isFleetcastError(error) && error.code.startsWith('LOG_'))) throw error;
+      await publish(desk, [failedEvent(desk, request, error)]);
+    } finally {
+      this.#progress = undefined;
+    }
+  }
+
+  /** Judges a trained model by what its `trained` event says: nothing else is needed, so a restart decides the same. */
+  async #decide({ id, events }: ModelLife): Promise<void> {
+    const desk = this.#desk();
+    const { name } = this.#options;
+    const { evaluation } = JSON.parse(events.find(({ kind }) => kind === 'trained')!.details) as {
+      evaluation: Evaluation;
+    };
+    const { accept, reason } = judgeHoldOut(evaluation);
+    if (accept) {
+      await activate({ ...desk, name, modelId: id, role: 'champion', reason });
+    } else {
+      const event = { name, kind: 'rejected', modelId: id, time: desk.now(), reason } as const;
+      await publish(desk, [eventRecord(desk.topics, event, {})]);
+    }
+  }
+
+  async #readEvents(): Promise<void> {
+    const { log, topics, onEvent } = this.#options;
+    const { earliest, end } = await log.offsets(topics.modelEvents, 0);
+    const first = this.#eventsRead < 0;
+    if (first) this.#eventsRead = earliest;
+    while (this.#eventsRead < end) {
+      const batch = await log.read(topics.modelEvents, 0, this.#eventsRead, { maxRecords: 1000 });
+      for (const { value } of batch.records) {
+        if (value === null) continue;
+        const event = decode<ModelEvent>('ModelEvent', value);
+        this.#line.apply(event);
+        if (!first) onEvent?.({ kind: 'model-event', event });
+      }
+      if (batch.nextOffset <= this.#eventsRead) break;
+      this.#eventsRead = batch.nextOffset;
+    }
+  }
+
+  async #served(id: string, signal: AbortSignal): Promise<ServedModel | undefined> {
+    return id === '' ? undefined : await this.#options.registry.load(id, signal);
+  }
+
+  #hooks(signal: AbortSignal): TrainingHooks {
+    const { onStage, onProgress } = this.#options;
+    return {
+      signal,
+      ...(onStage === undefined ? {} : { onStage }),
+      onProgress: (progress) => {
+        this.#progress = progress;
+        onProgress?.(progress);
+      },
+    };
+  }
+
+  #desk(): Desk {
+    const { log, topics, now } = this.#options;
+    return { log, topics, now, publish: (records) => this.#writer!.commit(records, new Map()) };
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
