@@ -1,3 +1,4 @@
+import type { PayloadFormat } from '../formats/format.ts';
 import type { RejectReason } from './reject.ts';
 import type { TimeFormat } from './time.ts';
 
@@ -11,15 +12,29 @@ export interface MappingConfig {
 
 export type RejectPolicy = 'dead-letter' | 'drop';
 
-export type PayloadFormat = 'json' | 'number' | 'text' | 'key-value';
-
-export interface RuleConfig {
-  /** Topic filter with named wildcards: `zigbee2mqtt/+device`, `v3/+app/devices/+device/up`, `site/#rest`. */
+export interface RuleConfig extends PartConfig {
+  /**
+   * Topic filter with named wildcards: `zigbee2mqtt/+device`, `v3/+app/devices/+device/up`, `site/#rest`. Beyond MQTT, `#`
+   * may stand before the last level: `tele/#device/SENSOR` (what is subscribed to is `tele/#`).
+   */
   readonly topic: string;
   /** Messages that match are counted and go no further. */
   readonly ignore?: boolean;
   /** Default `json`. */
   readonly format?: PayloadFormat;
+  /** JSONata that turns the payload into another one; the names of the topic's wildcards are its variables. */
+  readonly transform?: string;
+  /**
+   * Several kinds of readings in one message: each branch is tried, with the rule's own fields where it has none. Readings
+   * of one device and one time become one.
+   */
+  readonly branches?: readonly PartConfig[];
+  /** Highest QoS to subscribe with. Default 1. */
+  readonly qos?: 0 | 1 | 2;
+}
+
+/** How a message, or a part of it, becomes a reading. */
+export interface PartConfig {
   /**
    * Name of the device, of `{wildcard}` and `{path}` of the payload (`{$.deviceInfo.devEui}`, `{mac}`) and, with `each`,
    * `{key}`. Default `{device}`.
@@ -27,9 +42,13 @@ export interface RuleConfig {
   readonly device?: string;
   /** A message with many parts (a gateway's, a batch): path with `*` for each of them; paths then start at the part. */
   readonly each?: string;
+  /** Only parts (or messages) of which this holds; without any the message has no values. */
+  readonly where?: WhereConfig;
+  /** A payload in the payload, such as LoRaWAN's base64: paths then start at what it holds, `$` stays the message. */
+  readonly inner?: InnerConfig;
   /** Where the time stands and how it is written. Without it the arrival counts. */
   readonly time?: TimeConfig;
-  /** Quantities by name, and where they stand. */
+  /** Quantities by name, and where they stand. Names may hold `{wildcard}`, `{key}` and `{path}`. */
   readonly values?: Readonly<Record<string, string | ValueConfig>>;
   /**
    * The fields that `values` does not name: `strict` takes all and refuses the message where one is no number, `numbers`
@@ -40,14 +59,41 @@ export interface RuleConfig {
   readonly exclude?: readonly string[];
   /** With `rest`: only these names (with `*`). */
   readonly include?: readonly string[];
+  /** With `rest`: objects that hold one of these fields are left out; another branch takes them as devices. */
+  readonly skipWith?: readonly string[];
   /** With `rest`: text such as "21.5" counts as a number. Default false. */
   readonly numericText?: boolean;
-  /** With `rest`: true and false count as 1 and 0. Default false. */
-  readonly booleans?: boolean;
+  /** With `rest`: true and false count as 1 and 0, everywhere or for these names (with `*`). Default false. */
+  readonly booleans?: boolean | readonly string[];
   /** With `rest`: a place to start at, such as `uplink_message.decoded_payload`. */
   readonly under?: string;
-  /** Highest QoS to subscribe with. Default 1. */
-  readonly qos?: 0 | 1 | 2;
+  /** With `rest`: stands before every name; may hold `{wildcard}`, `{key}` and `{path}`. */
+  readonly prefix?: string;
+  /** Units by quantity (with `*`): as they are sent, and as they shall be kept. */
+  readonly units?: Readonly<Record<string, UnitConfig>>;
+}
+
+/**
+ * `mac`: there is something at this path. `!mac`: there is nothing. `{cmd: [rx, gw]}`: one of these stands there (with `*`);
+ * in place of a path a template such as `{component}` may be given. A list: all of these hold.
+ */
+export type WhereConfig = string | WhereValues | readonly (string | WhereValues)[];
+export type WhereValues = Readonly<Record<string, readonly (string | number | boolean)[]>>;
+
+export interface InnerConfig {
+  readonly path: string;
+  /** Default `base64`. `text` is a payload that was put into a JSON string. */
+  readonly encoding?: 'base64' | 'hex' | 'text';
+  readonly format: PayloadFormat;
+}
+
+export interface UnitConfig {
+  /** The unit that the device sends; with `path`, where nothing stands there. */
+  readonly from?: string;
+  /** Where the payload names its unit. */
+  readonly path?: string;
+  /** The unit to keep. */
+  readonly to: string;
 }
 
 export interface TimeConfig {
@@ -58,6 +104,8 @@ export interface TimeConfig {
   readonly zone?: string;
   /** Takes the arrival where the field is missing or null, instead of refusing the message. Default false. */
   readonly optional?: boolean;
+  /** Takes the arrival also where the time cannot be read or cannot be right: a clock that was never set. Default false. */
+  readonly lenient?: boolean;
 }
 
 export interface ValueConfig {
@@ -68,6 +116,8 @@ export interface ValueConfig {
   readonly states?: Readonly<Record<string, number>>;
   /** Text such as "21.5" counts as a number. Default false. */
   readonly numericText?: boolean;
+  /** What is no number counts as missing, instead of refusing the message. Default false. */
+  readonly lenient?: boolean;
   /** `value × scale + offset` is kept. */
   readonly scale?: number;
   readonly offset?: number;

@@ -1,17 +1,14 @@
 import { DEFAULT_LIMITS, type MappingConfig, type MappingLimits, type RejectPolicy } from './config.ts';
+import type { MappedReading, Rejected } from './part.ts';
 import { DROPPED_BY_DEFAULT, excerpt, Reject, type RejectReason } from './reject.ts';
-import { compileRule, type MappedReading, type Rejected, type Rule } from './rule.ts';
+import { compileRule, type Rule, type RuleResult } from './rule.ts';
+import { type Subscription, subscriptionsFor } from './subscriptions.ts';
 
 export interface Mapped {
   readonly readings: readonly MappedReading[];
   readonly rejected: readonly Rejected[];
   /** Topic filter of the rule that matched, or undefined. */
   readonly rule: string | undefined;
-}
-
-export interface Subscription {
-  readonly filter: string;
-  readonly qos: 0 | 1 | 2;
 }
 
 /** Turns messages into readings. Never throws on what a device has sent: what cannot be mapped is in `rejected`. */
@@ -48,7 +45,11 @@ export function compileMapping(config: MappingConfig): Mapping {
         return no('too-many-devices', `${excerpt(device)} would be more than ${limits.maxDevices} devices`);
       }
     }
-    for (const name of Object.keys(values)) {
+    const names = Object.keys(values);
+    if (names.length > limits.maxValues) {
+      return no('too-many-values', `${names.length} values in one reading; at most ${limits.maxValues}`);
+    }
+    for (const name of names) {
       if (quantities.has(name)) continue;
       if (badName(name, limits.maxQuantityNameBytes)) {
         return no('bad-quantity-name', `${excerpt(name)} cannot be a quantity`);
@@ -69,7 +70,7 @@ export function compileMapping(config: MappingConfig): Mapping {
   });
 
   return {
-    subscriptions: rules.map(({ filter, config: { qos } }) => ({ filter: filter.mqtt, qos: qos ?? 1 })),
+    subscriptions: subscriptionsFor(rules),
     map: (topic, payload, arrival) => {
       if (topic.length > limits.maxTopicBytes) {
         return wholly('topic-too-long', `a topic of ${topic.length} characters`);
@@ -80,15 +81,15 @@ export function compileMapping(config: MappingConfig): Mapping {
       if (payload.length > limits.maxPayloadBytes) {
         return wholly('payload-too-large', `${payload.length} bytes; at most ${limits.maxPayloadBytes}`, name);
       }
-      const readings: MappedReading[] = [];
-      const rejected: Rejected[] = [];
+      let result: RuleResult;
       try {
-        found.rule.apply(found.captures, payload, arrival, readings, rejected);
+        result = found.rule.apply(found.captures, payload, arrival);
       } catch (error) {
         if (!(error instanceof Reject)) throw error;
         return wholly(error.reason, error.message, name);
       }
-      const good = readings.filter((reading) => {
+      const { rejected } = result;
+      const good = result.readings.filter((reading) => {
         const bad = check(reading, arrival);
         if (bad !== undefined) rejected.push(bad);
         return bad === undefined;

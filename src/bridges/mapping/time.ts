@@ -23,10 +23,10 @@ export function compileTime(format: TimeFormat = 'auto', zone?: string): TimePar
   const local = zone === undefined ? undefined : zoned(zone);
   const divisor = EPOCH[format];
   if (divisor !== undefined) return (value) => millis(numberOf(value), divisor);
-  if (format === 'epoch') return (value) => byMagnitude(numberOf(value));
+  if (format === 'epoch') return (value) => byMagnitude(value);
   if (format === 'iso') return (value) => iso(value, local);
   if (format === 'auto') {
-    return (value) => (looksNumeric(value) ? byMagnitude(numberOf(value)) : iso(value, local));
+    return (value) => (looksNumeric(value) ? byMagnitude(value) : iso(value, local));
   }
   const pattern = compilePattern(format);
   if (local === undefined && !pattern.hasZone) {
@@ -48,16 +48,29 @@ const EPOCH: Readonly<Record<string, number | undefined>> = {
   'epoch-ns': 1e6,
 };
 
-function byMagnitude(value: number): number {
-  const size = Math.abs(value);
-  if (size < 1e11) return millis(value, 1e-3);
-  if (size < 1e14) return millis(value, 1);
-  return millis(value, size < 1e17 ? 1e3 : 1e6);
+function byMagnitude(value: unknown): number {
+  const number = numberOf(value);
+  const size = Math.abs(number);
+  const divisor = size < 1e11 ? 1e-3 : size < 1e14 ? 1 : size < 1e17 ? 1e3 : 1e6;
+  return exact(value, divisor) ?? millis(number, divisor);
 }
 
-/** A double holds today's nanoseconds to 256 and fractions of a second to 0.2 µs: what they have lost is made up for. */
+/** A double cannot hold today's nanoseconds: 1,745,708,765.6 s are …599.99 ms to it. Half a microsecond is forgiven. */
 function millis(value: number, divisor: number): number {
-  return Math.floor(value / divisor + 1e-3);
+  return Math.floor((divisor < 1 ? value * Math.round(1 / divisor) : value / divisor) + 5e-4);
+}
+
+/** Digits of text and big integers are divided as they are. */
+function exact(value: unknown, divisor: number): number | undefined {
+  if (divisor < 1) return undefined;
+  if (typeof value === 'string') {
+    if (!/^\s*[+-]?\d{16,25}\s*$/.test(value)) return undefined;
+    value = BigInt(value.trim().replace('+', ''));
+  }
+  if (typeof value !== 'bigint') return undefined;
+  const by = BigInt(divisor);
+  const quotient = value / by;
+  return Number(value < 0n && quotient * by !== value ? quotient - 1n : quotient);
 }
 
 function looksNumeric(value: unknown): boolean {

@@ -1,6 +1,9 @@
 import { FleetcastError } from '../../errors.ts';
 
-/** A topic filter with named wildcards, as configuration writes it: `tele/+device/SENSOR`, `v3/+app/#rest`. */
+/**
+ * A topic filter with named wildcards, as configuration writes it: `tele/+device/SENSOR`, `v3/+app/#rest`, and beyond MQTT
+ * one `#` that is not the last level: `tele/#device/SENSOR`.
+ */
 export interface TopicFilter {
   readonly source: string;
   /** What to subscribe to: the names are gone. */
@@ -10,7 +13,7 @@ export interface TopicFilter {
   match(topic: string): ReadonlyMap<string, string> | undefined;
 }
 
-/** @throws CONFIG_INVALID for an empty filter, wildcards inside a level, `#` before the end, or a name used twice. */
+/** @throws CONFIG_INVALID for an empty filter, wildcards inside a level, two `#`, or a name used twice. */
 export function parseTopicFilter(source: string): TopicFilter {
   const fail = (why: string) => {
     throw new FleetcastError('CONFIG_INVALID', `topic filter ${JSON.stringify(source)}: ${why}`, {
@@ -22,14 +25,14 @@ export function parseTopicFilter(source: string): TopicFilter {
   const levels = source.split('/');
   const names: string[] = [];
   const plain: string[] = [];
-  levels.forEach((level, i) => {
+  levels.forEach((level) => {
     const kind = level[0];
     if (kind !== '+' && kind !== '#') {
       if (/[+#]/.test(level)) fail(`${JSON.stringify(level)}: a wildcard must begin its level`);
       plain.push(level);
       return;
     }
-    if (kind === '#' && i !== levels.length - 1) fail('# must be the last level');
+    if (kind === '#' && plain.includes('#')) fail('# may stand in one place only');
     const name = level.slice(1);
     if (!/^[A-Za-z0-9_-]*$/.test(name))
       fail(`${JSON.stringify(level)}: a wildcard's name has letters, digits, _ and -`);
@@ -37,18 +40,30 @@ export function parseTopicFilter(source: string): TopicFilter {
     names.push(name);
     plain.push(kind);
   });
-  const mqtt = plain.join('/');
+  const rest = plain.indexOf('#');
+  const head = rest === -1 ? plain : plain.slice(0, rest);
+  const tail = rest === -1 ? [] : plain.slice(rest + 1);
+  const mqtt = (rest === -1 ? plain : plain.slice(0, rest + 1)).join('/');
   return {
     source,
     mqtt,
     names: names.filter((name) => name !== ''),
     match: (topic) => {
       if (!matchesFilter(mqtt, topic)) return undefined;
-      const captured = new Map<string, string>();
       const parts = topic.split('/');
+      // A # in the middle stands for one level at least: `tele/#device/SENSOR` has no device in `tele/SENSOR`.
+      const tailAt = parts.length - tail.length;
+      if (
+        tail.length > 0 &&
+        (tailAt <= head.length || !tail.every((level, i) => level === '+' || level === parts[tailAt + i]))
+      ) {
+        return undefined;
+      }
+      const captured = new Map<string, string>();
       levels.forEach((level, i) => {
         if (level.length < 2 || (level[0] !== '+' && level[0] !== '#')) return;
-        captured.set(level.slice(1), level[0] === '+' ? (parts[i] ?? '') : parts.slice(i).join('/'));
+        if (level[0] === '#') captured.set(level.slice(1), parts.slice(i, tailAt).join('/'));
+        else captured.set(level.slice(1), parts[rest !== -1 && i > rest ? tailAt + i - rest - 1 : i] ?? '');
       });
       return captured;
     },

@@ -1,6 +1,7 @@
 import { FleetcastError } from '../../errors.ts';
-import type { MappingLimits, RuleConfig, ValueConfig } from './config.ts';
-import { DECIMAL } from './formats.ts';
+import { DECIMAL } from '../formats/text.ts';
+import type { MappingLimits, PartConfig, ValueConfig } from './config.ts';
+import { globs } from './globs.ts';
 import { compilePath, type Path } from './path.ts';
 import { excerpt, Reject } from './reject.ts';
 
@@ -29,8 +30,12 @@ export function compileValue(quantity: string, config: string | ValueConfig): Co
       }
       const state = typeof found === 'string' || typeof found === 'boolean' ? states?.[String(found)] : undefined;
       const number = state ?? toNumber(found, options.numericText ?? false, states !== undefined);
-      if (number === undefined) {
-        throw new Reject('not-a-number', `${quantity} at ${options.path} is ${excerpt(found)}, not a number`);
+      if (number === undefined || Number.isNaN(number)) {
+        if (options.lenient === true) return undefined;
+        throw new Reject(
+          Number.isNaN(number) ? 'not-finite' : 'not-a-number',
+          `${quantity} at ${options.path} is ${excerpt(found)}, not a number`,
+        );
       }
       const value = scale === 1 && offset === 0 ? number : number * scale + offset;
       if (!Number.isFinite(value)) throw new Reject('not-finite', `${quantity} at ${options.path} is ${value}`);
@@ -54,7 +59,7 @@ function toNumber(value: unknown, text: boolean, booleans: boolean): number | un
  * @returns a function that fills `values` and returns how many it has added; it throws {@link Reject}.
  */
 export function compileRest(
-  config: RuleConfig,
+  config: PartConfig,
   mode: 'strict' | 'numbers',
   taken: readonly Path[],
   limits: MappingLimits,
@@ -65,7 +70,9 @@ export function compileRest(
   const excluded = globs(config.exclude);
   const included = config.include === undefined ? undefined : globs(config.include);
   const text = config.numericText ?? false;
-  const booleans = config.booleans ?? false;
+  const booleans =
+    typeof config.booleans === 'object' ? (globs(config.booleans) ?? (() => false)) : () => config.booleans === true;
+  const skipWith = config.skipWith ?? [];
 
   return (part, values) => {
     const start = under === undefined ? part : under.get(part);
@@ -79,7 +86,8 @@ export function compileRest(
     let count = 0;
     const visit = (value: unknown, name: string, depth: number): void => {
       if (value === null || excluded?.(name) === true) return;
-      if (typeof value === 'object' && !(value instanceof Uint8Array)) {
+      if (typeof value === 'object' && !(value instanceof Uint8Array) && !(value instanceof Date)) {
+        if (depth > 0 && skipWith.some((field) => Object.hasOwn(value, field))) return;
         if (depth >= limits.maxDepth) throw new Reject('too-deep', `nested more than ${limits.maxDepth} levels`);
         for (const key of Object.keys(value)) {
           if (depth === 0 && skip.has(key)) continue;
@@ -88,7 +96,7 @@ export function compileRest(
         return;
       }
       if (included?.(name) === false) return;
-      const number = toNumber(value, text, booleans);
+      const number = toNumber(value, text, typeof value === 'boolean' && booleans(name));
       if (number === undefined || Number.isNaN(number)) {
         if (mode === 'numbers') return;
         throw new Reject('not-a-number', `${excerpt(name)} is ${excerpt(value)}, not a number`);
@@ -103,25 +111,4 @@ export function compileRest(
     visit(start, '', 0);
     return count;
   };
-}
-
-/** Compiles names in which `*` stands for anything. */
-function globs(patterns: readonly string[] | undefined): ((name: string) => boolean) | undefined {
-  if (patterns === undefined || patterns.length === 0) return undefined;
-  const exact = new Set(patterns.filter((each) => !each.includes('*')));
-  const wild = patterns.filter((each) => each.includes('*')).map((each) => each.split('*'));
-  return (name) => exact.has(name) || wild.some((pieces) => globMatches(name, pieces));
-}
-
-function globMatches(name: string, pieces: readonly string[]): boolean {
-  const first = pieces[0]!;
-  const last = pieces.at(-1)!;
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
-  let at = first.length;
-  for (const piece of pieces.slice(1, -1)) {
-    const found = name.indexOf(piece, at);
-    if (found < 0) return false;
-    at = found + piece.length;
-  }
-  return at <= name.length - last.length;
 }

@@ -1,6 +1,6 @@
 import { connect, type MqttClient } from 'mqtt';
 import { messageOf } from '../../errors.ts';
-import type { Subscription } from '../mapping/mapping.ts';
+import type { Subscription } from '../mapping/subscriptions.ts';
 import { type ConnectionOptions, clientOptions, displayUrl } from './connection.ts';
 import { acknowledge, deferAcknowledgements, isDeferral, type Received } from './deferred-acks.ts';
 
