@@ -90,6 +90,7 @@ export class Sweep {
     const records: SweepRecord[] = [];
     this.#records += position.records;
     if (this.#current === undefined) records.push(this.#begin(position));
+    this.#end = Math.min(this.#end, this.#state.keys.rowCount);
     const target = Math.min(this.#end, Math.max(this.#target(position), this.#cursor + atLeast));
     while (this.#cursor < target) this.#visit(this.#cursor++, position.offset, records);
     if (this.#cursor >= this.#end && (atLeast > 0 || this.#progress(position) >= 1)) {
@@ -114,7 +115,8 @@ export class Sweep {
     this.#complete = { ...header.complete, globals: pick(COMPLETE) };
     this.#current = { offset: snapshot.offset, time: header.time, globals: pick(CURRENT) };
     this.#cursor = 0;
-    this.#end = this.#state.keys.rowCount;
+    // Keys without a snapshot come with the replay: they belong to the cycle too.
+    this.#end = Number.POSITIVE_INFINITY;
     this.#records = 0;
     this.#state.restoreGlobals(this.#complete.globals);
     return this.#complete.offset;
