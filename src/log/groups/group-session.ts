@@ -1,6 +1,6 @@
-import { FleetcastError } from '../../errors.ts';
+import { FleetcastError, isFleetcastError } from '../../errors.ts';
 import type { GroupOptions } from '../event-log.ts';
-import { claim, drop, enter, expire, type GroupState, release, step } from './group-state.ts';
+import { claim, drop, enter, expire, type GroupState, release, type Step, step } from './group-state.ts';
 
 /** Holds the state of one group. */
 export interface GroupTable {
@@ -13,6 +13,7 @@ export interface GroupTable {
 }
 
 const DEFAULT_SESSION_MS = 10_000;
+const RETRY_MS = 250;
 
 /**
  * One member's run in a group: keeps its sign of life, gives partitions back and takes them, and calls the options'
@@ -27,6 +28,7 @@ export class GroupSession {
   readonly #sessionMs: number;
   readonly #held = new Set<number>();
   #leaving = false;
+  #abandoned = false;
   #wake: () => void = () => {};
   #woken = false;
   #loop: Promise<void> = Promise.resolve();
@@ -85,11 +87,13 @@ export class GroupSession {
     await this.#loop;
   }
 
-  /** Ends without a word to anyone, as a crash would. */
+  /** Ends at once, without `onRevoked`: the log is being closed. The partitions are free for others. */
   abandon(): void {
     this.#leaving = true;
+    this.#abandoned = true;
     this.#held.clear();
     this.#stop();
+    this.#drop().catch(() => {});
     this.#rouse();
   }
 
@@ -97,11 +101,10 @@ export class GroupSession {
     for (;;) {
       if (this.#leaving) break;
       this.#woken = false;
-      const todo = await this.#table.update((state) => {
-        this.#touch(state);
-        return step(state, this.#options.memberId, this.#incarnation);
-      });
-      if (!todo.member) {
+      const todo = await this.#step();
+      if (todo === undefined) {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      } else if (!todo.member) {
         await this.#lose();
         if (todo.replaced) return this.#stop();
         await this.#enter();
@@ -115,12 +118,30 @@ export class GroupSession {
       }
     }
     this.#stop();
+    if (this.#abandoned) return;
     if (this.#held.size > 0) await this.#revoke(this.assignment());
+    await this.#drop();
+  }
+
+  async #drop(): Promise<void> {
     await this.#table.update((state) => {
       if (state.members[this.#options.memberId]?.incarnation === this.#incarnation) {
         drop(state, this.#options.memberId);
       }
     });
+  }
+
+  /** What the group holds for this member now; waits where the log cannot be written (a full disk, for example). */
+  async #step(): Promise<Step | undefined> {
+    try {
+      return await this.#table.update((state) => {
+        this.#touch(state);
+        return step(state, this.#options.memberId, this.#incarnation);
+      });
+    } catch (error) {
+      if (this.#abandoned || (isFleetcastError(error) && error.retryable)) return undefined;
+      throw error;
+    }
   }
 
   async #enter(): Promise<void> {

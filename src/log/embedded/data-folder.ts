@@ -1,0 +1,131 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { FleetcastError, messageOf } from '../../errors.ts';
+
+/** Version of the layout of tables, chunks and marker. A folder of a later version is refused. */
+export const FOLDER_VERSION = 1;
+
+const MARKER = 'fleetcast-log.json';
+const FORMAT = 'fleetcast-log';
+const LMDB_MAGIC = 0xbeefc0de;
+/** LMDB leaves pages that it allocated and freed in its last transaction unwritten at the end of the file. */
+const UNWRITTEN_PAGES = 64;
+
+interface Marker {
+  readonly format: string;
+  readonly version: number;
+  readonly state: 'creating' | 'ready';
+}
+
+/**
+ * Makes an empty or absent folder ours, or looks whether it is: before LMDB opens it and without writing to it.
+ * @returns call it when LMDB has made its files.
+ * @throws DATA_FOLDER_DAMAGED, DATA_FOLDER_NEWER; the folder is left as it was.
+ */
+export function claimFolder(path: string): () => void {
+  const marker = readMarker(path);
+  if (marker === undefined) {
+    mkdirSync(path, { recursive: true });
+    if (readdirSync(path).length > 0) {
+      throw damaged(path, 'it holds files but is no log of fleetcast; choose an empty folder');
+    }
+    writeMarker(path, 'creating');
+    return () => writeMarker(path, 'ready');
+  }
+  if (marker.state === 'creating') return () => writeMarker(path, 'ready');
+  checkData(path);
+  return () => {};
+}
+
+function readMarker(path: string): Marker | undefined {
+  const file = join(path, MARKER);
+  if (!existsSync(file)) return undefined;
+  let marker: Marker;
+  try {
+    marker = JSON.parse(readFileSync(file, 'utf8')) as Marker;
+  } catch (cause) {
+    throw damaged(path, `${MARKER} is unreadable (${messageOf(cause)})`, cause);
+  }
+  if (marker?.format !== FORMAT || !Number.isInteger(marker.version)) throw damaged(path, `${MARKER} is not ours`);
+  if (marker.version > FOLDER_VERSION) {
+    throw new FleetcastError(
+      'DATA_FOLDER_NEWER',
+      `${path} has version ${marker.version}; this program reads versions up to ${FOLDER_VERSION}`,
+    );
+  }
+  return marker;
+}
+
+function writeMarker(path: string, state: Marker['state']): void {
+  const marker: Marker = { format: FORMAT, version: FOLDER_VERSION, state };
+  const temporary = join(path, `${MARKER}.${process.pid}.tmp`);
+  writeFileSync(temporary, `${JSON.stringify(marker)}\n`, { flush: true });
+  renameSync(temporary, join(path, MARKER));
+}
+
+/** LMDB maps the file into memory: what is cut short or no database at all has to be found before. */
+function checkData(path: string): void {
+  const file = join(path, 'data.mdb');
+  if (!existsSync(file)) throw damaged(path, 'data.mdb is missing');
+  const fd = openSync(file, 'r');
+  let needed: number;
+  let size: number;
+  try {
+    size = fstatSync(fd).size;
+    const first = readMeta(fd, 0);
+    const second = first === undefined ? undefined : readMeta(fd, first.pageSize);
+    if (first === undefined || second === undefined) throw damaged(path, 'data.mdb is no database');
+    const latest = second.transaction > first.transaction ? second : first;
+    needed = (latest.lastPage + 1) * latest.pageSize;
+    if (size < needed - UNWRITTEN_PAGES * latest.pageSize) {
+      throw damaged(path, `data.mdb has ${size} bytes of ${needed}`);
+    }
+  } finally {
+    closeSync(fd);
+  }
+  if (size < needed) extend(file, needed);
+}
+
+interface Meta {
+  readonly pageSize: number;
+  readonly lastPage: number;
+  readonly transaction: number;
+}
+
+function readMeta(fd: number, at: number): Meta | undefined {
+  const page = Buffer.alloc(160);
+  if (readSync(fd, page, 0, page.length, at) < page.length) return undefined;
+  const pageSize = page.readUInt32LE(48);
+  if (page.readUInt32LE(24) !== LMDB_MAGIC || pageSize < 512 || pageSize > 65_536) return undefined;
+  return {
+    pageSize,
+    lastPage: Number(page.readBigUInt64LE(144)),
+    transaction: Number(page.readBigUInt64LE(152)),
+  };
+}
+
+/** A page that is mapped but lies beyond the end of the file would end the process; a zero page is an error only. */
+function extend(file: string, bytes: number): void {
+  const fd = openSync(file, 'r+');
+  try {
+    if (fstatSync(fd).size < bytes) ftruncateSync(fd, bytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function damaged(path: string, what: string, cause?: unknown): FleetcastError {
+  return new FleetcastError('DATA_FOLDER_DAMAGED', `${path}: ${what}`, { cause });
+}
