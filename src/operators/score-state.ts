@@ -2,13 +2,13 @@ import type { StoreCodec } from '../state/store.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
 import { type BlockLayout, blockLayout, SeriesBlocks } from './series-blocks.ts';
 
-/** Models whose forecasts wait for their actuals: two places, so that a promoted challenger changes places whole. */
+/** Roles whose forecasts wait for their actuals: champion and challenger. */
 export const SLOTS = 2;
 
 /**
  * What `score` holds of a series: for each slot the forecasts that wait (one ring for each scored step, as long as the
  * step: a few hundred bytes for a day of hours), which model made those of each origin, and the quantile trackers of
- * both slots and both baselines.
+ * both models and both baselines.
  */
 export interface ScoreLayout extends BlockLayout<ReturnType<typeof fields>> {
   readonly steps: readonly number[];

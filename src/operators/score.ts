@@ -33,7 +33,8 @@ const CHALLENGER = 1;
  * For each bucket: first the forecasts for it that wait (at the scored steps, of champion and challenger) and the
  * baselines' go to the output `scores`, and the residuals move the quantile trackers; then the new forecasts are put to
  * wait, and the champion's goes to the main output with `lower` and `upper`. A model's intervals begin with the
- * calibration of its artefact; a challenger that is promoted takes its trackers and waiting forecasts along.
+ * calibration of its artefact; a challenger that is promoted takes its trackers along. A score names the role in which a
+ * forecast was made, whatever has become of the model since.
  */
 export class Scoring implements Operator<ForecastCandidates, Forecast> {
   readonly #config: ScoreConfig;
@@ -122,9 +123,8 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
         const model = device.models[number - 1]!;
         const role = slot === CHAMPION ? 'champion' : 'challenger';
         entries.push({ model, role, step, value, lower: value - half, upper: value + half });
-        if (number === blocks.u8[block * layout.bytes + layout.at.tracked + slot]) {
-          this.#track(blocks, block, slot, i, Math.abs(window.actual - value) / unit);
-        }
+        const tracker = this.#trackerOf(blocks, block, number);
+        if (tracker >= 0) this.#track(blocks, block, tracker, i, Math.abs(window.actual - value) / unit);
       }
     }
     for (const [b, model] of BASELINES.entries()) {
@@ -176,9 +176,9 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     const config = this.#config;
     const tracked = block * layout.bytes + layout.at.tracked;
     if (blocks.u8[tracked + slot] === number) return slot;
-    const other = slot === CHAMPION ? CHALLENGER : CHAMPION;
-    if (blocks.u8[tracked + other] === number) {
-      this.#swapSlots(blocks, block);
+    if (this.#trackerOf(blocks, block, number) >= 0) {
+      swap(blocks.f32, (block * layout.bytes) / 4 + layout.at.trackers, layout.steps.length * 2);
+      swap(blocks.u8, tracked, 1);
       return slot;
     }
     blocks.u8[tracked + slot] = number;
@@ -190,14 +190,10 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     return slot;
   }
 
-  #swapSlots(blocks: SeriesBlocks, block: number): void {
-    const layout = this.#layout;
-    const base = block * layout.bytes;
-    swap(blocks.f64, base / 8 + layout.at.values, layout.waiting);
-    swap(blocks.f32, base / 4 + layout.at.halves, layout.waiting);
-    swap(blocks.f32, base / 4 + layout.at.trackers, layout.steps.length * 2);
-    swap(blocks.u8, base + layout.at.models, layout.horizon);
-    swap(blocks.u8, base + layout.at.tracked, 1);
+  /** The slot whose tracker belongs to the model, or −1. */
+  #trackerOf(blocks: SeriesBlocks, block: number, number: number): number {
+    const at = block * this.#layout.bytes + this.#layout.at.tracked;
+    return blocks.u8[at + CHAMPION] === number ? CHAMPION : blocks.u8[at + CHALLENGER] === number ? CHALLENGER : -1;
   }
 
   #beginBaseline(blocks: SeriesBlocks, block: number, tracker: number): void {

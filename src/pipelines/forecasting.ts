@@ -60,7 +60,7 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource)
       'history',
       () => new History({ interval, segment: config.segment, correctFor, flushEvery: config.flushEvery }),
     )
-    .sink('history', {
+    .sink('history-log', {
       topic: topics.history,
       encode: (record) => encoded(historyKey(record.key, record.value.quantity, record.value.start), record),
     });
