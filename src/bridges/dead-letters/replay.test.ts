@@ -27,8 +27,8 @@ beforeEach(async () => {
     ['a/y', '{"t":"warm"}'],
     ['a/z', '{"t":"-3"}'],
   ] as const) {
-    const message = { topic, payload: Buffer.from(payload), qos: 1, retained: false, duplicate: false } as const;
-    await log.append(maker.make({ ...message, messageId: 1, connection: {} }, ARRIVAL));
+    const message = { topic, payload: Buffer.from(payload), retained: false, duplicate: false };
+    await log.append(maker.make(message, ARRIVAL));
   }
 });
 

@@ -159,15 +159,7 @@ class Replay {
   #message(letter: DeadLetter): readonly OutRecord[] {
     const before = new Map(this.#maker.dropped);
     const records = this.#maker.make(
-      {
-        topic: letter.mqttTopic,
-        payload: letter.payload,
-        qos: 0,
-        retained: false,
-        duplicate: true,
-        messageId: 0,
-        connection: this,
-      },
+      { topic: letter.mqttTopic, payload: letter.payload, retained: false, duplicate: true },
       letter.time,
     );
     for (const [reason, count] of this.#maker.dropped) {

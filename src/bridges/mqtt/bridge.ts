@@ -3,7 +3,7 @@ import type { EventLog } from '../../log/event-log.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
 import type { ConnectionOptions } from './connection.ts';
-import type { Received } from './deferred-acks.ts';
+import type { Message, Receipt } from './deferred-acks.ts';
 import { asRedelivered, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
 import { MqttSession, type SessionEvent, type SessionStatus } from './session.ts';
 
@@ -13,6 +13,11 @@ export interface MqttBridgeOptions {
   readonly connection: ConnectionOptions;
   /** Fixed: the broker keeps under this name what the bridge has not acknowledged. Default `fleetcast-bridge`. */
   readonly clientId?: string;
+  /**
+   * Shares the subscriptions with the other bridges of this group (`$share`), each under a client id of its own. The
+   * broker deals messages out one by one: a device's order holds within a bridge, not between them.
+   */
+  readonly sharedGroup?: string;
   /** Names of the log topics; both must exist. */
   readonly topics: { readonly readings: string; readonly deadLetters: string };
   /** Wall clock in milliseconds; ingest times come from here and never go back. */
@@ -61,7 +66,7 @@ export interface BridgeStatus {
  */
 export class MqttBridge {
   readonly #options: MqttBridgeOptions;
-  readonly #lane: AppendLane<Received>;
+  readonly #lane: AppendLane<Receipt>;
   #maker: RecordMaker | undefined;
   #session: MqttSession | undefined;
   #ticker: NodeJS.Timeout | undefined;
@@ -77,7 +82,7 @@ export class MqttBridge {
 
   constructor(options: MqttBridgeOptions) {
     this.#options = options;
-    this.#lane = new AppendLane<Received>({
+    this.#lane = new AppendLane<Receipt>({
       log: options.log,
       onAppended: (entries) => this.#onAppended(entries),
       asRetry: asRedelivered,
@@ -105,12 +110,15 @@ export class MqttBridge {
       this.#tick();
       this.#ticker = setInterval(() => this.#tick(), tickMs);
     }
-    const { receiveMaximum, sessionExpirySeconds, onEvent } = this.#options;
+    const { receiveMaximum, sessionExpirySeconds, sharedGroup, onEvent } = this.#options;
     this.#session = new MqttSession({
       ...this.#options.connection,
       clientId: this.#options.clientId ?? 'fleetcast-bridge',
-      subscriptions: mapping.subscriptions,
-      onMessage: (message) => this.#onMessage(message),
+      subscriptions: mapping.subscriptions.map(({ filter, qos }) => ({
+        filter: sharedGroup === undefined ? filter : `$share/${sharedGroup}/${filter}`,
+        qos,
+      })),
+      onMessage: (message, receipt) => this.#onMessage(message, receipt),
       ...(onEvent === undefined ? {} : { onEvent }),
       ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
       ...(sessionExpirySeconds === undefined ? {} : { sessionExpirySeconds }),
@@ -154,7 +162,7 @@ export class MqttBridge {
     };
   }
 
-  #onMessage(message: Received): Promise<void> | undefined {
+  #onMessage(message: Message, receipt: Receipt): Promise<void> | undefined {
     if (this.#stopping) return new Promise(() => {});
     this.#received++;
     if (message.duplicate) this.#redelivered++;
@@ -162,7 +170,7 @@ export class MqttBridge {
     const records = this.#maker!.make(message, this.#ingestTime());
     let bytes = 64;
     for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
-    this.#lane.offer({ message, records, bytes });
+    this.#lane.offer({ message: receipt, records, bytes });
     return this.#holdReader();
   }
 
@@ -181,7 +189,7 @@ export class MqttBridge {
     return this.#held;
   }
 
-  #onAppended(entries: readonly Entry<Received>[]): void {
+  #onAppended(entries: readonly Entry<Receipt>[]): void {
     this.#acknowledged += this.#session!.acknowledge(entries.map((entry) => entry.message));
     if (this.#release === undefined) return;
     const { maxPendingMessages = 16_384, maxPendingBytes = 64 * 1024 * 1024 } = this.#options;

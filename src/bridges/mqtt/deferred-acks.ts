@@ -1,18 +1,25 @@
 import type { IPublishPacket, MqttClient } from 'mqtt';
 
-/** One message that waits for its acknowledgement. */
-export interface Received {
-  readonly topic: string;
-  readonly payload: Uint8Array;
+/** What it takes to acknowledge a message. */
+export interface Receipt {
   readonly qos: 0 | 1 | 2;
-  readonly retained: boolean;
-  /** The broker has sent it before. */
-  readonly duplicate: boolean;
   /** 0 for QoS 0. */
   readonly messageId: number;
   /** The connection it came over: an acknowledgement is valid there only. */
   readonly connection: object;
 }
+
+/** A message from the broker. */
+export interface Message {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  readonly retained: boolean;
+  /** The broker has sent it before. */
+  readonly duplicate: boolean;
+}
+
+/** Takes a message; a promise holds the reader until it resolves (it must not reject). */
+export type Take = (message: Message, receipt: Receipt) => Promise<void> | undefined;
 
 /**
  * Takes the acknowledgement of incoming messages away from mqtt.js (5.16): `take` gets every message in the order of
@@ -22,24 +29,20 @@ export interface Received {
  * How: `handleMessage` answers with an error, which makes mqtt.js go on without a PUBACK; for QoS 2
  * `customHandleAcks` does the same for the PUBREC. The PUBREL of a message whose PUBREC came from us finds nothing in
  * the store and is answered with PUBCOMP at once, which is right: the message is on the log by then.
- *
- * @param take returns a promise where the reader must wait (back-pressure): no further packet is read until then.
  */
-export function deferAcknowledgements(
-  client: MqttClient,
-  take: (message: Received) => Promise<void> | undefined,
-): void {
-  const received = (packet: IPublishPacket): Received => ({
-    topic: packet.topic,
-    payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload,
-    qos: packet.qos,
-    retained: packet.retain,
-    duplicate: packet.dup,
-    messageId: packet.messageId ?? 0,
-    connection: client.stream,
-  });
+export function deferAcknowledgements(client: MqttClient, take: Take): void {
+  const taken = ({ topic, payload, qos, retain, dup, messageId = 0 }: IPublishPacket) =>
+    take(
+      {
+        topic,
+        payload: typeof payload === 'string' ? Buffer.from(payload) : payload,
+        retained: retain,
+        duplicate: dup,
+      },
+      { qos, messageId, connection: client.stream },
+    );
   client.handleMessage = (packet, callback) => {
-    const wait = take(received(packet));
+    const wait = taken(packet);
     if (wait === undefined) callback(DEFERRED);
     else wait.then(() => callback(DEFERRED));
   };
@@ -48,7 +51,7 @@ export function deferAcknowledgements(
       callback(0);
       return;
     }
-    const wait = take(received(packet));
+    const wait = taken(packet);
     if (wait === undefined) callback(DEFERRED, 0);
     else wait.then(() => callback(DEFERRED, 0));
   };
@@ -67,11 +70,11 @@ export function isDeferral(error: unknown): boolean {
  *
  * @returns how many were sent.
  */
-export function acknowledge(client: MqttClient, messages: readonly Received[]): number {
+export function acknowledge(client: MqttClient, receipts: readonly Receipt[]): number {
   if (!client.connected) return 0;
-  const bytes = Buffer.allocUnsafe(messages.length * 4);
+  const bytes = Buffer.allocUnsafe(receipts.length * 4);
   let length = 0;
-  for (const { qos, messageId, connection } of messages) {
+  for (const { qos, messageId, connection } of receipts) {
     if (qos === 0 || connection !== client.stream) continue;
     bytes[length++] = qos === 1 ? PUBACK : PUBREC;
     bytes[length++] = 2;

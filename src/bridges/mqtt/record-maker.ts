@@ -4,7 +4,7 @@ import type { DeadLetter, Reading } from '../../events/records.ts';
 import type { OutRecord } from '../../log/event-log.ts';
 import { partitionFor } from '../../log/partitioner.ts';
 import type { Mapping } from '../mapping/mapping.ts';
-import type { Received } from './deferred-acks.ts';
+import type { Message } from './deferred-acks.ts';
 
 export interface RecordTopics {
   readonly readings: { readonly name: string; readonly partitions: number };
@@ -28,7 +28,7 @@ export class RecordMaker {
   }
 
   /** @param ingest when the message was taken; the timestamp of its records. */
-  make(message: Received, ingest: number): readonly OutRecord[] {
+  make(message: Message, ingest: number): readonly OutRecord[] {
     const { readings, rejected } = this.#mapping.map(message.topic, message.payload, ingest);
     const records: OutRecord[] = [];
     readings.forEach((reading, i) => {
@@ -81,7 +81,7 @@ export class RecordMaker {
     }));
   }
 
-  #deadLetter(received: Received, ingest: number, reason: string, message: string, device: string): OutRecord {
+  #deadLetter(received: Message, ingest: number, reason: string, message: string, device: string): OutRecord {
     const whole = received.payload.length <= this.#maxDeadLetterBytes;
     const payload = whole ? received.payload : received.payload.subarray(0, this.#maxDeadLetterBytes);
     const cut = whole ? '' : `; only the first ${payload.length} of ${received.payload.length} bytes are kept`;
@@ -126,7 +126,7 @@ export class RecordMaker {
  * The same for a redelivered message, different for different ones. Of the readings of one message the first has the
  * hash of topic and payload, the others of their place in it as well.
  */
-function fingerprint(message: Received, index: number): string {
+function fingerprint(message: Message, index: number): string {
   const topic = Buffer.byteLength(message.topic);
   const place = index === 0 ? '' : `#${index}`;
   const bytes = Buffer.allocUnsafe(topic + message.payload.length + place.length);

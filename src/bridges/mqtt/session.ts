@@ -2,7 +2,7 @@ import { connect, type MqttClient } from 'mqtt';
 import { messageOf } from '../../errors.ts';
 import type { Subscription } from '../mapping/subscriptions.ts';
 import { type ConnectionOptions, clientOptions, displayUrl } from './connection.ts';
-import { acknowledge, deferAcknowledgements, isDeferral, type Received } from './deferred-acks.ts';
+import { acknowledge, deferAcknowledgements, isDeferral, type Receipt, type Take } from './deferred-acks.ts';
 
 export interface SessionOptions extends ConnectionOptions {
   /** Fixed: the broker keeps what was not acknowledged under this name. */
@@ -13,7 +13,7 @@ export interface SessionOptions extends ConnectionOptions {
   /** How long the broker keeps the session of a bridge that is away (MQTT 5). Seconds; default 7 days. */
   readonly sessionExpirySeconds?: number;
   /** Every message in the order of arrival; a promise holds the reader until it resolves. */
-  readonly onMessage: (message: Received) => Promise<void> | undefined;
+  readonly onMessage: Take;
   readonly onEvent?: (event: SessionEvent) => void;
 }
 
@@ -71,8 +71,8 @@ export class MqttSession {
           }
         : {}),
     });
-    deferAcknowledgements(this.#client, (message) => {
-      const wait = options.onMessage(message);
+    deferAcknowledgements(this.#client, (message, receipt) => {
+      const wait = options.onMessage(message, receipt);
       if (wait !== undefined) this.#hold(wait);
       return wait;
     });
@@ -104,8 +104,8 @@ export class MqttSession {
   }
 
   /** Acknowledges messages in the order of their arrival; see {@link acknowledge}. */
-  acknowledge(messages: readonly Received[]): number {
-    return acknowledge(this.#client, messages);
+  acknowledge(receipts: readonly Receipt[]): number {
+    return acknowledge(this.#client, receipts);
   }
 
   /** Sends a message of ours; resolves when the broker has it (QoS 1 and 2). */
