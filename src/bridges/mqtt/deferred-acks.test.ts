@@ -92,9 +92,8 @@ describe.each([4, 5] as const)('deferred acknowledgement, protocol version %i', 
     broker.publish(1, 7);
     await until('received', () => receipts.length === 1);
     broker.sockets[0]!.destroy();
-    await until('gone', () => !client.connected);
-    expect(acknowledge(client, receipts)).toBe(0);
     await until('back', () => client.connected && broker.sockets.length === 2);
+    expect(acknowledge(client, receipts)).toBe(0);
     broker.publish(1, 7);
     await until('again', () => receipts.length === 2);
     expect(acknowledge(client, receipts)).toBe(1);
