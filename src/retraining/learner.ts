@@ -40,6 +40,8 @@ export interface LearnerOptions extends TrainingHooks {
   readonly memberId: string;
   /** How often the history is looked at, milliseconds. Default 1,000. */
   readonly pollMs?: number;
+  /** Pause after a failure, milliseconds. Default 5,000. */
+  readonly retryMs?: number;
   readonly onEvent?: (event: LearnerEvent) => void;
 }
 
@@ -147,7 +149,7 @@ export class Learner {
           message: messageOf(error),
           code: isFleetcastError(error) ? error.code : 'UNKNOWN',
         });
-        await pause(RETRY_MS, signal);
+        await pause(this.#options.retryMs ?? RETRY_MS, signal);
       }
     }
     await this.#writer?.close().catch(() => undefined);

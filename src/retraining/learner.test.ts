@@ -1,0 +1,208 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { HOUR, reading } from '../../test/readings.ts';
+import { decode, encodeRecord, schemaOf } from '../events/codec.ts';
+import type { Forecast, ModelEvent } from '../events/records.ts';
+import type { EventLog } from '../log/event-log.ts';
+import { MemoryLog } from '../log/memory/memory-log.ts';
+import { partitionFor } from '../log/partitioner.ts';
+import { Random } from '../models/random.ts';
+import { forecastingTopology } from '../pipelines/forecasting.ts';
+import { ModelRegistry } from '../pipelines/model-registry.ts';
+import { pipelineConfig } from '../pipelines/pipeline-config.ts';
+import { topicSpecs } from '../pipelines/topics.ts';
+import { Engine } from '../topology/engine.ts';
+import { Learner, type LearnerOptions } from './learner.ts';
+
+const T0 = Date.UTC(2026, 0, 1);
+const shape = { lookback: 24, horizon: 6, season: 12 };
+const config = pipelineConfig({ shape, flushEvery: 500, idle: 6 * HOUR });
+const { topics } = config;
+
+const open: { stop(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const one of open.splice(0).reverse()) await one.stop();
+});
+
+async function newLog(): Promise<MemoryLog> {
+  const log = new MemoryLog();
+  await log.ensureTopics(topicSpecs(topics, { partitions: 2 }));
+  return log;
+}
+
+/** Hours `from` to `to` of four devices with a daily cycle that is easy to learn. */
+async function play(log: EventLog, from: number, to: number): Promise<void> {
+  const random = new Random(from);
+  const records = [];
+  for (let hour = from; hour < to; hour++) {
+    for (let d = 0; d < 4; d++) {
+      const device = `device-${d}`;
+      const value = 10 * d + 3 * Math.sin(((hour + d) / 12) * 2 * Math.PI) + 0.3 * random.normal();
+      records.push({
+        topic: topics.readings,
+        partition: partitionFor(Buffer.from(device), 2),
+        timestamp: T0 + hour * HOUR,
+        key: Buffer.from(device),
+        value: encodeRecord(reading(device, T0 + hour * HOUR, { level: value })),
+      });
+    }
+    for (let partition = 0; partition < 2; partition++) {
+      const time = T0 + hour * HOUR + 1000;
+      records.push({
+        topic: topics.readings,
+        partition,
+        timestamp: time,
+        key: null,
+        value: encodeRecord({ type: 'Tick', time }),
+      });
+    }
+  }
+  await log.append(records);
+}
+
+async function startEngine(log: EventLog, registry: ModelRegistry): Promise<Engine> {
+  const engine = new Engine({ log, topology: forecastingTopology(config, registry), group: 'g' });
+  await engine.start();
+  open.push(engine);
+  return engine;
+}
+
+function learnerOptions(log: EventLog, registry: ModelRegistry, change: Partial<LearnerOptions> = {}): LearnerOptions {
+  let now = T0;
+  return {
+    log,
+    topics,
+    registry,
+    windows: config,
+    name: 'default',
+    triggers: { firstAfter: 200, every: 0 },
+    request: { family: 'ridge' },
+    now: () => ++now,
+    memberId: 'a',
+    pollMs: 20,
+    retryMs: 20,
+    ...change,
+  };
+}
+
+async function events(log: EventLog): Promise<ModelEvent[]> {
+  const { records } = await log.read(topics.modelEvents, 0, 0, { maxRecords: 1000 });
+  return records.map(({ value }) => decode<ModelEvent>('ModelEvent', value!));
+}
+
+async function forecasts(log: EventLog): Promise<Forecast[]> {
+  const all: Forecast[] = [];
+  for (const partition of [0, 1]) {
+    const { records } = await log.read(topics.forecasts, partition, 0, { maxRecords: 100_000, maxBytes: 1e9 });
+    all.push(...records.map(({ value }) => decode<Forecast>('Forecast', value!)));
+  }
+  return all;
+}
+
+async function until(what: () => Promise<boolean>): Promise<void> {
+  while (!(await what())) await new Promise((resolve) => setTimeout(resolve, 25));
+}
+
+describe('learner', () => {
+  it('trains the first model when there is enough history, and puts it into use', async () => {
+    const log = await newLog();
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    await startEngine(log, registry);
+    const learner = new Learner(learnerOptions(log, registry));
+    await learner.start();
+    open.push(learner);
+    await play(log, 0, 190);
+    await until(async () => learner.status().buckets > 150);
+    expect(await events(log)).toEqual([]);
+    await play(log, 190, 260);
+    await until(async () => (await events(log)).length === 3);
+    const kinds = (await events(log)).map(({ kind }) => kind);
+    expect(kinds).toEqual(['requested', 'trained', 'promoted']);
+    const [model] = await registry.list();
+    expect(model!.artefact.metrics['test.mae']).toBeLessThan(model!.artefact.metrics['test.mae.seasonal-naive']!);
+    expect(model!.artefact.training.ranges).toHaveLength(2);
+    await play(log, 260, 300);
+    await until(async () => (await forecasts(log)).filter(({ model: by }) => by === `ridge:${model!.id}`).length > 100);
+    // The activation is in every partition, and nothing before it was forecast with the model.
+    for (const partition of [0, 1]) {
+      const { records } = await log.read(topics.readings, partition, 0, { maxRecords: 10_000 });
+      const swap = records.filter(({ value }) => schemaOf(value!) === 'Activation');
+      expect(swap).toHaveLength(1);
+      const made = await log.read(topics.forecasts, partition, 0, { maxRecords: 100_000 });
+      for (const { value } of made.records) {
+        const { inputOffset, model: by } = decode<Forecast>('Forecast', value!);
+        expect(by === `ridge:${model!.id}`).toBe(inputOffset > swap[0]!.offset);
+      }
+    }
+  });
+
+  it('goes on from the last event after it died', async () => {
+    const log = await newLog();
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    await startEngine(log, registry);
+    await play(log, 0, 260);
+    for (const dieAfter of ['requested', 'trained']) {
+      const dying = new Learner(
+        learnerOptions(log, registry, {
+          memberId: dieAfter,
+          log: failingAfter(log, dieAfter),
+        }),
+      );
+      await dying.start();
+      await until(async () => (await events(log)).at(-1)?.kind === dieAfter);
+      await dying.stop();
+    }
+    const learner = new Learner(learnerOptions(log, registry));
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).at(-1)?.kind === 'promoted');
+    expect((await events(log)).map(({ kind }) => kind)).toEqual(['requested', 'trained', 'promoted']);
+    expect(await registry.list()).toHaveLength(1);
+  });
+
+  it('lets one of several work, and another take over', async () => {
+    const log = await newLog();
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    await startEngine(log, registry);
+    const first = new Learner(learnerOptions(log, registry, { memberId: 'first' }));
+    const second = new Learner(learnerOptions(log, registry, { memberId: 'second' }));
+    await first.start();
+    await second.start();
+    open.push(second);
+    await until(async () => [first, second].filter((one) => one.status().state === 'waiting').length === 1);
+    await play(log, 0, 260);
+    await until(async () => (await events(log)).length === 3);
+    await first.stop();
+    await until(async () => second.status().state === 'waiting');
+    expect((await events(log)).map(({ kind }) => kind)).toEqual(['requested', 'trained', 'promoted']);
+  });
+});
+
+/** A log whose group commits end after the commit that writes an event of the given kind: the learner died there. */
+function failingAfter(log: EventLog, kind: string): EventLog {
+  let dead = false;
+  return new Proxy(log, {
+    get(target, name) {
+      const value = Reflect.get(target, name) as unknown;
+      if (name !== 'join') return typeof value === 'function' ? value.bind(target) : value;
+      return async (options: Parameters<EventLog['join']>[0]) => {
+        const member = await target.join(options);
+        const openWriter = member.openWriter.bind(member);
+        member.openWriter = async (partition) => {
+          const writer = await openWriter(partition);
+          const commit = writer.commit.bind(writer);
+          writer.commit = async (records, offsets) => {
+            if (dead) throw new Error('dead');
+            const done = await commit(records, offsets);
+            dead = records.some(
+              (record) =>
+                record.topic === topics.modelEvents && decode<ModelEvent>('ModelEvent', record.value!).kind === kind,
+            );
+            return done;
+          };
+          return writer;
+        };
+        return member;
+      };
+    },
+  });
+}
