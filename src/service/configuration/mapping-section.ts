@@ -1,63 +1,111 @@
 import { z } from 'zod';
-import type { MappingConfig } from '../../bridges/mapping/config.ts';
+import type {
+  InnerConfig,
+  MappingConfig,
+  MappingLimits,
+  PartConfig,
+  RuleConfig,
+  TimeConfig,
+  UnitConfig,
+  ValueConfig,
+} from '../../bridges/mapping/config.ts';
 
+/**
+ * The shape of the mapping, as far as fields and their kinds go; the mapping room checks filters, paths and formats when
+ * it compiles the rules. The `satisfies` clauses keep the two in step.
+ */
 const text = z.string().min(1);
+const flag = z.boolean();
+const names = z.array(text);
+type Fields<T> = { readonly [K in keyof Required<T>]: z.ZodType };
 
 const time = z.strictObject({
   path: text,
   format: text.optional(),
   zone: text.optional(),
-  optional: z.boolean().optional(),
-});
+  optional: flag.optional(),
+  lenient: flag.optional(),
+} satisfies Fields<TimeConfig>);
 
 const value = z.strictObject({
   path: text,
-  optional: z.boolean().optional(),
+  optional: flag.optional(),
   states: z.record(text, z.number()).optional(),
-  numericText: z.boolean().optional(),
+  numericText: flag.optional(),
+  lenient: flag.optional(),
   scale: z.number().optional(),
   offset: z.number().optional(),
-});
+} satisfies Fields<ValueConfig>);
 
-const rule = z.looseObject({
-  topic: text,
-  ignore: z.boolean().optional(),
-  format: text.optional(),
+const inner = z.strictObject({
+  path: text,
+  encoding: z.enum(['base64', 'hex', 'text']).optional(),
+  format: text,
+} satisfies Fields<InnerConfig>);
+
+const unit = z.strictObject({
+  from: text.optional(),
+  path: text.optional(),
+  to: text,
+} satisfies Fields<UnitConfig>);
+
+const condition = z.union([text, z.record(text, z.array(z.union([z.string(), z.number(), flag])))]);
+
+const part = {
   device: text.optional(),
   each: text.optional(),
+  where: z.union([condition, z.array(condition)]).optional(),
+  inner: inner.optional(),
   time: time.optional(),
   values: z.record(text, z.union([text, value])).optional(),
   rest: z.enum(['strict', 'numbers', 'ignore']).optional(),
-  exclude: z.array(text).optional(),
-  include: z.array(text).optional(),
-  numericText: z.boolean().optional(),
-  booleans: z.boolean().optional(),
+  exclude: names.optional(),
+  include: names.optional(),
+  skipWith: names.optional(),
+  numericText: flag.optional(),
+  booleans: z.union([flag, names]).optional(),
   under: text.optional(),
+  prefix: text.optional(),
+  units: z.record(text, unit).optional(),
+} satisfies Fields<PartConfig>;
+
+const rule = z.strictObject({
+  ...part,
+  topic: text,
+  ignore: flag.optional(),
+  format: text.optional(),
+  transform: text.optional(),
+  branches: z.array(z.strictObject(part)).min(1).optional(),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).optional(),
-});
+} satisfies Fields<RuleConfig>);
 
-const positive = z.int().min(1);
+const count = z.int().min(1).optional();
+const limits = z.strictObject({
+  maxTopicBytes: count,
+  maxPayloadBytes: count,
+  maxDepth: count,
+  maxValues: count,
+  maxParts: count,
+  maxDeviceNameBytes: count,
+  maxQuantityNameBytes: count,
+  maxDevices: count,
+  maxQuantities: count,
+  earliestTime: z.int().optional(),
+  maxAheadMs: count,
+} satisfies Fields<MappingLimits>);
 
-/** What messages mean; see the mapping room for the meaning of each field. */
 export const mappingSection = z
   .strictObject({
     rules: z
-      .array(rule.strict())
+      .array(rule)
       .min(1)
       .default([{ topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'strict' }])
       .meta({ description: 'The first rule whose topic filter matches decides. Wildcards may have names.' }),
-    limits: z
-      .strictObject({
-        maxTopicBytes: positive.optional(),
-        maxPayloadBytes: positive.optional(),
-        maxDepth: positive.optional(),
-        maxValues: positive.optional(),
-        maxParts: positive.optional(),
-        maxDeviceNameBytes: positive.optional(),
-        maxQuantityNameBytes: positive.optional(),
-        maxDevices: positive.optional(),
-        maxQuantities: positive.optional(),
-      })
+    subscribe: z.array(text).optional().meta({
+      description: "Filters to subscribe to instead of the rules' own: what no rule matches is then seen and counted.",
+      example: '["#"]',
+    }),
+    limits: limits
       .default({})
       .meta({ description: 'Bounds on what a message and a fleet may be, for example {maxDevices: 250000}.' }),
     onReject: z
@@ -68,7 +116,7 @@ export const mappingSection = z
   .prefault({})
   .meta({ description: 'Which MQTT topics hold readings, and how.' });
 
-/** The mapping room checks the rest (filters, paths, formats) when it compiles the rules. */
 export function mappingConfig(section: z.output<typeof mappingSection>): MappingConfig {
-  return section as unknown as MappingConfig;
+  const { subscribe: _, ...config } = section;
+  return config as unknown as MappingConfig;
 }

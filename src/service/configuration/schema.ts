@@ -161,11 +161,18 @@ const learner = section(
       .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, dots, dashes and underscores')
       .default('default')
       .meta({ description: 'Name of the model line.' }),
-    firstAfter: whole(1, 1_000_000)
+    firstAfter: whole(1, 10_000_000)
       .default(480)
       .meta({ description: 'Buckets of the longest series before the first training.' }),
+    every: whole(0, 10_000_000)
+      .default(720)
+      .meta({ description: 'Buckets of the longest series between trainings; 0 trains once.' }),
+    trainer: z
+      .enum(['kernel', 'tensorflow', 'ridge'])
+      .default('kernel')
+      .meta({ description: 'kernel (the same weights on every machine), tensorflow, or ridge (no LSTM).' }),
     width: whole(4, 256).default(32).meta({ description: 'Width of the segment LSTM.' }),
-    maxSteps: whole(10, 1_000_000).default(2000).meta({ description: 'Bounds the time of a training.' }),
+    maxSteps: whole(10, 10_000_000).default(2000).meta({ description: 'Bounds the time of a training.' }),
     seed: whole(0, 2 ** 31 - 1)
       .default(1)
       .meta({ description: 'Same seed and history, same model.' }),

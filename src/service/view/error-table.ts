@@ -1,4 +1,5 @@
 import type { Score, ScoreEntry } from '../../events/records.ts';
+import { LAST_VALUE, SEASONAL_NAIVE } from '../../operators/baselines.ts';
 
 /** How well a model has done lately, over the same buckets and steps as the others of its row. */
 export interface ModelError {
@@ -38,12 +39,14 @@ export class ErrorTable {
     let champion = '';
     const steps = new Set<number>();
     for (const entry of score.entries) {
-      if (entry.role !== 'champion') continue;
+      if (!isModel(entry)) continue;
       champion = entry.model;
       steps.add(entry.step);
     }
     const table = this.#table(champion);
     for (const entry of score.entries) {
+      // A naive forecast that serves for want of a model is in the record as a baseline too.
+      if (entry.role === 'champion' && !isModel(entry)) continue;
       if (steps.size === 0 || steps.has(entry.step)) add(table, entry, score);
     }
   }
@@ -69,6 +72,11 @@ export class ErrorTable {
     }
     return table;
   }
+}
+
+/** The champion's entry, and the champion is a trained model. */
+export function isModel(entry: ScoreEntry): boolean {
+  return entry.role === 'champion' && entry.model !== LAST_VALUE && entry.model !== SEASONAL_NAIVE;
 }
 
 function add(table: Map<string, Sums>, entry: ScoreEntry, score: Score): void {

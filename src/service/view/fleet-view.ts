@@ -1,5 +1,5 @@
 import type { Alert, DeadLetter, Forecast, ModelEvent, Score } from '../../events/records.ts';
-import { ErrorTable, type ModelError } from './error-table.ts';
+import { ErrorTable, isModel, type ModelError } from './error-table.ts';
 import { Rate } from './rates.ts';
 import { type Point, PointRing } from './ring.ts';
 
@@ -60,6 +60,7 @@ export class FleetView {
   readonly readings: Rate;
   readonly forecasts: Rate;
   readonly scores: Rate;
+  alertCount = 0;
   /** Records that found no room in the view. */
   overflow = 0;
   #series = 0;
@@ -100,7 +101,7 @@ export class FleetView {
 
   onScore(score: Score): void {
     this.scores.add(1);
-    this.#champion = score.entries.find((entry) => entry.role === 'champion')?.model ?? this.#champion;
+    this.#champion = score.entries.find(isModel)?.model ?? this.#champion;
     this.errors.add(score);
     const series = this.#seriesOf(score.device, score.quantity);
     if (series === undefined) return;
@@ -125,6 +126,7 @@ export class FleetView {
 
   onAlert(alert: Alert): void {
     keep(this.alerts, alert, this.limits.recent);
+    this.alertCount += 1;
     const device = this.#device(alert.device);
     if (device !== undefined) device.alerts += 1;
     const series = this.#seriesOf(alert.device, alert.quantity);

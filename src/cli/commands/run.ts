@@ -1,0 +1,27 @@
+import type { Command } from 'commander';
+import { createLogger } from '../../service/logging/logger.ts';
+import { startService } from '../../service/service.ts';
+import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
+import type { Terminal } from '../terminal.ts';
+
+export function addRun(program: Command, terminal: Terminal): void {
+  program
+    .command('run')
+    .description('Run the service: bridge, topology, learner and page.')
+    .option('--config <file>', CONFIG_HELP)
+    .action(async (options: ConfigOption) => {
+      const configuration = configured(options);
+      const { level, file } = configuration.logging;
+      const logger = createLogger({ level, ...(file === undefined ? {} : { file }) });
+      const service = await startService({ configuration, logger });
+      terminal.note(`readings from ${service.brokerUrl}`);
+      if (service.pageUrl !== undefined) terminal.note(`page at ${service.pageUrl}`);
+      terminal.note('running; Ctrl-C ends it');
+      await new Promise<void>((resolve) => {
+        if (terminal.signal.aborted) resolve();
+        terminal.signal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      terminal.note('ending');
+      await service.stop();
+    });
+}

@@ -1,0 +1,45 @@
+import { Command } from 'commander';
+import { version } from '../service/version.ts';
+import { addDescribe } from './commands/describe.ts';
+import { addDoctor } from './commands/doctor.ts';
+import { addInit } from './commands/init.ts';
+import { addPublish } from './commands/publish.ts';
+import { addRun } from './commands/run.ts';
+import { addTail } from './commands/tail.ts';
+import { failureOf, failureText } from './failure.ts';
+import type { Terminal } from './terminal.ts';
+
+type AddCommand = (program: Command, terminal: Terminal) => void;
+
+const COMMANDS: readonly AddCommand[] = [addInit, addRun, addPublish, addTail, addDescribe, addDoctor];
+
+/** Runs one command line. @returns the exit code: 0 done, 1 failed, 2 called or configured wrongly. */
+export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
+  const program = new Command('fleetcast')
+    .description('From MQTT readings to forecasts that keep themselves up to date.')
+    .version(version())
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: () => {},
+      outputError: () => {},
+    });
+  for (const add of COMMANDS) add(program, terminal);
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  try {
+    if (args.length === 0) {
+      terminal.out(program.helpInformation().trimEnd());
+      return 2;
+    }
+    await program.parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    const failure = failureOf(error);
+    if (failure === undefined) return 0;
+    if (args.includes('--json')) terminal.note(JSON.stringify({ error: failure }));
+    else terminal.note(failureText(failure));
+    if (failure.code === 'UNEXPECTED' && process.env['FLEETCAST_DEBUG']) terminal.note(String((error as Error).stack));
+    return failure.exitCode;
+  }
+}

@@ -1,0 +1,40 @@
+import type { BridgeStatus } from '../bridges/mqtt/bridge.ts';
+import type { TaskStatus } from '../topology/task-status.ts';
+import type { Health } from './status.ts';
+
+export interface HealthInput {
+  readonly tasks: readonly TaskStatus[];
+  readonly bridge: BridgeStatus | undefined;
+  /** Wall clock, milliseconds. */
+  readonly now: number;
+}
+
+/** The bridge may be without broker or log for so long before that is told. */
+const TICK_LATE_MS = 15_000;
+
+/** What keeps records from going on: red (`stuck`) where it does not mend by itself. */
+export function healthOf({ tasks, bridge, now }: HealthInput): Health {
+  const stuck: string[] = [];
+  const degraded: string[] = [];
+  let starting = tasks.length === 0;
+  for (const task of tasks) {
+    if (task.phase === 'failed') stuck.push(`${task.task} has failed: ${task.error ?? 'unknown'}`);
+    else if (task.stuck) stuck.push(`${task.task} is stuck${task.error === undefined ? '' : `: ${task.error}`}`);
+    else if (task.retentionAtRisk) stuck.push(`${task.task}: the retention will soon cut what a restore needs`);
+    else if (task.phase === 'backing-off')
+      degraded.push(`${task.task} starts again after: ${task.error ?? 'a failure'}`);
+    else if (task.phase !== 'running' && task.phase !== 'done') starting = true;
+  }
+  if (bridge !== undefined) {
+    if (bridge.logDown) degraded.push('the bridge waits for the log; nothing is acknowledged');
+    if (!bridge.session.connected) {
+      const why = bridge.session.lastError === undefined ? '' : `: ${bridge.session.lastError}`;
+      degraded.push(`the bridge is not connected to ${bridge.session.url}${why}`);
+    }
+    if (bridge.lastTick !== undefined && now - bridge.lastTick > TICK_LATE_MS && !bridge.logDown) {
+      stuck.push('no tick has been appended for 15 s: windows of quiet devices do not close');
+    }
+  }
+  const status = stuck.length > 0 ? 'stuck' : degraded.length > 0 ? 'degraded' : starting ? 'starting' : 'ok';
+  return { status, problems: [...stuck, ...degraded] };
+}

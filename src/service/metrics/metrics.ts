@@ -1,0 +1,76 @@
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { ServiceStatus } from '../status.ts';
+
+/** Metrics in Prometheus' text format, read from the status when they are asked for. */
+export class Metrics {
+  readonly #registry = new Registry();
+
+  constructor(status: () => ServiceStatus) {
+    collectDefaultMetrics({ register: this.#registry });
+    const register = (name: string, help: string, labelNames: string[], read: (status: ServiceStatus) => Sample[]) => {
+      const gauge: Gauge = new Gauge({
+        name: `fleetcast_${name}`,
+        help,
+        labelNames,
+        registers: [this.#registry],
+        collect: () => {
+          gauge.reset();
+          for (const [labels, value] of read(current())) if (Number.isFinite(value)) gauge.set(labels, value);
+        },
+      });
+    };
+    // One status for all metrics of a scrape.
+    let cached: { at: number; status: ServiceStatus } | undefined;
+    const current = () => {
+      const at = Date.now();
+      if (cached === undefined || at - cached.at > 200) cached = { at, status: status() };
+      return cached.status;
+    };
+    register('up', '1 unless something is stuck', [], ({ health }) => [[{}, health.status === 'stuck' ? 0 : 1]]);
+    register('devices', 'Devices seen on the log', [], ({ totals }) => [[{}, totals.devices]]);
+    register('series', 'Series that are forecast', [], ({ totals }) => [[{}, totals.series]]);
+    register('readings_total', 'Readings on the log since the start', [], ({ totals }) => [[{}, totals.readings]]);
+    register('forecasts_total', 'Forecasts on the log, by model', ['model'], ({ model }) =>
+      Object.entries(model.forecasts).map(([id, count]) => [{ model: id }, count]),
+    );
+    register('readings_per_second', 'Readings a second', [], ({ rates }) => [[{}, rates.readings]]);
+    register('forecasts_per_second', 'Forecasts a second', [], ({ rates }) => [[{}, rates.forecasts]]);
+    register('alerts_total', 'Actuals outside of their interval', [], ({ totals }) => [[{}, totals.alerts]]);
+    register('not_taken_total', 'Records that did not go on', ['where', 'reason', 'kept'], ({ drops }) =>
+      drops.map(({ where, reason, kept, count }) => [{ where, reason, kept: String(kept) }, count]),
+    );
+    register('task_lag_records', 'Input records that are not processed yet', ['task'], ({ tasks }) =>
+      tasks.map(({ task, lag }) => [{ task }, lag]),
+    );
+    register('task_commit_age_seconds', 'Time since the last commit', ['task'], ({ tasks }) =>
+      tasks.map(({ task, commitAge }) => [{ task }, commitAge / 1000]),
+    );
+    register('task_stuck', '1 while a task does not go on', ['task'], ({ tasks }) =>
+      tasks.map(({ task, stuck }) => [{ task }, stuck ? 1 : 0]),
+    );
+    register('bridge_connected', '1 while the bridge is connected', [], ({ bridge }) =>
+      bridge === undefined ? [] : [[{}, bridge.connected ? 1 : 0]],
+    );
+    register('bridge_received_total', 'Messages from the broker', [], ({ bridge }) =>
+      bridge === undefined ? [] : [[{}, bridge.received]],
+    );
+    register('bridge_acknowledged_total', 'Messages acknowledged to the broker', [], ({ bridge }) =>
+      bridge === undefined ? [] : [[{}, bridge.acknowledged]],
+    );
+    register('model_error', 'Live mean absolute error in deviations, by model', ['model', 'role'], ({ model }) =>
+      model.errors.map(({ model: id, role, error }) => [{ model: id, role }, error]),
+    );
+    register('model_coverage', 'Share of actuals inside the interval, by model', ['model', 'role'], ({ model }) =>
+      model.errors.map(({ model: id, role, coverage }) => [{ model: id, role }, coverage]),
+    );
+    register('training', '1 while a model is trained', [], ({ training }) => [
+      [{}, training.state === 'training' ? 1 : 0],
+    ]);
+  }
+
+  async read(): Promise<{ type: string; body: string }> {
+    return { type: this.#registry.contentType, body: await this.#registry.metrics() };
+  }
+}
+
+type Sample = [labels: Record<string, string>, value: number];

@@ -1,0 +1,54 @@
+import type { ModelEvent } from '../events/records.ts';
+import type { ModelRegistry } from '../pipelines/model-registry.ts';
+import type { ModelPart } from './status.ts';
+import type { FleetView } from './view/fleet-view.ts';
+
+type Serving = Pick<ModelPart, 'id' | 'name' | 'family' | 'since' | 'metrics'>;
+
+/** Which model serves, as the events on the log tell, and what its artefact says of it. */
+export class ModelWatch {
+  readonly #view: FleetView;
+  readonly #registry: ModelRegistry;
+  readonly #name: string;
+  #known: Serving | undefined;
+  #asked = '';
+
+  constructor(view: FleetView, registry: ModelRegistry, name: string) {
+    this.#view = view;
+    this.#registry = registry;
+    this.#name = name;
+  }
+
+  part(): ModelPart {
+    const { id, since } = championOf(this.#view.modelEvents, this.#name);
+    if (id !== '' && id !== this.#asked) this.#ask(id, since);
+    const known = this.#known?.id === id ? this.#known : { id, name: this.#name, family: '', since, metrics: {} };
+    return {
+      ...known,
+      errors: this.#view.modelErrors(),
+      forecasts: Object.fromEntries(this.#view.forecastsByModel),
+    };
+  }
+
+  #ask(id: string, since: number): void {
+    this.#asked = id;
+    this.#registry.find(id).then(
+      ({ artefact: { family, metrics } }) => {
+        this.#known = { id, name: this.#name, family, since, metrics };
+      },
+      () => {
+        this.#asked = '';
+      },
+    );
+  }
+}
+
+function championOf(events: readonly ModelEvent[], name: string): { id: string; since: number } {
+  let champion = { id: '', since: 0 };
+  for (const event of events) {
+    if (event.name !== name) continue;
+    if (event.kind === 'promoted' || event.kind === 'rolled_back') champion = { id: event.modelId, since: event.time };
+    else if (event.kind === 'retired' && event.modelId === champion.id) champion = { id: '', since: 0 };
+  }
+  return champion;
+}

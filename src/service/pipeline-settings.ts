@@ -1,0 +1,44 @@
+import type { TopicSpec } from '../log/event-log.ts';
+import { QUALITY_DEFAULTS } from '../operators/quality.ts';
+import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
+import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
+import type { Configuration } from './configuration/schema.ts';
+
+/** The pipeline that a configuration asks for. @throws CONFIG_INVALID for values that cannot go together */
+export function pipelineOf(configuration: Configuration): PipelineConfig {
+  const { pipeline, learner } = configuration;
+  const { lookback, horizon, season, interval, grace, idle, aggregate, late, level } = pipeline;
+  return pipelineConfig({
+    topics: namesOf(configuration),
+    interval,
+    grace,
+    idle,
+    aggregate,
+    late,
+    level,
+    shape: { lookback, horizon, season },
+    model: learner.name,
+    quality: {
+      ...QUALITY_DEFAULTS,
+      futureMs: pipeline.future,
+      oldestTime: Date.parse(`${pipeline.oldest}T00:00:00Z`),
+      maxQuantities: pipeline.quantitiesPerDevice,
+      ranges: Object.fromEntries(
+        Object.entries(pipeline.ranges).map(([quantity, [min, max]]) => [quantity, { min, max }]),
+      ),
+    },
+  });
+}
+
+export function namesOf(configuration: Configuration): TopicNames {
+  return topicNames(configuration.topics.prefix);
+}
+
+export function specsOf(configuration: Configuration): TopicSpec[] {
+  const { partitions, readingsRetention, outputRetention } = configuration.topics;
+  return topicSpecs(namesOf(configuration), {
+    partitions,
+    readingsRetentionMs: readingsRetention,
+    outputRetentionMs: outputRetention,
+  });
+}

@@ -1,0 +1,316 @@
+import { resolve } from 'node:path';
+import { type Broker, startBroker } from '../bridges/broker/broker.ts';
+import { compileMapping, type Mapping } from '../bridges/mapping/mapping.ts';
+import { MqttBridge } from '../bridges/mqtt/bridge.ts';
+import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
+import { messageOf } from '../errors.ts';
+import type { EventLog } from '../log/event-log.ts';
+import { forecastingTopology } from '../pipelines/forecasting.ts';
+import { ModelRegistry } from '../pipelines/model-registry.ts';
+import { Learner, type LearnerEvent } from '../retraining/learner.ts';
+import { describeMermaid, describeText } from '../topology/describe.ts';
+import { Engine } from '../topology/engine.ts';
+import type { LoadedConfiguration } from './configuration/load.ts';
+import { mappingConfig } from './configuration/mapping-section.ts';
+import { resolveSecret } from './configuration/secret.ts';
+import { dropsOf } from './drops.ts';
+import { healthOf } from './health.ts';
+import { type HttpServer, startHttp } from './http/server.ts';
+import type { Logger } from './logging/logger.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { ModelWatch } from './model-watch.ts';
+import { logPlace, openLog } from './open-log.ts';
+import { namesOf, pipelineOf, specsOf } from './pipeline-settings.ts';
+import type { ServiceStatus } from './status.ts';
+import { TrainingWatch } from './training-watch.ts';
+import { version } from './version.ts';
+import { FleetView } from './view/fleet-view.ts';
+import { ViewFollower } from './view/follower.ts';
+
+export interface ServiceOptions {
+  readonly configuration: LoadedConfiguration;
+  readonly logger: Logger;
+  /** Takes free ports where the configured ones are taken. */
+  readonly anyPort?: boolean;
+  /** A log that is open already; the caller closes it. Default: the configured one. */
+  readonly log?: EventLog;
+  readonly now?: () => number;
+  readonly onLearnerEvent?: (event: LearnerEvent) => void;
+}
+
+export interface Service {
+  readonly status: () => ServiceStatus;
+  readonly view: FleetView;
+  readonly log: EventLog;
+  /** Address of the page, or undefined where it is switched off. */
+  readonly pageUrl: string | undefined;
+  /** Address of the MQTT broker that the bridge listens to. */
+  readonly brokerUrl: string;
+  /** Ends everything in the reverse order, clean: what was acknowledged is on the log, and the next start resumes. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Puts everything together: log, engine, learner, view, page, and last the bridge, so that nothing is taken before it can
+ * be handled. What has been started is ended again where a later part cannot start.
+ */
+export async function startService(options: ServiceOptions): Promise<Service> {
+  const ends: (() => Promise<void>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of ends.splice(0).reverse()) {
+      await end().catch((error: unknown) => options.logger.error({ err: error }, 'a part did not end cleanly'));
+    }
+  };
+  try {
+    return { ...(await startParts(options, ends)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]): Promise<Omit<Service, 'stop'>> {
+  const { configuration, logger, now = Date.now, anyPort = false } = options;
+  const { broker: brokerSection, learner: learnerSection, http: httpSection, folder } = configuration;
+  const startedAt = now();
+  const topics = namesOf(configuration);
+  const pipeline = pipelineOf(configuration);
+  const mapping = mappingOf(configuration);
+
+  const log = options.log ?? (await openLog(configuration));
+  if (options.log === undefined) ends.push(() => log.close());
+  await log.ensureTopics(specsOf(configuration));
+
+  const registry = new ModelRegistry({ log, topic: topics.models });
+  const topology = forecastingTopology(pipeline, registry);
+  const engine = new Engine({
+    log,
+    topology,
+    group: groupOf(configuration),
+    stateTopic: topics.state,
+    deadLetterTopic: topics.deadLetters,
+    onEvent: ({ kind, task, message, error }) => {
+      const level = kind === 'failed' ? 'error' : kind === 'backing-off' ? 'warn' : 'info';
+      logger[level]({ task, err: error }, message === '' ? kind : message);
+    },
+  });
+  await engine.start();
+  ends.push(() => engine.stop());
+
+  const view = new FleetView(now);
+  const follower = new ViewFollower({
+    log,
+    topics,
+    view,
+    onEvent: ({ topic, message }) => logger.warn({ topic }, message),
+  });
+  await follower.start();
+  ends.push(() => follower.stop());
+
+  const training = new TrainingWatch();
+  const { minMeasured, scaleLength, interval, shape, level } = pipeline;
+  let learner: Learner | undefined;
+  if (learnerSection.enabled) {
+    learner = new Learner({
+      log,
+      topics,
+      registry,
+      name: learnerSection.name,
+      windows: { minMeasured, scaleLength, interval, shape, level },
+      triggers: { firstAfter: learnerSection.firstAfter, every: learnerSection.every },
+      request: {
+        trainer: learnerSection.trainer,
+        family: learnerSection.trainer === 'ridge' ? 'ridge' : 'segment-lstm',
+        settings: { width: learnerSection.width, maxSteps: learnerSection.maxSteps, seed: learnerSection.seed },
+      },
+      now,
+      memberId: `learner-${process.pid}`,
+      onStage: (stage, detail) => training.onStage(stage, detail),
+      onProgress: (progress) => training.onProgress(progress),
+      onEvent: (event) => {
+        onLearnerEvent(event, training, logger);
+        options.onLearnerEvent?.(event);
+      },
+    });
+    await learner.start();
+    ends.push(() => learner!.stop());
+  }
+
+  const connection = brokerSection.url === undefined ? undefined : connectionOf(configuration);
+  let broker: Broker | undefined;
+  if (connection === undefined) {
+    const { host = '127.0.0.1', port = 1883, users } = brokerSection.embedded ?? {};
+    broker = await startBroker({
+      host,
+      port,
+      anyPort,
+      ...(users === undefined
+        ? {}
+        : {
+            users: users.map(({ name, password, publish, subscribe }) => ({
+              name,
+              password: resolveSecret(`broker.embedded.users ${name}`, password, folder),
+              ...(publish === undefined ? {} : { publish }),
+              ...(subscribe === undefined ? {} : { subscribe }),
+            })),
+          }),
+      onEvent: (event) => logger.warn(event, 'the broker refused'),
+    });
+    ends.push(() => broker!.close());
+  }
+  const bridge = new MqttBridge({
+    log,
+    mapping,
+    connection: connection ?? ownConnection(broker!, configuration),
+    clientId: brokerSection.clientId,
+    topics,
+    now,
+    onEvent: (event) => logger[event.type === 'error' ? 'warn' : 'info'](event, `bridge ${event.type}`),
+  });
+
+  let bridging = false;
+  const models = new ModelWatch(view, registry, learnerSection.name);
+  const place = { kind: log.kind, where: options.log === undefined ? logPlace(configuration) : '' };
+  const status = (): ServiceStatus => {
+    const tasks = engine.status();
+    const bridgeStatus = bridging ? bridge.status() : undefined;
+    const at = now();
+    return {
+      version: version(),
+      startedAt,
+      now: at,
+      log: place,
+      health: healthOf({ tasks, bridge: bridgeStatus, now: at }),
+      bridge: bridgeStatus && {
+        url: bridgeStatus.session.url,
+        connected: bridgeStatus.session.connected,
+        received: bridgeStatus.received,
+        acknowledged: bridgeStatus.acknowledged,
+        pending: bridgeStatus.pendingMessages,
+        logDown: bridgeStatus.logDown,
+      },
+      tasks: tasks.map((task) => ({
+        task: task.task,
+        partition: task.partition,
+        state: task.phase,
+        offset: task.inputs[0]?.offset ?? 0,
+        lag: task.lag,
+        commitAge: task.commitAgeMs ?? Number.NaN,
+        stuck: task.stuck,
+        error: task.error ?? '',
+      })),
+      rates: { readings: view.readings.perSecond(), forecasts: view.forecasts.perSecond() },
+      totals: {
+        devices: view.devices.size,
+        series: view.seriesCount,
+        readings: view.readings.total,
+        forecasts: view.forecasts.total,
+        scores: view.scores.total,
+        alerts: view.alertCount,
+        deadLetters: [...view.deadLetterReasons.values()].reduce((sum, count) => sum + count, 0),
+      },
+      drops: dropsOf({
+        bridge: bridgeStatus,
+        broker: broker?.status().refused ?? {},
+        nodes: engine.counts(),
+        deadLetters: view.deadLetterReasons,
+      }),
+      model: models.part(),
+      training: training.part(learner?.status(), learnerSection.firstAfter),
+    };
+  };
+
+  const metrics = new Metrics(status);
+  let http: HttpServer | undefined;
+  if (httpSection.enabled) {
+    http = await startHttp({
+      host: httpSection.host,
+      port: httpSection.port,
+      anyPort,
+      ...(httpSection.token === undefined ? {} : { token: resolveSecret('http.token', httpSection.token, folder) }),
+      source: {
+        view,
+        status,
+        metrics: () => metrics.read(),
+        describe: () => ({ text: describeText(topology), mermaid: describeMermaid(topology) }),
+      },
+      now,
+      onEvent: ({ message }) => logger.error({}, message),
+    });
+    ends.push(() => http!.close());
+  }
+
+  await bridge.start();
+  ends.push(() => bridge.stop());
+  bridging = true;
+  logger.info({ page: http?.url, log: place }, 'started');
+  return { status, view, log, pageUrl: http?.url, brokerUrl: connection?.url ?? broker!.url };
+}
+
+/** Consumer group of the forecasting pipeline of this configuration. */
+export function groupOf(configuration: LoadedConfiguration): string {
+  return `${configuration.topics.prefix}forecasting`;
+}
+
+/** @throws CONFIG_INVALID, naming the rule and the field */
+export function mappingOf(configuration: LoadedConfiguration): Mapping {
+  const mapping = compileMapping(mappingConfig(configuration.mapping));
+  const { subscribe } = configuration.mapping;
+  return subscribe === undefined
+    ? mapping
+    : { ...mapping, subscriptions: subscribe.map((filter) => ({ filter, qos: 1 as const })) };
+}
+
+function connectionOf(configuration: LoadedConfiguration): ConnectionOptions {
+  const { url, username, password, caFile, certFile, keyFile } = configuration.broker;
+  const { folder } = configuration;
+  const file = (name: string) => resolve(folder, name);
+  return {
+    url: url!,
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: resolveSecret('broker.password', password, folder) }),
+    ...(caFile === undefined && certFile === undefined && keyFile === undefined
+      ? {}
+      : {
+          tls: {
+            ...(caFile === undefined ? {} : { ca: file(caFile) }),
+            ...(certFile === undefined ? {} : { certificate: file(certFile) }),
+            ...(keyFile === undefined ? {} : { key: file(keyFile) }),
+          },
+        }),
+  };
+}
+
+/** The bridge is a client of the embedded broker like any other: with users, it needs to be one of them. */
+function ownConnection(broker: Broker, configuration: LoadedConfiguration): ConnectionOptions {
+  const { username, password } = configuration.broker;
+  return {
+    url: broker.url,
+    // The embedded broker speaks 3.1.1 only: asking for 5 first would cost a refusal.
+    protocol: '3.1.1',
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password: resolveSecret('broker.password', password, configuration.folder) }),
+  };
+}
+
+function onLearnerEvent(event: LearnerEvent, training: TrainingWatch, logger: Logger): void {
+  if (event.kind === 'error') {
+    logger.error({ code: event.code }, event.message);
+    training.onEnd(event.message, true);
+    return;
+  }
+  const { kind, modelId, reason, name, details } = event.event;
+  logger.info({ model: modelId, name, reason }, `model ${kind}`);
+  const short = modelId.slice(0, 8);
+  if (kind === 'promoted') training.onEnd(`${short} is in use: ${reason}`, false);
+  else if (kind === 'rejected') training.onEnd(`${short} was rejected: ${reason}`, false);
+  else if (kind === 'failed') training.onEnd(failureIn(details, reason), true);
+}
+
+function failureIn(details: string, reason: string): string {
+  try {
+    return `${reason}: ${(JSON.parse(details) as { message?: string }).message ?? ''}`;
+  } catch (error) {
+    return `${reason} (${messageOf(error)})`;
+  }
+}

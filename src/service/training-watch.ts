@@ -1,0 +1,67 @@
+import type { TrainProgress } from '../models/trainer.ts';
+import type { LearnerStatus } from '../retraining/learner.ts';
+import type { TrainingStage } from '../retraining/train.ts';
+import { NO_TRAINING, type TrainingPart } from './status.ts';
+
+/** Follows a training for the page and the terminal. */
+export class TrainingWatch {
+  #stage: TrainingStage | undefined;
+  #detail = '';
+  #progress: TrainProgress | undefined;
+  #losses: number[] = [];
+  #ended = '';
+  #failed = '';
+
+  onStage(stage: TrainingStage, detail: string): void {
+    if (stage === 'reading') {
+      this.#losses = [];
+      this.#progress = undefined;
+      this.#failed = '';
+    }
+    this.#stage = stage;
+    this.#detail = detail;
+  }
+
+  onProgress(progress: TrainProgress): void {
+    if (progress.epoch !== this.#progress?.epoch || progress.step === progress.steps) {
+      if (Number.isFinite(progress.validationLoss) && progress.validationLoss !== this.#losses.at(-1)) {
+        this.#losses.push(progress.validationLoss);
+        if (this.#losses.length > 200) this.#losses.shift();
+      }
+    }
+    this.#progress = progress;
+  }
+
+  /** @param ended what became of it, in words */
+  onEnd(ended: string, failed: boolean): void {
+    this.#stage = undefined;
+    this.#ended = failed ? '' : ended;
+    this.#failed = failed ? ended : '';
+  }
+
+  part(learner: LearnerStatus | undefined, firstAfter: number): TrainingPart {
+    if (learner === undefined || learner.state === 'stopped') return NO_TRAINING;
+    const progress = this.#progress;
+    const numbers = {
+      epoch: progress?.epoch ?? 0,
+      epochs: progress?.epochs ?? 0,
+      step: progress?.step ?? 0,
+      steps: progress?.steps ?? 0,
+      loss: progress?.loss ?? Number.NaN,
+      validationLoss: progress?.validationLoss ?? Number.NaN,
+      remainingMs: progress?.remainingMs ?? Number.NaN,
+      losses: this.#losses,
+    };
+    if (learner.state === 'training') {
+      const state = this.#stage === 'training' && progress !== undefined ? 'training' : 'preparing';
+      return { state, message: this.#detail, ...numbers };
+    }
+    if (this.#failed !== '') return { state: 'failed', message: this.#failed, ...numbers };
+    if (learner.state === 'standby') return { state: 'waiting', message: 'another learner works', ...numbers };
+    if (learner.champion === '' && this.#ended === '') {
+      const message = `${learner.buckets} of ${firstAfter} buckets that the first training waits for`;
+      return { state: 'waiting', message, ...numbers };
+    }
+    return { state: 'idle', message: this.#ended, ...numbers };
+  }
+}
