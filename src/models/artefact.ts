@@ -75,6 +75,14 @@ export function architectureInteger(artefact: ModelArtefact, key: string, low: n
   return value as number;
 }
 
+/** One of a few words of the architecture. @throws MODEL_INVALID */
+export function architectureChoice<C extends string>(artefact: ModelArtefact, key: string, choices: readonly C[]): C {
+  const value = artefact.architecture[key] as C;
+  if (!choices.includes(value))
+    throw invalid(`architecture.${key}`, `${String(value)}, expected ${choices.join(', ')}`);
+  return value;
+}
+
 function checkTensors(tensors: readonly Tensor[]): void {
   if (tensors.length > ARTEFACT_LIMITS.tensors) throw invalid('weights', `${tensors.length} tensors`);
   let total = 0;

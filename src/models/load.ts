@@ -1,5 +1,6 @@
 import { FleetcastError } from '../errors.ts';
-import { architectureInteger, validateArtefact } from './artefact.ts';
+import { architectureChoice, architectureInteger, validateArtefact } from './artefact.ts';
+import { type LstmArchitecture, lstmModel } from './lstm/model.ts';
 import type { Model, ModelArtefact } from './model.ts';
 import { ridgeModel } from './ridge.ts';
 import { segmentLstmModel } from './segment-lstm/model.ts';
@@ -14,6 +15,8 @@ export function modelFromArtefact(artefact: ModelArtefact, id: string): Model {
   switch (artefact.family) {
     case 'segment-lstm':
       return segmentLstmModel(id, artefact.shape, architectureInteger(artefact, 'width', 1, 1024), artefact.weights);
+    case 'lstm':
+      return lstmModel(id, artefact.shape, lstmArchitecture(artefact), artefact.weights);
     case 'ridge':
       return ridgeModel(id, artefact.shape, artefact.weights);
     default:
@@ -28,9 +31,18 @@ export function modelFromArtefact(artefact: ModelArtefact, id: string): Model {
  */
 export async function loadVerifiedModel(artefact: ModelArtefact, id: string): Promise<Model> {
   const model = modelFromArtefact(artefact, id);
-  if (artefact.family === 'segment-lstm') {
-    const { verifySegmentLstm } = await import('./tensorflow/verify.ts');
-    await verifySegmentLstm(model, architectureInteger(artefact, 'width', 1, 1024), artefact.weights);
+  if (artefact.family === 'segment-lstm' || artefact.family === 'lstm') {
+    const { verifyLstm, verifySegmentLstm } = await import('./tensorflow/verify.ts');
+    if (artefact.family === 'lstm') await verifyLstm(model, lstmArchitecture(artefact), artefact.weights);
+    else await verifySegmentLstm(model, architectureInteger(artefact, 'width', 1, 1024), artefact.weights);
   }
   return model;
+}
+
+function lstmArchitecture(artefact: ModelArtefact): LstmArchitecture {
+  return {
+    width: architectureInteger(artefact, 'width', 1, 1024),
+    layers: architectureInteger(artefact, 'layers', 1, 16),
+    decoding: architectureChoice(artefact, 'decoding', ['direct', 'autoregressive'] as const),
+  };
 }

@@ -26,6 +26,11 @@ export interface WindowIndex {
 }
 
 export interface TrainSettings {
+  readonly family: 'segment-lstm' | 'lstm';
+  /** Recurrent layers; only for `lstm`. */
+  readonly layers: number;
+  /** How `lstm` gives its horizon: at once, or step by step with every value fed back. */
+  readonly decoding: 'direct' | 'autoregressive';
   readonly width: number;
   readonly epochs: number;
   /** Windows a step. */

@@ -15,6 +15,11 @@ export interface Network {
   readonly outputStride: number;
   /** Factors that `dropout` of {@link forward} has for each row; 0 where the family knows no dropout. */
   readonly dropoutPerRow: number;
+  /**
+   * Trained on whole sequences: `input` then holds lookback + horizon − 1 steps (the labels fed back), and `output` the
+   * value after each of them.
+   */
+  readonly teacher: boolean;
   /** Floats that a gradient needs: the parameters, and what {@link finishGradients} carries on. */
   readonly gradientSize: number;
   /** Computes what follows from the weights alone; call it after they have changed. */

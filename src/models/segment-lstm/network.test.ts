@@ -1,11 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Arena } from '../kernel/kernel.ts';
-import { portableKernel } from '../kernel/portable.ts';
-import { packTensors, unpackTensors } from '../parameters.ts';
+import { checkAgainstDifferences, gradientBench } from '../../../test/models/gradient-check.ts';
 import { Random } from '../random.ts';
-import { segmentLstmModel } from './model.ts';
-import { SegmentLstmNetwork } from './network.ts';
+import { segmentLstmFactory, segmentLstmModel } from './model.ts';
 import { initSegmentLstm, segmentLstmSizes } from './parameters.ts';
 
 const shape = { lookback: 13, horizon: 7, season: 4 };
@@ -85,55 +82,10 @@ describe('segment LSTM', () => {
     );
   });
 
-  it('has gradients that agree with central differences', () => {
-    const rows = 5;
-    const arena = new Arena();
-    const heapOf = (kernel: ReturnType<typeof portableKernel>, a: Arena) => {
-      const weights = a.take(500_000);
-      return { network: new SegmentLstmNetwork(sizes, rows, { kernel, arena: a, weights, training: true }), weights };
-    };
-    heapOf(portableKernel(0), arena);
-    const gradients = arena.take(500_000);
-    const dropout = arena.take(sizes.decoded * rows * width);
-    const kernel = portableKernel(arena.used);
-    const { network, weights } = heapOf(kernel, new Arena());
-    const { heap } = kernel;
-    packTensors(network.layout, initSegmentLstm(sizes, 3), heap.subarray(weights, weights + network.layout.size));
-    const random = new Random(9);
-    for (let i = 0; i < rows * shape.lookback; i++) heap[network.input + i] = random.normal();
-    for (let i = 0; i < sizes.decoded * rows * width; i++) heap[dropout + i] = random.uniform() < 0.3 ? 0 : 1 / 0.7;
-    const outputs = rows * sizes.decoded * sizes.segment;
-    const labels = Float64Array.from({ length: outputs }, () => random.normal());
-    // Half the squared error: its gradient by the output is output − label.
-    const loss = () => {
-      network.prepare();
-      network.forward(rows, dropout);
-      let sum = 0;
-      for (let i = 0; i < outputs; i++) sum += 0.5 * (heap[network.output + i]! - labels[i]!) ** 2;
-      return sum;
-    };
-    loss();
-    for (let i = 0; i < outputs; i++) heap[network.output + i] = heap[network.output + i]! - labels[i]!;
-    heap.fill(0, gradients, gradients + network.gradientSize);
-    network.backward(rows, gradients, dropout);
-    network.finishGradients(gradients);
-    const gradientOf = unpackTensors(network.layout, heap.slice(gradients, gradients + network.layout.size));
-    for (const spec of network.layout.specs) {
-      const analytic = gradientOf.find((t) => t.name === spec.name)!.data;
-      for (let i = 0; i < spec.count; i += Math.max(1, spec.count >> 4)) {
-        const at = weights + spec.offset + i;
-        const kept = heap[at]!;
-        const step = 2e-3;
-        heap[at] = kept + step;
-        const above = loss();
-        heap[at] = kept - step;
-        const below = loss();
-        heap[at] = kept;
-        const numeric = (above - below) / (2 * step);
-        expect(Math.abs(numeric - analytic[i]!), `${spec.name}[${i}]`).toBeLessThan(
-          5e-3 * Math.max(1, Math.abs(numeric)),
-        );
-      }
+  it('has gradients that agree with central differences, with dropout and without', () => {
+    for (const dropout of [true, false]) {
+      const initial = initSegmentLstm(sizes, 3);
+      checkAgainstDifferences(gradientBench(segmentLstmFactory(sizes), initial, 5, shape.lookback, dropout));
     }
   });
 

@@ -21,6 +21,7 @@ export class SegmentLstmNetwork implements Network {
   readonly outputStride: number;
   readonly dropoutPerRow: number;
   readonly gradientSize: number;
+  readonly teacher = false;
   readonly #kernel: Kernel;
   readonly #at: Readonly<Record<string, number>>;
   readonly #table: number;

@@ -1,4 +1,5 @@
 import type { Tensor as TfTensor } from '@tensorflow/tfjs';
+import { FleetcastError } from '../../errors.ts';
 import { portableKernel } from '../kernel/portable.ts';
 import type { Tensor } from '../model.ts';
 import { unpackTensors } from '../parameters.ts';
@@ -26,6 +27,10 @@ export const tensorflowTrainer: Trainer = {
   name: 'tensorflow',
   async train(set: TrainingSet, settings: TrainSettings, hooks?: TrainHooks, initial?: readonly Tensor[]) {
     checkSet(set);
+    if (settings.family !== 'segment-lstm') {
+      const message = `the trainer tensorflow trains the segment LSTM; for ${settings.family} there is kernel`;
+      throw new FleetcastError('TRAINER_UNAVAILABLE', message);
+    }
     const tf = await loadTensorFlow();
     const { backend, version } = await describeBackend();
     const sizes = segmentLstmSizes(set.shape, settings.width);

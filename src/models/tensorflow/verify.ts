@@ -1,8 +1,10 @@
 import { FleetcastError } from '../../errors.ts';
+import { type LstmArchitecture, lstmSizes } from '../lstm/model.ts';
 import type { Model, Tensor } from '../model.ts';
 import { Random } from '../random.ts';
 import { segmentLstmSizes } from '../segment-lstm/parameters.ts';
-import { loadTensorFlow } from './backend.ts';
+import { loadTensorFlow, type TensorFlow } from './backend.ts';
+import { lstmReference } from './lstm.ts';
 import { referenceForecast } from './segment-lstm.ts';
 
 /** Largest difference between kernel and reference that is put down to rounding, in standard deviations. */
@@ -15,14 +17,31 @@ const WINDOWS = 16;
  * @throws MODEL_DISAGREES above {@link MODEL_TOLERANCE}, TRAINER_UNAVAILABLE
  */
 export async function verifySegmentLstm(model: Model, width: number, weights: readonly Tensor[]): Promise<number> {
+  const sizes = segmentLstmSizes(model.shape, width);
+  return verify(model, (tf, values) => referenceForecast(tf, sizes, weights, values, WINDOWS));
+}
+
+/** The same for a plain LSTM. */
+export async function verifyLstm(
+  model: Model,
+  architecture: LstmArchitecture,
+  weights: readonly Tensor[],
+): Promise<number> {
+  const sizes = lstmSizes(model.shape, architecture);
+  return verify(model, (tf, values) => lstmReference(tf, sizes, weights, values, WINDOWS));
+}
+
+async function verify(
+  model: Model,
+  reference: (tf: TensorFlow, values: Float32Array) => Float32Array,
+): Promise<number> {
   const tf = await loadTensorFlow();
   const { lookback, horizon } = model.shape;
   const random = new Random(11);
   const values = Float32Array.from({ length: WINDOWS * lookback }, () => random.normal());
   const served = new Float32Array(WINDOWS * horizon);
   model.forecast({ count: WINDOWS, values }, served);
-  const reference = referenceForecast(tf, segmentLstmSizes(model.shape, width), weights, values, WINDOWS);
-  return compare(model.id, served, reference);
+  return compare(model.id, served, reference(tf, values));
 }
 
 /** @throws MODEL_DISAGREES */

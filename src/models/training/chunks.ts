@@ -1,12 +1,10 @@
 import { Arena, type Kernel } from '../kernel/kernel.ts';
 import { measureNetwork, type Network, type NetworkFactory } from '../kernel/network.ts';
 import { wasmKernel } from '../kernel/wasm.ts';
-import type { WindowShape } from '../model.ts';
 import { Random } from '../random.ts';
-import { segmentLstmFactory } from '../segment-lstm/model.ts';
-import { segmentLstmSizes } from '../segment-lstm/parameters.ts';
 import type { TrainingSet, TrainSettings } from '../trainer.ts';
-import { pointGradient, pointLoss } from './loss.ts';
+import { networkFactory } from './families.ts';
+import { type LossName, pointGradient, pointLoss } from './loss.ts';
 import { type DrawnWindows, drawWindows, windowBuffer } from './windows.ts';
 
 /**
@@ -22,7 +20,6 @@ export const MOST_CHUNKS = 255;
 export interface ChunkShare {
   readonly memory: WebAssembly.Memory;
   readonly threads: number;
-  readonly family: 'segment-lstm';
   readonly set: TrainingSet;
   readonly settings: TrainSettings;
   readonly chunkRows: number;
@@ -42,17 +39,6 @@ export interface ChunkPlaces {
   readonly gradientSize: number;
   /** First float of each thread's own part. */
   readonly threads: readonly number[];
-}
-
-export function networkFactory(
-  family: ChunkShare['family'],
-  shape: WindowShape,
-  settings: TrainSettings,
-): NetworkFactory {
-  switch (family) {
-    case 'segment-lstm':
-      return segmentLstmFactory(segmentLstmSizes(shape, settings.width));
-  }
 }
 
 /** Floats that a thread needs for its network and the factors of dropout. */
@@ -89,7 +75,7 @@ export class ChunkRunner {
     this.#share = share;
     this.#kernel = wasmKernel(share.memory, thread, share.threads);
     const arena = new Arena(places.threads[thread]);
-    const factory = networkFactory(share.family, set.shape, settings);
+    const factory = networkFactory(set.shape, settings);
     const home = { kernel: this.#kernel, arena, weights: places.weights, training: true };
     this.#network = factory(chunkRows, home);
     const factors = this.#network.dropoutPerRow * chunkRows;
@@ -112,20 +98,24 @@ export class ChunkRunner {
     this.#loadInput(to - from);
     if (this.#dropout >= 0) this.#drawFactors(control[CONTROL.step]!, chunk, settings);
     this.#network.forward(to - from, this.#dropout);
-    losses[chunk] = this.#lossGradient(to - from, control[CONTROL.measured]!, settings);
+    losses[chunk] = this.#lossGradient(from, to - from, control[CONTROL.measured]!, settings);
     this.#network.backward(to - from, gradients, this.#dropout);
     Atomics.add(control, CONTROL.done, 1);
     Atomics.notify(control, CONTROL.done);
   }
 
   #loadInput(rows: number): void {
-    const { lookback } = this.#share.set.shape;
+    const { lookback, horizon } = this.#share.set.shape;
     const { heap } = this.#kernel;
-    const { values } = this.#drawn;
+    const { input, teacher } = this.#network;
+    const { values, labels } = this.#drawn;
+    const fed = teacher ? horizon - 1 : 0;
     for (let r = 0; r < rows; r++) {
       const start = r * lookback;
       const last = values[start + lookback - 1]!;
-      for (let i = 0; i < lookback; i++) heap[this.#network.input + start + i] = Math.fround(values[start + i]! - last);
+      const row = input + r * (lookback + fed);
+      for (let i = 0; i < lookback; i++) heap[row + i] = Math.fround(values[start + i]! - last);
+      for (let i = 0; i < fed; i++) heap[row + lookback + i] = Math.fround(labels[r * horizon + i]! - last);
     }
   }
 
@@ -139,27 +129,40 @@ export class ChunkRunner {
   }
 
   /** Replaces the output by the gradient of the mean loss over all measured labels of the batch. */
-  #lossGradient(rows: number, measured: number, { loss }: TrainSettings): number {
-    const { lookback, horizon } = this.#share.set.shape;
+  #lossGradient(from: number, rows: number, measured: number, { loss }: TrainSettings): number {
+    const { set, batch } = this.#share;
+    const { lookback, horizon } = set.shape;
     const { heap } = this.#kernel;
-    const { output, outputStride } = this.#network;
+    const { output, outputStride, teacher } = this.#network;
     const { values, labels, weights } = this.#drawn;
+    // A network trained on whole sequences also gives the values of the window itself, all but the first.
+    const ahead = teacher ? lookback - 1 : 0;
     let sum = 0;
     for (let r = 0; r < rows; r++) {
       const last = values[(r + 1) * lookback - 1]!;
       const row = output + r * outputStride;
+      const start = set.train.starts[batch[from + r]!]! + 1;
+      for (let i = 0; i < ahead; i++) {
+        sum += this.#errorAt(row + i, values[r * lookback + 1 + i]! - last, set.measured[start + i]!, measured, loss);
+      }
       for (let i = 0; i < horizon; i++) {
         const at = r * horizon + i;
-        if (weights[at] === 0) {
-          heap[row + i] = 0;
-          continue;
-        }
-        const error = heap[row + i]! - (labels[at]! - last);
-        sum += pointLoss(loss, error);
-        heap[row + i] = pointGradient(loss, error) / measured;
+        sum += this.#errorAt(row + ahead + i, labels[at]! - last, weights[at]!, measured, loss);
       }
-      heap.fill(0, row + horizon, row + outputStride);
+      heap.fill(0, row + ahead + horizon, row + outputStride);
     }
     return sum;
+  }
+
+  /** Replaces an output by its share of the gradient. @returns its loss */
+  #errorAt(place: number, label: number, counts: number, measured: number, loss: LossName): number {
+    const { heap } = this.#kernel;
+    if (counts === 0) {
+      heap[place] = 0;
+      return 0;
+    }
+    const error = heap[place]! - label;
+    heap[place] = pointGradient(loss, error) / measured;
+    return pointLoss(loss, error);
   }
 }

@@ -3,10 +3,10 @@ import { ARITHMETIC_VERSION } from '../arithmetic.ts';
 import { Arena } from '../kernel/kernel.ts';
 import { measureNetwork, networkForecaster } from '../kernel/network.ts';
 import { kernelMemory, wasmKernel } from '../kernel/wasm.ts';
-import { initSegmentLstm, segmentLstmSizes } from '../segment-lstm/parameters.ts';
 import type { Trainer, TrainingSet, TrainSettings, WindowIndex } from '../trainer.ts';
 import { ChunkPool } from './chunk-pool.ts';
-import { type ChunkShare, CONTROL, MOST_CHUNKS, networkFactory, threadFloats } from './chunks.ts';
+import { type ChunkShare, CONTROL, MOST_CHUNKS, threadFloats } from './chunks.ts';
+import { checkFamily, initialWeights, networkFactory } from './families.ts';
 import { checkSet, type GradientSource, runTraining } from './loop.ts';
 
 /** A batch makes about so many chunks: enough for the threads of a large machine, few enough to be cheap to add up. */
@@ -25,9 +25,10 @@ export function kernelTrainer(threads?: number): Trainer {
     name: 'kernel',
     async train(set, settings, hooks, initial) {
       checkSet(set);
+      checkFamily(settings);
       const source = kernelSource(set, settings, threads ?? Math.min(MOST_THREADS, availableParallelism()));
       try {
-        const weights = initial ?? initSegmentLstm(segmentLstmSizes(set.shape, settings.width), settings.seed);
+        const weights = initial ?? initialWeights(set.shape, settings);
         const trainer = `kernel, arithmetic ${ARITHMETIC_VERSION}`;
         return await runTraining(source, set, settings, { weights, warm: initial !== undefined }, trainer, hooks);
       } finally {
@@ -41,8 +42,7 @@ function kernelSource(set: TrainingSet, settings: TrainSettings, wantedThreads: 
   const chunkRows = Math.max(4, Math.ceil(settings.batch / CHUNKS / 4) * 4, Math.ceil(settings.batch / MOST_CHUNKS));
   const mostChunks = Math.ceil(settings.batch / chunkRows);
   const threads = Math.max(1, Math.min(wantedThreads, mostChunks));
-  const family = 'segment-lstm';
-  const factory = networkFactory(family, set.shape, settings);
+  const factory = networkFactory(set.shape, settings);
   const { network: shape, floats: servingFloats } = measureNetwork(factory, SERVING_ROWS, false);
   const { layout, gradientSize } = shape;
   const arena = new Arena();
@@ -60,7 +60,6 @@ function kernelSource(set: TrainingSet, settings: TrainSettings, wantedThreads: 
   const share: ChunkShare = {
     memory: kernelMemory(arena.used, threads),
     threads,
-    family,
     set: shared(set),
     settings,
     chunkRows,
@@ -82,7 +81,7 @@ function kernelSource(set: TrainingSet, settings: TrainSettings, wantedThreads: 
     gradients: heap.subarray(gradients, gradients + layout.size),
     compute(windows, step) {
       const { control } = share;
-      const measured = measuredLabels(set, windows);
+      const measured = measuredLabels(set, windows, finisher.teacher);
       share.batch.set(windows);
       control[CONTROL.count] = windows.length;
       control[CONTROL.measured] = Math.max(1, measured);
@@ -109,11 +108,13 @@ function kernelSource(set: TrainingSet, settings: TrainSettings, wantedThreads: 
   };
 }
 
-function measuredLabels({ shape, train, measured }: TrainingSet, windows: Int32Array): number {
+/** Labels that count in the loss of a batch. @param whole the windows' own values are labels too, all but the first */
+function measuredLabels({ shape, train, measured }: TrainingSet, windows: Int32Array, whole: boolean): number {
+  const first = whole ? 1 : shape.lookback;
   let count = 0;
   for (let i = 0; i < windows.length; i++) {
-    const start = train.starts[windows[i]!]! + shape.lookback;
-    for (let k = 0; k < shape.horizon; k++) count += measured[start + k]!;
+    const start = train.starts[windows[i]!]!;
+    for (let k = first; k < shape.lookback + shape.horizon; k++) count += measured[start + k]!;
   }
   return count;
 }

@@ -5,12 +5,16 @@ import type { TrainingSet, TrainSettings } from '../trainer.ts';
  * of epochs follows from the steps that a training needs, whatever the size of the set.
  */
 export function defaultSettings(set: Pick<TrainingSet, 'train'>, change: Partial<TrainSettings> = {}): TrainSettings {
-  const width = change.width ?? 64;
+  const family = change.family ?? 'segment-lstm';
+  const width = change.width ?? (family === 'lstm' ? 32 : 64);
   const batch = change.batch ?? 128;
   const sampleShare = change.sampleShare ?? 0.5;
   const perEpoch = Math.max(1, Math.ceil((set.train.starts.length * sampleShare) / batch));
   const steps = change.maxSteps ? Math.min(STEPS, change.maxSteps) : STEPS;
   return {
+    family,
+    layers: 1,
+    decoding: 'direct',
     width,
     epochs: Math.min(100, Math.max(2, Math.round(steps / perEpoch))),
     batch,

@@ -1,0 +1,44 @@
+import { FleetcastError } from '../../errors.ts';
+import type { NetworkFactory } from '../kernel/network.ts';
+import { lstmFactory, lstmModel, lstmSizes } from '../lstm/model.ts';
+import { initLstm } from '../lstm/parameters.ts';
+import type { Model, Tensor, WindowShape } from '../model.ts';
+import { segmentLstmFactory, segmentLstmModel } from '../segment-lstm/model.ts';
+import { initSegmentLstm, segmentLstmSizes } from '../segment-lstm/parameters.ts';
+import type { TrainSettings } from '../trainer.ts';
+
+/** The families that settings can name: what the trainers and the artefact need of each. */
+
+type Sizes = Pick<TrainSettings, 'family' | 'width' | 'layers' | 'decoding'>;
+
+export function networkFactory(shape: WindowShape, settings: Sizes): NetworkFactory {
+  return settings.family === 'lstm'
+    ? lstmFactory(lstmSizes(shape, settings))
+    : segmentLstmFactory(segmentLstmSizes(shape, settings.width));
+}
+
+/** Initial weights, drawn from the seed. */
+export function initialWeights(shape: WindowShape, settings: Sizes & { readonly seed: number }): Tensor[] {
+  return settings.family === 'lstm'
+    ? initLstm(lstmSizes(shape, settings), settings.seed)
+    : initSegmentLstm(segmentLstmSizes(shape, settings.width), settings.seed);
+}
+
+/** The served form of weights that were trained with these settings. @throws MODEL_INVALID */
+export function modelOf(id: string, shape: WindowShape, settings: Sizes, weights: readonly Tensor[]): Model {
+  return settings.family === 'lstm'
+    ? lstmModel(id, shape, settings, weights)
+    : segmentLstmModel(id, shape, settings.width, weights);
+}
+
+/** `ModelArtefact.architecture` of a model that was trained with these settings. */
+export function architectureOf({ family, width, layers, decoding }: Sizes): Record<string, number | string> {
+  return family === 'lstm' ? { width, layers, decoding } : { width };
+}
+
+/** @throws TRAINER_UNAVAILABLE for settings that the family does not know */
+export function checkFamily({ family, dropout }: TrainSettings): void {
+  if (family === 'lstm' && dropout > 0) {
+    throw new FleetcastError('TRAINER_UNAVAILABLE', 'the family lstm knows no dropout: set it to 0');
+  }
+}
