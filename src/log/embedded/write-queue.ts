@@ -35,8 +35,6 @@ interface Segment {
 }
 
 const GROUP_BYTES = 16 * 2 ** 20;
-/** The event loop gets at least as much time as the writes before it took, up to so many milliseconds. */
-const MAX_PAUSE_MS = 20;
 
 /**
  * Group commit: what is requested while a transaction runs, or in the same turn of the event loop, goes into the next
@@ -47,8 +45,7 @@ export class WriteQueue {
   readonly #maxBytes: number;
   readonly #onWritten: (touched: Iterable<PartitionId>) => void;
   readonly #queue: Pending[] = [];
-  #scheduled: NodeJS.Immediate | NodeJS.Timeout | undefined;
-  #nextAt = 0;
+  #scheduled: NodeJS.Immediate | undefined;
 
   /** @param maxBytes of all chunks; more is LOG_FULL. */
   constructor(tables: Tables, maxBytes: number, onWritten: (touched: Iterable<PartitionId>) => void) {
@@ -74,17 +71,14 @@ export class WriteQueue {
 
   #schedule(): void {
     if (this.#scheduled !== undefined) return;
-    const run = () => {
+    this.#scheduled = setImmediate(() => {
       this.#scheduled = undefined;
       if (this.#queue.length > 0) this.#flush();
       if (this.#queue.length > 0) this.#schedule();
-    };
-    const pause = this.#nextAt - performance.now();
-    this.#scheduled = pause >= 1 ? setTimeout(run, pause) : setImmediate(run);
+    });
   }
 
   #flush(): void {
-    const began = performance.now();
     const group = this.#take();
     const failed = new Map<Pending, unknown>();
     const results = new Map<Pending, number[]>();
@@ -111,9 +105,6 @@ export class WriteQueue {
     } catch (error) {
       for (const request of group) request.reject(error);
       return;
-    } finally {
-      const now = performance.now();
-      this.#nextAt = now + Math.min(MAX_PAUSE_MS, now - began);
     }
     this.#onWritten(touched.values());
     for (const request of group) {
