@@ -8,7 +8,7 @@ import { OperatorRunner } from './operator-runner.ts';
 import type { Subtopology } from './plan.ts';
 import { type Judge, PoisonHandler } from './poison.ts';
 import { byTurn, RecordBuffer } from './record-buffer.ts';
-import { SinkRunner, type SinkTarget, type StagedRecord } from './sink-runner.ts';
+import { SinkRunner, type SinkTarget, type Staged } from './sink-runner.ts';
 import type { SinkNode } from './topology.ts';
 
 export interface ExecutorOptions {
@@ -42,7 +42,7 @@ export class Executor {
   /** Makes and initialises the operators. */
   constructor(part: Subtopology, options: ExecutorOptions) {
     this.counts = options.counts ?? new Counts();
-    this.#poison = new PoisonHandler(part.sources, options, this.counts, options.judge);
+    this.#poison = new PoisonHandler(options, this.counts, options.judge);
     this.#deadLetters = options.deadLetters;
 
     const edges = new Map<string, RecordBuffer[]>();
@@ -102,24 +102,20 @@ export class Executor {
    * that the order within a partition does not depend on the cuts; dead letters last within a turn.
    */
   takeOutputs(): OutRecord[] {
-    const byTopic = new Map<string, StagedRecord[][]>();
-    const stage = (topic: string, staged: StagedRecord[]): void => {
-      if (staged.length === 0) return;
+    const byTopic = new Map<string, Staged[]>();
+    const stage = (topic: string, staged: Staged): void => {
+      if (staged.records.length === 0) return;
       const lists = byTopic.get(topic);
       if (lists === undefined) byTopic.set(topic, [staged]);
       else lists.push(staged);
     };
     for (const sink of this.#sinks) {
       stage(sink.target.topic, sink.staged);
-      sink.staged = [];
+      sink.staged = { turns: [], records: [] };
     }
     stage(this.#deadLetters.topic, this.#takeLetters());
-    const outputs: OutRecord[] = [];
-    for (const lists of byTopic.values()) {
-      const staged = lists.length === 1 ? lists[0]! : lists.flat().sort(byTurn);
-      for (const { out } of staged) outputs.push(out);
-    }
-    return outputs;
+    const lists = [...byTopic.values()].map(inOrder);
+    return lists.length === 1 ? lists[0]! : lists.flat();
   }
 
   sink(name: string): SinkRunner | undefined {
@@ -130,19 +126,29 @@ export class Executor {
     for (const runner of this.#runners) if (runner instanceof OperatorRunner) runner.operator.close?.();
   }
 
-  #takeLetters(): StagedRecord[] {
-    const letters = this.#poison.letters.sort(byTurn).map(({ turn, letter }) => {
+  #takeLetters(): Staged {
+    const { letters } = this.#poison;
+    if (letters.length === 0) return { turns: [], records: [] };
+    letters.sort(byTurn);
+    const turns = letters.map(({ turn }) => turn);
+    const records = letters.map(({ letter }) => {
       const key = Buffer.from(letter.origin, 'utf8');
-      const out = {
+      return {
         topic: this.#deadLetters.topic,
         partition: this.#deadLetters.partitionOf(key),
         timestamp: letter.time,
         key,
         value: encodeRecord(letter),
       };
-      return { turn, out };
     });
-    this.#poison.letters.length = 0;
-    return letters;
+    letters.length = 0;
+    return { turns, records };
   }
+}
+
+/** What several sinks wrote to one topic, in the order of the turns, then of the sinks. */
+function inOrder(lists: readonly Staged[]): OutRecord[] {
+  if (lists.length === 1) return lists[0]!.records;
+  const all = lists.flatMap(({ turns, records }) => records.map((out, i) => ({ turn: turns[i]!, out })));
+  return all.sort(byTurn).map(({ out }) => out);
 }

@@ -26,7 +26,11 @@ export class MicroBatch {
   /** By source. */
   readonly buffers: readonly RecordBuffer[];
   /** Input records by turn. */
-  readonly inputs: { readonly source: number; readonly record: LogRecord }[] = [];
+  readonly inputs: LogRecord[] = [];
+  /** By turn: the key of the items as it stands on the log; null where their key is not the input record's. */
+  readonly keyBytes: (Uint8Array | null)[] = [];
+  /** Source by turn; empty where there is but one. */
+  readonly #sourceOf: number[] = [];
   /** Keys whose restored state contains a record already skip it. Set while a task replays. */
   replaying = false;
   readonly #sources: readonly SourceNode[];
@@ -45,10 +49,17 @@ export class MicroBatch {
     return this.inputs.length;
   }
 
+  /** Source of the input record of a turn. */
+  sourceOf(turn: number): SourceNode {
+    return this.#sources[this.#sourceOf[turn] ?? 0]!;
+  }
+
   clear(): void {
     this.controls.length = 0;
     this.rejects.length = 0;
     this.inputs.length = 0;
+    this.keyBytes.length = 0;
+    this.#sourceOf.length = 0;
     for (const buffer of this.buffers) buffer.clear();
   }
 
@@ -64,7 +75,9 @@ export class MicroBatch {
   /** Takes the next input record, decoded. */
   add(source: number, record: LogRecord, item: SourceItem<unknown> | Error): void {
     const turn = this.inputs.length;
-    this.inputs.push({ source, record });
+    this.inputs.push(record);
+    this.keyBytes.push(null);
+    if (this.#sources.length > 1) this.#sourceOf.push(source);
     if (item instanceof Error) {
       this.#reject(source, turn, 'undecodable', item.message, keyText(record.key));
       return;
@@ -73,6 +86,7 @@ export class MicroBatch {
     switch (item.kind) {
       case 'record': {
         const key = item.key ?? keyText(record.key);
+        if (item.key === undefined) this.keyBytes[turn] = record.key;
         let row = -1;
         if (!this.#state.keyless) {
           if (key === '') {

@@ -4,7 +4,7 @@ import type { Position } from '../operators/operator.ts';
 import { asBuffer, keyText } from './bytes.ts';
 import type { Counts } from './counts.ts';
 import type { MicroBatch } from './micro-batch.ts';
-import type { ErrorPolicy, OperatorNode, SinkNode, SourceNode } from './topology.ts';
+import type { ErrorPolicy, OperatorNode, SinkNode } from './topology.ts';
 
 export type Verdict = 'fail' | 'dead-letter' | 'retry';
 
@@ -19,19 +19,12 @@ export interface StagedLetter {
 /** Applies the policies of nodes, and collects the dead letters of a micro-batch. */
 export class PoisonHandler {
   readonly letters: StagedLetter[] = [];
-  readonly #sources: readonly SourceNode[];
   readonly #partition: number;
   readonly #task: string;
   readonly #counts: Counts;
   readonly #judge: Judge;
 
-  constructor(
-    sources: readonly SourceNode[],
-    place: { readonly task: string; readonly partition: number },
-    counts: Counts,
-    judge: Judge,
-  ) {
-    this.#sources = sources;
+  constructor(place: { readonly task: string; readonly partition: number }, counts: Counts, judge: Judge) {
     this.#task = place.task;
     this.#partition = place.partition;
     this.#counts = counts;
@@ -64,12 +57,11 @@ export class PoisonHandler {
     batch: MicroBatch,
     retry: boolean,
   ): never {
-    const first = batch.inputs[0];
-    const input = at === undefined ? undefined : batch.inputs[at.turn];
-    const topic = this.#sources[(input ?? first)?.source ?? 0]?.topic ?? '';
+    const first = batch.inputs[0]?.offset;
+    const { topic } = batch.sourceOf(at?.turn ?? 0);
     const place =
       at === undefined
-        ? `in a micro-batch that begins at offset ${first?.record.offset}`
+        ? `in a micro-batch that begins at offset ${first}`
         : `at offset ${at.offset}${at.key === '' ? '' : ` (key ${at.key})`}`;
     throw new FleetcastError(
       'OPERATOR_FAILED',
@@ -81,7 +73,7 @@ export class PoisonHandler {
           task: this.#task,
           topic,
           partition: this.#partition,
-          offset: at?.offset ?? first?.record.offset,
+          offset: at?.offset ?? first,
           key: at?.key,
           retry,
         },
@@ -90,7 +82,7 @@ export class PoisonHandler {
   }
 
   #letter(turn: number, reason: string, message: string, key: string, batch: MicroBatch): void {
-    const { source, record } = batch.inputs[turn]!;
+    const record = batch.inputs[turn]!;
     this.letters.push({
       turn,
       letter: {
@@ -98,7 +90,7 @@ export class PoisonHandler {
         reason,
         message,
         time: record.timestamp,
-        origin: this.#sources[source]!.topic,
+        origin: batch.sourceOf(turn).topic,
         mqttTopic: '',
         partition: this.#partition,
         offset: record.offset,

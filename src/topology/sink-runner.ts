@@ -4,10 +4,10 @@ import type { PoisonHandler } from './poison.ts';
 import { type AnyRecord, mergeBuffers, RecordBuffer } from './record-buffer.ts';
 import type { SinkNode } from './topology.ts';
 
-/** An output record with the turn that caused it. */
-export interface StagedRecord {
-  readonly turn: number;
-  readonly out: OutRecord;
+/** Output records, with the turns that caused them. */
+export interface Staged {
+  readonly turns: number[];
+  readonly records: OutRecord[];
 }
 
 /** Where a sink writes. */
@@ -22,7 +22,7 @@ export class SinkRunner {
   readonly edges: readonly RecordBuffer[];
   readonly target: SinkTarget;
   /** What the micro-batch has written, in the order of the turns. */
-  staged: StagedRecord[] = [];
+  staged: Staged = { turns: [], records: [] };
   /** Sees each record that was encoded, before it is bytes. For tests. */
   onRecord: ((record: AnyRecord) => void) | undefined;
   readonly #poison: PoisonHandler;
@@ -51,7 +51,7 @@ export class SinkRunner {
     try {
       const encoded = this.node.encode(record);
       if (encoded === undefined) return;
-      const key = typeof encoded.key === 'string' ? Buffer.from(encoded.key, 'utf8') : encoded.key;
+      const key = typeof encoded.key === 'string' ? keyBytes(encoded.key, record, batch) : encoded.key;
       const { topic } = this.target;
       const out = {
         topic,
@@ -60,10 +60,17 @@ export class SinkRunner {
         key,
         value: encoded.value,
       };
-      this.staged.push({ turn: record.turn, out });
+      this.staged.turns.push(record.turn);
+      this.staged.records.push(out);
       this.onRecord?.(record);
     } catch (error) {
       this.#poison.handle(this.node, record, error, batch);
     }
   }
+}
+
+/** The bytes of a key: those of the input record where it is the same key. */
+function keyBytes(key: string, record: AnyRecord, batch: MicroBatch): Uint8Array {
+  const bytes = key === record.key ? batch.keyBytes[record.turn] : null;
+  return bytes ?? Buffer.from(key, 'utf8');
 }

@@ -6,7 +6,7 @@ import type { SinkNode } from './topology.ts';
 
 /** Bounds of micro-batches: large for throughput, small and without linger for latency. */
 export interface BatchBounds {
-  /** Most input records. Default 10,000. */
+  /** Most input records. Default 2,000. */
   readonly maxRecords?: number;
   /** About how many bytes of input. Default 8 MiB. */
   readonly maxBytes?: number;

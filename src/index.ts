@@ -1,0 +1,47 @@
+/** The public API. What is not here is internal and may change in any release. */
+
+export { ERRORS, type ErrorCode, FleetcastError, isFleetcastError } from './errors.ts';
+
+// Records and their encoding
+export { decode, decodeRecord, encode, encodeRecord } from './events/codec.ts';
+export type {
+  Activation,
+  Alert,
+  DeadLetter,
+  Forecast,
+  HistorySegment,
+  ModelEvent,
+  Reading,
+  Score,
+  Tick,
+} from './events/records.ts';
+
+// The log
+export type { EventLog, LogRecord, OutRecord, TopicSpec } from './log/event-log.ts';
+export { MemoryLog, type MemoryLogOptions } from './log/memory/memory-log.ts';
+export { murmur2, partitionFor } from './log/partitioner.ts';
+
+// Operators and state
+export type {
+  Collector,
+  DeferredCollector,
+  Keyed,
+  Operator,
+  OperatorContext,
+  OperatorFactory,
+  Position,
+  StreamRecord,
+  Timers,
+} from './operators/operator.ts';
+export { jsonCodec, numberCodec, stringCodec } from './state/codecs.ts';
+export type { GlobalStore, KeyedStore, SlabLayout, SlabStore, StoreCodec } from './state/store.ts';
+
+// Topologies
+export { NodeStream, Stream, TopologyBuilder } from './topology/builder.ts';
+export { describeDot, describeMermaid, describeText } from './topology/describe.ts';
+export { Engine, type EngineOptions, type EngineStateReader } from './topology/engine.ts';
+export type { StateRange } from './topology/state-reader.ts';
+export type { BatchBounds, TaskEvent } from './topology/task-options.ts';
+export type { TaskPhase, TaskStatus } from './topology/task-status.ts';
+export { type SunkRecord, type TestDriverOptions, TopologyTestDriver } from './topology/test-driver.ts';
+export type { ErrorPolicy, SinkEncoder, SourceCodec, SourceItem, Topology } from './topology/topology.ts';
