@@ -44,9 +44,10 @@ export async function readInThread(
         clearTimeout(timer);
         resolve(message);
       });
-      worker.on('error', () => {
+      worker.on('error', (error: NodeJS.ErrnoException) => {
         clearTimeout(timer);
-        reject(invalid('the file could not be read within the bounds of memory'));
+        const memory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+        reject(invalid(memory ? 'the file needs too much memory' : `the file could not be read: ${error.message}`));
       });
       worker.on('exit', (code) => {
         clearTimeout(timer);
