@@ -53,7 +53,6 @@ export class GroupSession {
     this.#unsubscribe = this.#table.subscribe(() => this.#rouse());
     if (this.#table.clock !== undefined) {
       this.#beat = setInterval(() => void this.#signOfLife(), Math.max(5, this.#sessionMs / 5));
-      this.#beat.unref();
     }
     this.#loop = this.#run();
     this.#loop.catch((error: unknown) => {
@@ -98,6 +97,8 @@ export class GroupSession {
   }
 
   async #run(): Promise<void> {
+    // The first callback comes when `join` has given its caller the member.
+    await new Promise((resolve) => setImmediate(resolve));
     for (;;) {
       if (this.#leaving) break;
       this.#woken = false;
