@@ -18,7 +18,14 @@ export class PartitionReader {
 
   /** @throws LOG_OFFSET_OUT_OF_RANGE. */
   read(id: PartitionId, offset: number, options: ReadOptions): ReadBatch {
-    this.#tables.refresh();
+    return this.#tables.read(() => this.#read(id, offset, options));
+  }
+
+  offsetForTime(id: PartitionId, timestamp: number): number {
+    return this.#tables.read(() => this.#offsetForTime(id, timestamp));
+  }
+
+  #read(id: PartitionId, offset: number, options: ReadOptions): ReadBatch {
     const { start, end } = this.#tables.readEnds(id);
     if (!(offset >= start && offset <= end)) outOfRange(id.topic, id.partition, offset, start, end);
     const limits = readLimits(options);
@@ -46,8 +53,7 @@ export class PartitionReader {
     return { records, nextOffset: Math.max(next, offset), endOffset: end };
   }
 
-  offsetForTime(id: PartitionId, timestamp: number): number {
-    this.#tables.refresh();
+  #offsetForTime(id: PartitionId, timestamp: number): number {
     const { end } = this.#tables.readEnds(id);
     for (const { key, value } of this.#tables.index.getRange({ start: chunkKey(id, 0), end: chunkKey(id, end) })) {
       if (decodeInfo(value).maxTime < timestamp) continue;

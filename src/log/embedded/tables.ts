@@ -124,6 +124,17 @@ export class Tables {
     return result!.value;
   }
 
+  /** Runs `work` on what was committed by now. @throws DATA_FOLDER_DAMAGED where the tables are broken. */
+  read<T>(work: () => T): T {
+    if (this.#closed) throw new FleetcastError('LOG_CLOSED', `${this.path} is closed`);
+    this.refresh();
+    try {
+      return work();
+    } catch (cause) {
+      throw isFleetcastError(cause) ? cause : this.#translate(cause);
+    }
+  }
+
   /** Whether another handle or process has written since this was asked before. */
   changedElsewhere(): boolean {
     this.refresh();
