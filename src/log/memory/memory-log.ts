@@ -67,11 +67,11 @@ export class MemoryLog implements EventLog {
   }
 
   async append(records: readonly OutRecord[]): Promise<readonly number[]> {
-    return this.appendNow(records);
+    return this.#append(records);
   }
 
   async appendAtomically(records: readonly OutRecord[]): Promise<readonly number[]> {
-    return this.appendNow(records);
+    return this.#append(records);
   }
 
   async read(topic: string, partition: number, offset: number, options: ReadOptions = {}): Promise<ReadBatch> {
@@ -104,7 +104,7 @@ export class MemoryLog implements EventLog {
     const session = new GroupSession(options, group, `${options.memberId}#${++this.#runs}`, partitions);
     this.#sessions.add(session);
     await session.start();
-    return new MemoryMember(this, group, session, options);
+    return new MemoryMember((records) => this.#append(records), group, session, options);
   }
 
   async committed(group: string): Promise<ReadonlyMap<string, number>> {
@@ -132,7 +132,7 @@ export class MemoryLog implements EventLog {
   }
 
   /** All records or, where a topic or partition does not exist, none. Visible at once. */
-  appendNow(records: readonly OutRecord[]): number[] {
+  #append(records: readonly OutRecord[]): number[] {
     this.#open();
     for (const record of records) this.#partition(record.topic, record.partition);
     const touched = new Set<MemoryPartition>();

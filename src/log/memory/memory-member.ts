@@ -2,18 +2,20 @@ import { FleetcastError } from '../../errors.ts';
 import type { GroupMember, GroupOptions, OutRecord, TaskWriter } from '../event-log.ts';
 import type { GroupSession } from '../groups/group-session.ts';
 import type { MemoryGroup } from './memory-group.ts';
-import type { MemoryLog } from './memory-log.ts';
+
+/** Appends at once, all or nothing. */
+type Append = (records: readonly OutRecord[]) => number[];
 
 export class MemoryMember implements GroupMember {
   readonly memberId: string;
-  readonly #log: MemoryLog;
+  readonly #append: Append;
   readonly #group: MemoryGroup;
   readonly #session: GroupSession;
   readonly #options: GroupOptions;
 
-  constructor(log: MemoryLog, group: MemoryGroup, session: GroupSession, options: GroupOptions) {
+  constructor(append: Append, group: MemoryGroup, session: GroupSession, options: GroupOptions) {
     this.memberId = options.memberId;
-    this.#log = log;
+    this.#append = append;
     this.#group = group;
     this.#session = session;
     this.#options = options;
@@ -26,7 +28,7 @@ export class MemoryMember implements GroupMember {
   async openWriter(partition: number): Promise<TaskWriter> {
     const epoch = await this.#session.claim(partition);
     const group = this.#group;
-    const log = this.#log;
+    const append = this.#append;
     const { topics, group: name } = this.#options;
     let closed = false;
     const check = () => {
@@ -49,7 +51,7 @@ export class MemoryMember implements GroupMember {
       },
       async commit(records: readonly OutRecord[], inputOffsets: ReadonlyMap<string, number>) {
         check();
-        const offsets = log.appendNow(records);
+        const offsets = append(records);
         for (const [topic, offset] of inputOffsets) group.committed.set(`${topic}/${partition}`, offset);
         return offsets;
       },
