@@ -28,6 +28,13 @@ export function duration(text: string): number {
   return value;
 }
 
+/** `3600x` or `3600`. */
+export function factor(text: string): number {
+  const value = Number(/^(\d+(?:\.\d+)?)x?$/.exec(text)?.[1]);
+  if (!(value > 0)) throw new InvalidArgumentError('a factor such as 3600x.');
+  return value;
+}
+
 /** A date, a time in ISO 8601 (UTC where it says no zone), or milliseconds since the epoch. */
 export function time(text: string): number {
   const iso = /^\d{4}-\d{2}-\d{2}T[\d:.]+$/.test(text) ? `${text}Z` : text;

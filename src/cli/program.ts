@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { version } from '../service/version.ts';
+import { addDemo } from './commands/demo.ts';
 import { addDescribe } from './commands/describe.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addInit } from './commands/init.ts';
@@ -11,7 +12,7 @@ import type { Terminal } from './terminal.ts';
 
 type AddCommand = (program: Command, terminal: Terminal) => void;
 
-const COMMANDS: readonly AddCommand[] = [addInit, addRun, addPublish, addTail, addDescribe, addDoctor];
+const COMMANDS: readonly AddCommand[] = [addDemo, addInit, addRun, addPublish, addTail, addDescribe, addDoctor];
 
 /** Runs one command line. @returns the exit code: 0 done, 1 failed, 2 called or configured wrongly. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {

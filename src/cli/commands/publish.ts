@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { type PlayProgress, playCsv } from '../../bridges/csv/player.ts';
 import { connectPublisher } from '../../bridges/mqtt/publisher.ts';
 import { resolveSecret } from '../../service/configuration/secret.ts';
-import { defined, list, oneOf, whole } from '../options.ts';
+import { defined, factor, list, oneOf, whole } from '../options.ts';
 import { durationText, progressBar, type Terminal } from '../terminal.ts';
 
 interface Options {
@@ -53,7 +53,7 @@ export function addPublish(program: Command, terminal: Terminal): void {
     .option('--missing <list>', 'cells that stand for "no value", such as -9999,NaN (empty cells always do)', list)
     .option('--no-header', 'the first line is a row already; columns are called 1, 2, …')
     .option('--skip-lines <n>', 'lines before the header', whole(0))
-    .option('--speed <factor>', 'event time against real time, such as 3600x', speed)
+    .option('--speed <factor>', 'event time against real time, such as 3600x', factor)
     .option('--as-fast-as-possible', 'do not wait between rows (the default)')
     .option('--rows <n>', 'play so many rows, counted from the start of the file', whole(1))
     .option('--qos <level>', '0, 1 or 2', qos, 1)
@@ -158,12 +158,6 @@ function delimiter(text: string): string {
   const character = text === '\\t' || text === 'tab' ? '\t' : text;
   if (character.length !== 1) throw new InvalidArgumentError('one character, or tab.');
   return character;
-}
-
-function speed(text: string): number {
-  const value = Number(/^(\d+(?:\.\d+)?)x?$/.exec(text)?.[1]);
-  if (!(value > 0)) throw new InvalidArgumentError('a factor such as 3600x.');
-  return value;
 }
 
 function qos(text: string): 0 | 1 | 2 {
