@@ -76,6 +76,9 @@ export class Learner {
   readonly #stop = new AbortController();
   #line: ModelLine;
   #eventsRead = -1;
+  /** The first assignment may come before `join` has resolved. */
+  readonly #joined: Promise<GroupMember>;
+  #tellJoined: (member: GroupMember) => void = () => {};
   #member: GroupMember | undefined;
   #writer: TaskWriter | undefined;
   /** Ends what runs when the partition is taken away. */
@@ -86,6 +89,9 @@ export class Learner {
 
   constructor(options: LearnerOptions) {
     this.#options = options;
+    this.#joined = new Promise((resolve) => {
+      this.#tellJoined = resolve;
+    });
     this.#watch = new HistoryWatch(options.log, options.topics.history);
     this.#line = new ModelLine(options.name);
   }
@@ -113,6 +119,7 @@ export class Learner {
       onRevoked: (partitions) => (partitions.includes(0) ? this.#end() : undefined),
       onLost: (partitions) => (partitions.includes(0) ? this.#end() : undefined),
     });
+    this.#tellJoined(this.#member);
   }
 
   /** Cancels a training that runs (it is done again from its request next time) and leaves. */
@@ -137,7 +144,7 @@ export class Learner {
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#stop.signal.aborted) {
       try {
-        this.#writer ??= await this.#member!.openWriter(0);
+        this.#writer ??= await (await this.#joined).openWriter(0);
         while (await this.#step(signal)) signal.throwIfAborted();
         await pause(this.#options.pollMs ?? POLL_MS, signal);
       } catch (error) {
