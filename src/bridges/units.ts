@@ -33,6 +33,7 @@ const DIMENSIONS: Readonly<Record<string, readonly Row[]>> = {
     ['mph|mi/h', 0.447_04],
     ['kn|kt|kts|knots|knot', 1852 / 3600],
     ['ft/s|fps', 0.3048],
+    ['yd/s', 0.9144],
   ],
   energy: [
     ['J|joule', 1],

@@ -5,6 +5,7 @@ import { decodeCayenneLpp } from './cayenne-lpp.ts';
 import { cborDecoder } from './cbor.ts';
 import { type CsvLineOptions, csvLineDecoder } from './csv-line.ts';
 import { jsonDecoder } from './json.ts';
+import { jsonOrTextDecoder } from './json-or-text.ts';
 import { keyValueDecoder } from './key-value.ts';
 import { lineProtocolDecoder } from './line-protocol.ts';
 import { decodeMilesight } from './milesight.ts';
@@ -24,6 +25,7 @@ export type SimpleFormat = keyof typeof SIMPLE | 'csv';
 
 const SIMPLE = {
   json: jsonDecoder,
+  'json-or-text': jsonOrTextDecoder,
   'relaxed-json': relaxedJsonDecoder,
   number: () => decodeNumber,
   text: () => decodeTextWithUnit,

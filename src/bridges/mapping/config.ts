@@ -4,7 +4,7 @@ import type { TimeFormat } from './time.ts';
 
 /** What messages mean: the first rule whose topic filter matches decides. Plain data, as configuration writes it. */
 export interface MappingConfig {
-  readonly rules: readonly RuleConfig[];
+  readonly rules: readonly (RuleConfig | PresetConfig)[];
   readonly limits?: Partial<MappingLimits>;
   /** What becomes of what cannot be mapped; by default all but `no-values` and `ignored` are kept as dead letters. */
   readonly onReject?: Readonly<Partial<Record<RejectReason, RejectPolicy>>>;
@@ -12,14 +12,30 @@ export interface MappingConfig {
 
 export type RejectPolicy = 'dead-letter' | 'drop';
 
+/** Stands for the rules of a preset: `{preset: tasmota, zone: Europe/Berlin}`. */
+export interface PresetConfig extends PresetOptions {
+  readonly preset: string;
+}
+
+export interface PresetOptions {
+  /** The first level (or levels) of the topics, where it is not the usual one. */
+  readonly base?: string;
+  /** IANA zone of the devices' local times. Without it the arrival counts where a time says no zone. */
+  readonly zone?: string;
+  /** Format of payloads in base64 or hex that the network server did not decode. */
+  readonly codec?: PayloadFormat;
+  /** Highest QoS to subscribe with. Default 1. */
+  readonly qos?: 0 | 1 | 2;
+}
+
 export interface RuleConfig extends PartConfig {
   /**
    * Topic filter with named wildcards: `zigbee2mqtt/+device`, `v3/+app/devices/+device/up`, `site/#rest`. Beyond MQTT, `#`
    * may stand before the last level: `tele/#device/SENSOR` (what is subscribed to is `tele/#`).
    */
   readonly topic: string;
-  /** Messages that match are counted and go no further. */
-  readonly ignore?: boolean;
+  /** Messages that match are counted (as `ignored`, or as `no-values`) and go no further, whatever they hold. */
+  readonly ignore?: boolean | 'no-values';
   /** Default `json`. */
   readonly format?: PayloadFormat;
   /** JSONata that turns the payload into another one; the names of the topic's wildcards are its variables. */
@@ -85,6 +101,8 @@ export interface InnerConfig {
   /** Default `base64`. `text` is a payload that was put into a JSON string. */
   readonly encoding?: 'base64' | 'hex' | 'text';
   readonly format: PayloadFormat;
+  /** What cannot be decoded has no values, instead of being refused. Default false. */
+  readonly lenient?: boolean;
 }
 
 export interface UnitConfig {

@@ -1,3 +1,4 @@
+import type { Decoder } from '../formats/bounds.ts';
 import { compileFormat } from '../formats/format.ts';
 import type { InnerConfig, MappingLimits } from './config.ts';
 import { formatLimits } from './limits.ts';
@@ -10,7 +11,8 @@ export type Inner = (root: unknown, part: unknown) => unknown;
 /** @throws CONFIG_INVALID for a path or a format that does not compile. */
 export function compileInner(config: InnerConfig, limits: MappingLimits): Inner {
   const path = compilePath(config.path);
-  const decode = compileFormat(config.format, formatLimits(limits));
+  const strict = compileFormat(config.format, formatLimits(limits));
+  const decode = config.lenient === true ? orNothing(strict) : strict;
   const encoding = config.encoding ?? 'base64';
   return (root, part) => {
     const found = path.get(path.fromRoot ? root : part);
@@ -25,6 +27,17 @@ export function compileInner(config: InnerConfig, limits: MappingLimits): Inner 
       throw new Reject('malformed', `${excerpt(found)} at ${config.path} is not ${encoding}`);
     }
     return decode(Buffer.from(found, encoding));
+  };
+}
+
+function orNothing(decode: Decoder): Decoder {
+  return (payload) => {
+    try {
+      return decode(payload);
+    } catch (error) {
+      if (error instanceof Reject) throw new Reject('no-values', error.message);
+      throw error;
+    }
   };
 }
 

@@ -1,3 +1,4 @@
+import { expandPreset } from '../presets/presets.ts';
 import { DEFAULT_LIMITS, type MappingConfig, type MappingLimits, type RejectPolicy } from './config.ts';
 import type { MappedReading, Rejected } from './part.ts';
 import { DROPPED_BY_DEFAULT, excerpt, Reject, type RejectReason } from './reject.ts';
@@ -25,7 +26,9 @@ export interface Mapping {
 /** @throws CONFIG_INVALID, naming the rule and the field. */
 export function compileMapping(config: MappingConfig): Mapping {
   const limits: MappingLimits = { ...DEFAULT_LIMITS, ...config.limits };
-  const rules = config.rules.map((rule) => compileRule(rule, limits));
+  const rules = config.rules
+    .flatMap((rule) => ('preset' in rule ? expandPreset(rule) : [rule]))
+    .map((rule) => compileRule(rule, limits));
   const route = router(rules);
   const devices = new Set<string>();
   const quantities = new Set<string>();
@@ -78,6 +81,10 @@ export function compileMapping(config: MappingConfig): Mapping {
       const found = route(topic);
       if (found === undefined) return wholly('no-mapping', `no rule matches ${excerpt(topic)}`);
       const name = found.rule.filter.source;
+      const { ignore } = found.rule.config;
+      if (ignore === true || ignore === 'no-values') {
+        return wholly(ignore === true ? 'ignored' : ignore, 'the mapping leaves this topic out', name);
+      }
       if (payload.length > limits.maxPayloadBytes) {
         return wholly('payload-too-large', `${payload.length} bytes; at most ${limits.maxPayloadBytes}`, name);
       }

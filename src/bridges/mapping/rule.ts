@@ -45,7 +45,6 @@ function compile(config: RuleConfig, filter: TopicFilter, limits: MappingLimits)
     config,
     filter,
     apply: (captures, payload, arrival) => {
-      if (config.ignore === true) throw new Reject('ignored', 'the mapping ignores this topic');
       const decoded = decode(payload);
       const root = transform === undefined ? decoded : transform(decoded, captures);
       const found: MappedReading[] = [];

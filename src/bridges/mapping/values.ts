@@ -81,6 +81,7 @@ export function compileRest(
       return 0;
     }
     if (typeof start !== 'object') {
+      if (mode === 'numbers') return 0;
       throw new Reject('not-a-number', `${excerpt(start)} holds no named values`);
     }
     let count = 0;
