@@ -207,8 +207,10 @@ function shares(
   return { trainEnd, validationEnd, testEnd };
 }
 
+/** Undefined for a series that was constant while it was measured: should it move, its rolling deviation tells more. */
 function fixedScale(one: HistorySeries, trainEnd: number, given: DataSetOptions['fixedScales']): Scale | undefined {
-  return given === undefined ? rowsScale(one, trainEnd) : given.get(seriesKey(one.device, one.quantity));
+  const scale = given === undefined ? rowsScale(one, trainEnd) : given.get(seriesKey(one.device, one.quantity));
+  return scale !== undefined && scale.deviation > 0 ? scale : undefined;
 }
 
 /** Scale of the rows before `trainEnd`; undefined where there is none. */

@@ -66,7 +66,7 @@ export async function newRequest(desk: Desk, options: RequestOptions): Promise<T
     trainer: options.trainer ?? (family === 'ridge' ? 'ridge' : DEFAULT_TRAINER),
     ranges: await historyRanges(desk.log, desk.topics.history),
     settings: options.settings ?? {},
-    scaler: options.scaler ?? 'rolling',
+    scaler: options.scaler ?? 'fixed',
     split: options.split ?? DEFAULT_SPLIT,
     series: options.series ?? [],
     from: options.from ?? null,
