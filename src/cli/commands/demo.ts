@@ -92,7 +92,6 @@ class Display {
   #lastLine = 0;
 
   constructor(service: Service, fleet: Fleet, speed: number, started: number, terminal: Terminal) {
-    const earlier = modelForecasts(service.status());
     this.#timer = setInterval(() => {
       const status = service.status();
       const elapsed = performance.now() - started;
@@ -106,7 +105,7 @@ class Display {
         speed,
         elapsed,
       };
-      if (this.firstModelForecast === undefined && modelForecasts(status) > earlier) {
+      if (this.firstModelForecast === undefined && modelForecasts(status) > 0) {
         this.firstModelForecast = elapsed;
         terminal.note(`first forecast by a trained model after ${Math.round(elapsed / 1000)} s`);
       }

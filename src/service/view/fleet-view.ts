@@ -55,11 +55,12 @@ export class FleetView {
   readonly deadLetters: RecentDeadLetter[] = [];
   readonly alerts: Alert[] = [];
   readonly modelEvents: ModelEvent[] = [];
-  /** Forecasts by the model that made them. */
+  /** Live forecasts by the model that made them. */
   readonly forecastsByModel = new Map<string, number>();
   readonly readings: Rate;
   readonly forecasts: Rate;
   readonly scores: Rate;
+  /** Live alerts. */
   alertCount = 0;
   /** Records that found no room in the view. */
   overflow = 0;
@@ -83,24 +84,27 @@ export class FleetView {
     return this.errors.list(this.#champion);
   }
 
-  onReading(device: string, ingestTime: number): void {
-    this.readings.add(1);
+  /** @param live came after this process began to follow the log: only then does it count in rates and totals. */
+  onReading(device: string, ingestTime: number, live = true): void {
+    if (live) this.readings.add(1);
     const view = this.#device(device);
     if (view === undefined) return;
     view.readings += 1;
     view.lastSeen = Math.max(view.lastSeen, ingestTime);
   }
 
-  onForecast(forecast: Forecast): void {
-    this.forecasts.add(1);
+  onForecast(forecast: Forecast, live = true): void {
     const { model } = forecast;
-    this.forecastsByModel.set(model, (this.forecastsByModel.get(model) ?? 0) + 1);
+    if (live) {
+      this.forecasts.add(1);
+      this.forecastsByModel.set(model, (this.forecastsByModel.get(model) ?? 0) + 1);
+    }
     const series = this.#seriesOf(forecast.device, forecast.quantity);
     if (series !== undefined) series.forecast = forecast;
   }
 
-  onScore(score: Score): void {
-    this.scores.add(1);
+  onScore(score: Score, live = true): void {
+    if (live) this.scores.add(1);
     this.#champion = score.entries.find(isModel)?.model ?? this.#champion;
     this.errors.add(score);
     const series = this.#seriesOf(score.device, score.quantity);
@@ -124,9 +128,9 @@ export class FleetView {
     }
   }
 
-  onAlert(alert: Alert): void {
+  onAlert(alert: Alert, live = true): void {
     keep(this.alerts, alert, this.limits.recent);
-    this.alertCount += 1;
+    if (live) this.alertCount += 1;
     const device = this.#device(alert.device);
     if (device !== undefined) device.alerts += 1;
     const series = this.#seriesOf(alert.device, alert.quantity);

@@ -45,7 +45,7 @@ export class ViewFollower {
       for (let p = 0; p < partitions; p++) {
         const { earliest, end } = await log.offsets(name, p);
         const from = whole.has(name) ? earliest : Math.max(earliest, end - (this.#options.backlog ?? 20_000));
-        this.#loops.push(this.#follow(name, p, from));
+        this.#loops.push(this.#follow(name, p, from, end));
       }
     }
   }
@@ -56,14 +56,14 @@ export class ViewFollower {
     this.#loops = [];
   }
 
-  async #follow(topic: string, partition: number, from: number): Promise<void> {
+  async #follow(topic: string, partition: number, from: number, liveFrom: number): Promise<void> {
     const { log } = this.#options;
     const { signal } = this.#stop;
     let offset = from;
     while (!signal.aborted) {
       try {
         const batch = await log.read(topic, partition, offset, { maxRecords: 1_000, waitMs: WAIT_MS, signal });
-        for (const record of batch.records) this.#take(topic, record);
+        for (const record of batch.records) this.#take(topic, record, record.offset >= liveFrom);
         offset = batch.nextOffset;
         // Leaves the thread to the stream: a view that is a little late harms nobody.
         await pause(batch.records.length > 0 ? 50 : 0, signal);
@@ -87,13 +87,13 @@ export class ViewFollower {
     }
   }
 
-  #take(topic: string, record: LogRecord): void {
+  #take(topic: string, record: LogRecord, live: boolean): void {
     const { topics, view } = this.#options;
     if (record.value === null) return;
     if (topic === topics.readings) {
       // The key and the time are enough: readings are not decoded here.
       if (record.key !== null && schemaOf(record.value) === 'Reading') {
-        view.onReading(Buffer.from(record.key).toString('utf8'), record.timestamp);
+        view.onReading(Buffer.from(record.key).toString('utf8'), record.timestamp, live);
       }
       return;
     }
@@ -103,9 +103,9 @@ export class ViewFollower {
     } catch {
       return;
     }
-    if (decoded.type === 'Forecast') view.onForecast(decoded);
-    else if (decoded.type === 'Score') view.onScore(decoded);
-    else if (decoded.type === 'Alert') view.onAlert(decoded);
+    if (decoded.type === 'Forecast') view.onForecast(decoded, live);
+    else if (decoded.type === 'Score') view.onScore(decoded, live);
+    else if (decoded.type === 'Alert') view.onAlert(decoded, live);
     else if (decoded.type === 'DeadLetter') view.onDeadLetter(decoded, record.offset);
     else if (decoded.type === 'ModelEvent') view.onModelEvent(decoded);
   }

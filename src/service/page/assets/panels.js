@@ -9,7 +9,7 @@ const NAIVE = ['last-value', 'seasonal-naive'];
 export function drawStatus(status) {
   drawTiles(status);
   drawModel(status.model);
-  drawTraining(status.training);
+  drawTraining(status.training, status.model);
   drawFlow(status);
   drawDrops(status.drops);
 }
@@ -92,7 +92,7 @@ function compare(errors, id) {
   return { share: mine.error / naive.error, naive: naive.model };
 }
 
-function drawTraining(training) {
+function drawTraining(training, model) {
   const parts = [];
   const words = {
     off: 'Off',
@@ -123,8 +123,26 @@ function drawTraining(training) {
       ),
     );
   }
+  if (training.state !== 'training') parts.push(...heldOut(model));
   if (training.losses.length > 1) parts.push(sparkline(training.losses));
   byId('training').replaceChildren(...parts);
+}
+
+/** What the training of the model in use has told of data that it had not seen. */
+function heldOut({ id, metrics }) {
+  const rows = [
+    ['model in use', metrics['test.mae'], metrics['test.mse']],
+    ['seasonal naive', metrics['test.mae.seasonal-naive'], metrics['test.mse.seasonal-naive']],
+    ['last value', metrics['test.mae.last-value'], metrics['test.mse.last-value']],
+  ].filter(([, mae]) => Number.isFinite(mae));
+  if (id === '' || rows.length === 0) return [];
+  return [
+    element('p', { class: 'muted' }, 'Errors on the part of the history that was held out:'),
+    table(
+      ['forecaster', ['MAE (σ)', 'number'], ['MSE (σ²)', 'number']],
+      rows.map(([name, mae, mse]) => [name, [number(mae), 'number'], [number(mse), 'number']]),
+    ),
+  ];
 }
 
 function sparkline(values) {
@@ -190,10 +208,7 @@ function flowPlot(target) {
       height: 110,
       cursor: { points: { size: 5 } },
       scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, high * 1.1)] } },
-      axes: [
-        { ...axis, size: 26, space: 80 },
-        { ...axis, size: 46, space: 26 },
-      ],
+      axes: [{ show: false }, { ...axis, size: 46, space: 26 }],
       series: [
         { value: (_plot, raw) => (raw === null ? '–' : new Date(raw * 1000).toLocaleTimeString('en-GB')) },
         { label: 'readings / s', stroke: color('accent'), width: 1.5, points: { show: false }, value },
