@@ -36,6 +36,8 @@ export async function startMosquitto(settings: readonly string[] = []): Promise<
       'max_inflight_messages 0',
       'set_tcp_nodelay true',
       `persistence_location ${folder}/`,
+      // As root it would become another user, who cannot write here.
+      ...(process.getuid?.() === 0 ? ['user root'] : []),
       ...settings,
       '',
     ].join('\n'),

@@ -1,7 +1,7 @@
 // The ledger: a publisher numbers its messages and keeps what the broker has accepted; bridge and broker are killed and
 // the log is stalled and failed in random order. In the end everything accepted must be on the log: at least once, once
 // after de-duplication, in order for each device.
-//   node test/torture/bridge.mjs [--rounds 100] [--seed N] [--rate 2000] [--devices 20]
+//   node test/torture/bridge.mjs [--rounds 100] [--seed N] [--rate 2000] [--devices 20] [--deeds 'kill bridge,stall log']
 // Needs a build (or FLEETCAST_DIST) and Mosquitto. Exit code 0 where the ledger holds, 1 where it does not.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     rate: { type: 'string', default: '2000' },
     devices: { type: 'string', default: '20' },
+    deeds: { type: 'string' },
   },
 });
 const rounds = Number(options.rounds);
@@ -43,6 +44,8 @@ writeFileSync(
     'max_inflight_messages 0',
     'persistence true',
     `persistence_location ${folder}/`,
+    // As root it would become another user, who cannot write here.
+    ...(process.getuid?.() === 0 ? ['user root'] : []),
     '',
   ].join('\n'),
 );
@@ -162,7 +165,7 @@ const deeds = {
 let failed = false;
 try {
   for (let round = 0; round < rounds; round++) {
-    const deed = pick(Object.keys(deeds));
+    const deed = pick(options.deeds?.split(',') ?? Object.keys(deeds));
     counts[deed] = (counts[deed] ?? 0) + 1;
     await deeds[deed]();
     await wait(random() * 200);

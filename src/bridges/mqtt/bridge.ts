@@ -2,9 +2,10 @@ import { FleetcastError } from '../../errors.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
+import { CatchUp } from './catch-up.ts';
 import type { ConnectionOptions } from './connection.ts';
 import type { Message, Receipt } from './deferred-acks.ts';
-import { asRedelivered, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
+import { asRedelivered, fingerprint, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
 import { MqttSession, type SessionEvent, type SessionStatus } from './session.ts';
 
 export interface MqttBridgeOptions {
@@ -67,6 +68,7 @@ export interface BridgeStatus {
 export class MqttBridge {
   readonly #options: MqttBridgeOptions;
   readonly #lane: AppendLane<Receipt>;
+  readonly #catchUp = new CatchUp();
   #maker: RecordMaker | undefined;
   #session: MqttSession | undefined;
   #ticker: NodeJS.Timeout | undefined;
@@ -165,9 +167,12 @@ export class MqttBridge {
   #onMessage(message: Message, receipt: Receipt): Promise<void> | undefined {
     if (this.#stopping) return new Promise(() => {});
     this.#received++;
-    if (message.duplicate) this.#redelivered++;
     if (message.retained) this.#retained++;
-    const records = this.#maker!.make(message, this.#ingestTime());
+    const print = fingerprint(message);
+    const repeated = receipt.qos > 0 && !message.retained && this.#catchUp.isRepeat(print, receipt.connection);
+    const duplicate = message.duplicate || repeated;
+    if (duplicate) this.#redelivered++;
+    const records = this.#maker!.make({ ...message, duplicate }, this.#ingestTime(), print);
     let bytes = 64;
     for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
     this.#lane.offer({ message: receipt, records, bytes });

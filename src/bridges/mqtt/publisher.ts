@@ -27,12 +27,15 @@ export interface Publisher {
     options?: PublishOptions,
     onAcknowledged?: () => void,
   ): Promise<void>;
-  /** Resolves when everything that was published has been acknowledged. */
+  /** Resolves when everything that was published has been acknowledged or refused. */
   flush(): Promise<void>;
   /** Waits for the acknowledgements (up to `drainMs`, default 10,000) and disconnects. */
   end(drainMs?: number): Promise<void>;
   readonly published: number;
   readonly acknowledged: number;
+  /** Messages that the broker did not take (no right, no quota; MQTT 5 tells): they are not sent again. */
+  readonly refused: number;
+  readonly lastRefusal: string | undefined;
   readonly connected: boolean;
 }
 
@@ -95,22 +98,51 @@ function reasonOf(error: unknown): string {
   return String((error as { code?: unknown }).code ?? 'cannot be reached');
 }
 
+interface Outgoing {
+  readonly topic: string;
+  readonly payload: Uint8Array | string;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  readonly onAcknowledged: (() => void) | undefined;
+}
+
+/**
+ * Hands a message to mqtt.js only over a connection that stands: what it queues by itself while it sends old messages
+ * again, it drops when the connection ends meanwhile.
+ */
 class MqttPublisher implements Publisher {
   published = 0;
   acknowledged = 0;
+  refused = 0;
+  lastRefusal: string | undefined;
   readonly #client: MqttClient;
   readonly #window: number;
+  #open = true;
   #ended = false;
-  #room: (() => void)[] = [];
-  #empty: (() => void)[] = [];
+  readonly #queue: Outgoing[] = [];
+  #underWay = 0;
+  readonly #room: (() => void)[] = [];
+  readonly #empty: (() => void)[] = [];
 
   constructor(client: MqttClient, window: number) {
     this.#client = client;
     this.#window = window;
+    client.on('close', () => {
+      this.#open = false;
+    });
+    client.on('connect', () => {
+      this.#open = true;
+      this.#send();
+    });
   }
 
   get connected(): boolean {
     return this.#client.connected;
+  }
+
+  /** Neither acknowledged nor refused. */
+  get #waiting(): number {
+    return this.published - this.acknowledged - this.refused;
   }
 
   async publish(
@@ -121,22 +153,14 @@ class MqttPublisher implements Publisher {
   ): Promise<void> {
     if (this.#ended) throw new FleetcastError('BRIDGE_CONNECT', 'the publisher has ended');
     this.published++;
-    const { qos = 1, retain = false } = options;
-    this.#client.publish(topic, payload as string | Buffer, { qos, retain }, (error) => {
-      // Without an acknowledgement only the end of the client calls this.
-      if (error && this.#ended) return;
-      this.acknowledged++;
-      onAcknowledged?.();
-      const underWay = this.published - this.acknowledged;
-      if (underWay < this.#window) this.#room.shift()?.();
-      if (underWay === 0) for (const resolve of this.#empty.splice(0)) resolve();
-    });
-    if (this.published - this.acknowledged < this.#window) return;
+    this.#queue.push({ topic, payload, qos: options.qos ?? 1, retain: options.retain ?? false, onAcknowledged });
+    this.#send();
+    if (this.#waiting < this.#window) return;
     await new Promise<void>((resolve) => this.#room.push(resolve));
   }
 
   flush(): Promise<void> {
-    if (this.published === this.acknowledged) return Promise.resolve();
+    if (this.#waiting === 0) return Promise.resolve();
     return new Promise((resolve) => this.#empty.push(resolve));
   }
 
@@ -145,5 +169,31 @@ class MqttPublisher implements Publisher {
     this.#ended = true;
     for (const resolve of [...this.#room.splice(0), ...this.#empty.splice(0)]) resolve();
     await new Promise<void>((resolve) => this.#client.end(true, {}, () => resolve()));
+  }
+
+  #send(): void {
+    // A broker of MQTT 5 says how many it takes at a time.
+    const most = Math.min(this.#window, this.#client.serverProperties?.receiveMaximum ?? 65_535);
+    // Taken out before it is handed over: QoS 0 is called back at once, which comes here again.
+    while (this.#open && this.#queue.length > 0 && this.#underWay < most) this.#hand(this.#queue.shift()!);
+  }
+
+  #hand(message: Outgoing): void {
+    const { topic, payload, qos, retain } = message;
+    this.#underWay++;
+    this.#client.publish(topic, payload as string | Buffer, { qos, retain }, (error) => {
+      this.#underWay--;
+      if (this.#ended) return;
+      if (error) {
+        this.refused++;
+        this.lastRefusal = error.message;
+      } else {
+        this.acknowledged++;
+        message.onAcknowledged?.();
+      }
+      if (this.#waiting < this.#window) this.#room.shift()?.();
+      if (this.#waiting === 0) for (const resolve of this.#empty.splice(0)) resolve();
+      this.#send();
+    });
   }
 }

@@ -27,8 +27,11 @@ export class RecordMaker {
     this.#maxDeadLetterBytes = maxDeadLetterBytes;
   }
 
-  /** @param ingest when the message was taken; the timestamp of its records. */
-  make(message: Message, ingest: number): readonly OutRecord[] {
+  /**
+   * @param ingest when the message was taken; the timestamp of its records.
+   * @param print fingerprint of the message, where the caller has it.
+   */
+  make(message: Message, ingest: number, print = fingerprint(message)): readonly OutRecord[] {
     const { readings, rejected } = this.#mapping.map(message.topic, message.payload, ingest);
     const records: OutRecord[] = [];
     readings.forEach((reading, i) => {
@@ -43,7 +46,7 @@ export class RecordMaker {
           ...reading,
           retained: message.retained,
           redelivered: message.duplicate,
-          fingerprint: fingerprint(message, i),
+          fingerprint: i === 0 ? print : digest(`${print}#${i}`),
         }),
       });
     });
@@ -123,17 +126,19 @@ export class RecordMaker {
 }
 
 /**
- * The same for a redelivered message, different for different ones. Of the readings of one message the first has the
- * hash of topic and payload, the others of their place in it as well.
+ * The same for a redelivered message, different for different ones. Of the readings of one message the first has it; the
+ * others have the hash of it and their place.
  */
-function fingerprint(message: Message, index: number): string {
-  const topic = Buffer.byteLength(message.topic);
-  const place = index === 0 ? '' : `#${index}`;
-  const bytes = Buffer.allocUnsafe(topic + message.payload.length + place.length);
-  bytes.write(message.topic, 0);
-  bytes.set(message.payload, topic);
-  bytes.write(place, topic + message.payload.length);
-  return hash('sha256', bytes, 'hex').slice(0, 16);
+export function fingerprint({ topic, payload }: Message): string {
+  const length = Buffer.byteLength(topic);
+  const bytes = Buffer.allocUnsafe(length + payload.length);
+  bytes.write(topic, 0);
+  bytes.set(payload, length);
+  return digest(bytes);
+}
+
+function digest(of: string | Buffer): string {
+  return hash('sha256', of, 'hex').slice(0, 16);
 }
 
 /** A reading that may be on the log already: downstream tells by the fingerprint. */
