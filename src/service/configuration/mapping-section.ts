@@ -40,6 +40,7 @@ const value = z.strictObject({
 const inner = z.strictObject({
   path: text,
   encoding: z.enum(['base64', 'hex', 'text']).optional(),
+  lenient: flag.optional(),
   format: text,
 } satisfies Fields<InnerConfig>);
 
