@@ -1,4 +1,5 @@
-import { exp, sigmoid, tanh } from '../arithmetic.ts';
+import { sigmoid, tanh } from '../arithmetic.ts';
+import { exp } from './exponential.ts';
 import type { Activation } from './layers.ts';
 
 const f = Math.fround;
