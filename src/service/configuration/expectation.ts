@@ -49,7 +49,8 @@ export function allowedFields(schema: z.ZodType, path: readonly (string | number
     else if (at instanceof z.ZodRecord) at = unwrap(at.valueType as z.ZodType);
     else return [];
   }
-  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+  if (at instanceof z.ZodObject) return Object.keys(at.shape);
+  return (at?.meta()?.['fields'] as readonly string[] | undefined) ?? [];
 }
 
 /** The schema under defaults and options. */

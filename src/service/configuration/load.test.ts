@@ -59,6 +59,17 @@ describe('configuration', () => {
     expect(closest('elvel', ['lookback', 'level'])).toBe('level');
   });
 
+  it('checks the rules of the mapping and presets', () => {
+    expect(issuesOf('mapping:\n  rules:\n    - topic: a/+device\n      rset: strict\n')).toEqual([
+      'fleet.yaml:4: mapping.rules[0].rset: unknown field; did you mean rest?',
+    ]);
+    expect(issuesOf('mapping:\n  rules:\n    - {preset: tasmota, zone: 3}\n')).toEqual([
+      'fleet.yaml:3: mapping.rules[0].zone: found 3, expected text',
+    ]);
+    expect(issuesOf('mapping:\n  rules:\n    - {topic: a, time: {path: t, format: epoch-s}}\n')).toEqual([]);
+    expect(issuesOf('mapping:\n  rules: [{preset: zigbee2mqtt}]\n')).toEqual([]);
+  });
+
   it('tells where the YAML is broken', () => {
     expect(issuesOf('a: 1\nb: [1, 2\n')[0]).toMatch(/^fleet\.yaml:\d+: /);
     expect(issuesOf('http:\n  port: 1\n  port: 2\n')[0]).toMatch(/^fleet\.yaml:3: /);

@@ -4,6 +4,7 @@ import type {
   MappingConfig,
   MappingLimits,
   PartConfig,
+  PresetConfig,
   RuleConfig,
   TimeConfig,
   UnitConfig,
@@ -73,12 +74,30 @@ const part = {
 const rule = z.strictObject({
   ...part,
   topic: text,
-  ignore: flag.optional(),
+  ignore: z.union([flag, z.literal('no-values')]).optional(),
   format: text.optional(),
   transform: text.optional(),
   branches: z.array(z.strictObject(part)).min(1).optional(),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).optional(),
 } satisfies Fields<RuleConfig>);
+
+const preset = z.strictObject({
+  preset: text,
+  base: text.optional(),
+  zone: text.optional(),
+  codec: text.optional(),
+  qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).optional(),
+} satisfies Fields<PresetConfig>);
+
+/** A rule, or what has a field `preset`: told apart by that, so that an error names the field and not the choice. */
+const ruleOrPreset = z
+  .custom<z.output<typeof rule> | z.output<typeof preset>>()
+  .superRefine((given: unknown, context) => {
+    const isPreset = typeof given === 'object' && given !== null && 'preset' in given;
+    const result = (isPreset ? preset : rule).safeParse(given);
+    if (!result.success) context.issues.push(...(result.error.issues as never[]));
+  })
+  .meta({ fields: [...Object.keys(rule.shape), 'preset'] });
 
 const count = z.int().min(1).optional();
 const limits = z.strictObject({
@@ -98,10 +117,13 @@ const limits = z.strictObject({
 export const mappingSection = z
   .strictObject({
     rules: z
-      .array(rule)
+      .array(ruleOrPreset)
       .min(1)
       .default([{ topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'strict' }])
-      .meta({ description: 'The first rule whose topic filter matches decides. Wildcards may have names.' }),
+      .meta({
+        description:
+          'The first rule whose topic filter matches decides. {preset: tasmota} stands for the rules of a preset.',
+      }),
     subscribe: z.array(text).optional().meta({
       description: "Filters to subscribe to instead of the rules' own: what no rule matches is then seen and counted.",
       example: '["#"]',
