@@ -1,3 +1,7 @@
+import { createRequire } from 'node:module';
+import type { Server } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { Aedes } from 'aedes';
 import { afterEach, describe, expect, it } from 'vitest';
 import { bridgeTopics, deadLettersOf, readingsOf, recordsOf, TOPICS, until } from '../../../test/bridge-kit.ts';
 import { FleetcastError } from '../../errors.ts';
@@ -214,6 +218,31 @@ describe('MqttBridge over a real socket', () => {
     await client.publish('fleet/a', '{"t":2}', { retain: true });
     await until('both', async () => (await readingsOf(log)).length === 2);
     expect((await readingsOf(log)).map((each) => each.retained)).toEqual([true, false]);
+  });
+
+  it('speaks through WebSockets', async () => {
+    // The WebSocket library that mqtt.js itself uses.
+    const require = createRequire(createRequire(import.meta.url).resolve('mqtt'));
+    const { WebSocketServer, createWebSocketStream } = require('ws') as {
+      WebSocketServer: new (options: object) => Server;
+      createWebSocketStream: (socket: object) => Duplex;
+    };
+    const aedes = await Aedes.createBroker();
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 });
+    server.on('connection', (socket) => aedes.handle(createWebSocketStream(socket).on('error', () => {})));
+    await new Promise((resolve) => server.once('listening', resolve));
+    cleanUps.push(async () => {
+      await new Promise<void>((resolve) => aedes.close(() => resolve()));
+      server.close();
+    });
+    const log = new MemoryLog();
+    await bridgeTopics(log);
+    const url = `ws://127.0.0.1:${(server.address() as { port: number }).port}`;
+    const running = await bridge(log, url);
+    const client = await publisher(url);
+    for (let i = 0; i < 100; i++) await client.publish('fleet/a', JSON.stringify({ time: 1_700_000_000 + i, n: i }));
+    await until('all', () => running.status().acknowledged === 100);
+    expect((await readingsOf(log)).map((each) => each.values['n'])).toEqual(Array.from({ length: 100 }, (_, i) => i));
   });
 
   it('holds the reader when too much waits for the log, and loses nothing', async () => {

@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bridgeTopics, readingsOf, TOPICS, until } from '../../../test/bridge-kit.ts';
+import { type Certificates, hasOpenssl, makeCertificates } from '../../../test/certificates.ts';
 import { type Mosquitto, mosquittoProgram, startMosquitto } from '../../../test/mosquitto.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { DEFAULT_MAPPING } from '../mapping/config.ts';
@@ -18,7 +19,7 @@ async function mosquitto(...settings: string[]): Promise<Mosquitto> {
   return started;
 }
 
-async function setUp(url: string, options: Partial<MqttBridgeOptions> = {}) {
+async function setUp(url: string, options: Partial<MqttBridgeOptions> = {}, publisherId = 'publisher') {
   const log = new MemoryLog();
   await bridgeTopics(log);
   const bridge = new MqttBridge({
@@ -33,7 +34,12 @@ async function setUp(url: string, options: Partial<MqttBridgeOptions> = {}) {
   await bridge.start();
   cleanUps.push(() => bridge.stop());
   await bridge.ready();
-  const publisher = await connectPublisher({ url, reconnectMs: { min: 20, max: 100 }, clientId: 'publisher' });
+  const publisher = await connectPublisher({
+    reconnectMs: { min: 20, max: 100 },
+    ...options.connection,
+    url,
+    clientId: publisherId,
+  });
   cleanUps.push(() => publisher.end(500));
   return { log, bridge, publisher };
 }
@@ -118,6 +124,45 @@ describe.skipIf(mosquittoProgram === undefined)('with a real Mosquitto', () => {
     await until('all', () => bridge.status().acknowledged === 50);
     expect(bridge.status().session.connections).toBe(1);
     expect((await readingsOf(memory)).map((each) => each.values['n'])).toEqual(upTo(50));
+  });
+
+  describe.skipIf(!hasOpenssl)('over TLS', () => {
+    let certificates: Certificates;
+    beforeAll(() => {
+      certificates = makeCertificates();
+    });
+    afterAll(() => certificates.remove());
+
+    it('shows its certificate, and checks that of the broker', async () => {
+      const { ca, server, client, otherCa } = certificates;
+      const { port } = await mosquitto(
+        `cafile ${ca}`,
+        `certfile ${server.certificate}`,
+        `keyfile ${server.key}`,
+        'require_certificate true',
+      );
+      const url = `mqtts://localhost:${port}`;
+      const { log, bridge, publisher } = await setUp(url, { connection: { url, tls: { ca, ...client } } });
+      for (let i = 0; i < 20; i++) await publisher.publish('fleet/a', message(i));
+      await until('all', () => bridge.status().acknowledged === 20);
+      expect(await readingsOf(log)).toHaveLength(20);
+      await expect(connectPublisher({ url, tls: { ca: otherCa, ...client } })).rejects.toThrow(/certificate|signed/);
+      await expect(connectPublisher({ url, tls: { ca }, connectTimeoutMs: 2_000 })).rejects.toThrow();
+      await expect(connectPublisher({ url, tls: { ca: '/nowhere.crt' } })).rejects.toThrow(/cannot read the CA file/);
+      await expect(connectPublisher({ url: 'mqtt://me:geheim@localhost' })).rejects.toThrow(/do not belong/);
+    });
+  });
+
+  it('shares a subscription with other bridges', async () => {
+    const { url } = await mosquitto();
+    const shared = { sharedGroup: 'g' };
+    const first = await setUp(url, { ...shared, clientId: 'one' });
+    const second = await setUp(url, { ...shared, clientId: 'two' }, 'publisher-2');
+    for (let i = 0; i < 200; i++) await first.publisher.publish(`fleet/d${i % 5}`, message(i));
+    await until('all', () => first.bridge.status().acknowledged + second.bridge.status().acknowledged === 200);
+    const both = [...(await readingsOf(first.log)), ...(await readingsOf(second.log))];
+    expect(both.map((each) => each.values['n']).sort((a, b) => a! - b!)).toEqual(upTo(200));
+    expect(second.bridge.status().received).toBeGreaterThan(0);
   });
 
   it('tells wrong credentials, and does not show the right ones', async () => {
