@@ -4,6 +4,7 @@ import { type LstmArchitecture, lstmModel } from './lstm/model.ts';
 import type { Model, ModelArtefact } from './model.ts';
 import { ridgeModel } from './ridge.ts';
 import { segmentLstmModel } from './segment-lstm/model.ts';
+import { sequentialModel, sequentialOf } from './sequential/model.ts';
 
 /**
  * The model of an artefact, checked against the sizes that its weights must have.
@@ -19,6 +20,8 @@ export function modelFromArtefact(artefact: ModelArtefact, id: string): Model {
       return lstmModel(id, artefact.shape, lstmArchitecture(artefact), artefact.weights);
     case 'ridge':
       return ridgeModel(id, artefact.shape, artefact.weights);
+    case 'sequential':
+      return sequentialModel(id, artefact.shape, sequentialOf(artefact), artefact.weights);
     default:
       throw new FleetcastError('MODEL_INVALID', `family ${artefact.family} cannot be served by this version`);
   }
@@ -35,6 +38,10 @@ export async function loadVerifiedModel(artefact: ModelArtefact, id: string): Pr
     const { verifyLstm, verifySegmentLstm } = await import('./tensorflow/verify.ts');
     if (artefact.family === 'lstm') await verifyLstm(model, lstmArchitecture(artefact), artefact.weights);
     else await verifySegmentLstm(model, architectureInteger(artefact, 'width', 1, 1024), artefact.weights);
+  }
+  if (artefact.family === 'sequential') {
+    const { verifySequential } = await import('./tensorflow/verify-sequential.ts');
+    await verifySequential(model, sequentialOf(artefact), artefact.weights);
   }
   return model;
 }

@@ -1,4 +1,7 @@
 import type { ModelArtefact } from './model.ts';
+import { sequentialOf } from './sequential/model.ts';
+import { planSequential } from './sequential/plan.ts';
+import { summariseSequential } from './sequential/summary.ts';
 
 interface Row {
   readonly layer: string;
@@ -8,6 +11,10 @@ interface Row {
 
 /** The layers of a model as Keras prints them: name and type, output shape, parameters; totals below. */
 export function summarise(artefact: ModelArtefact): string {
+  if (artefact.family === 'sequential') {
+    const spec = sequentialOf(artefact);
+    return summariseSequential(spec.name, planSequential(spec));
+  }
   const rows = layersOf(artefact);
   const total = rows.reduce((sum, row) => sum + row.parameters, 0);
   const number = (n: number) => n.toLocaleString('en-US');
