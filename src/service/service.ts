@@ -3,6 +3,7 @@ import { type Broker, startBroker } from '../bridges/broker/broker.ts';
 import { compileMapping, type Mapping } from '../bridges/mapping/mapping.ts';
 import { MqttBridge } from '../bridges/mqtt/bridge.ts';
 import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
+import { refuseLoop } from '../bridges/out/out-config.ts';
 import { messageOf } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
@@ -12,6 +13,7 @@ import { describeMermaid, describeText } from '../topology/describe.ts';
 import { Engine } from '../topology/engine.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
 import { mappingConfig } from './configuration/mapping-section.ts';
+import { outConfig } from './configuration/out-section.ts';
 import { resolveSecret } from './configuration/secret.ts';
 import { dropsOf } from './drops.ts';
 import { healthOf } from './health.ts';
@@ -19,6 +21,7 @@ import { type HttpServer, startHttp } from './http/server.ts';
 import type { Logger } from './logging/logger.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { ModelWatch } from './model-watch.ts';
+import { startMqttOut } from './mqtt-out.ts';
 import { logPlace, openLog } from './open-log.ts';
 import { namesOf, pipelineOf, specsOf } from './pipeline-settings.ts';
 import type { ServiceStatus } from './status.ts';
@@ -76,6 +79,8 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
   const topics = namesOf(configuration);
   const pipeline = pipelineOf(configuration);
   const mapping = mappingOf(configuration);
+  const out = outConfig(configuration.out);
+  if (out !== undefined) refuseLoop(out, mapping);
 
   const log = options.log ?? (await openLog(configuration));
   if (options.log === undefined) ends.push(() => log.close());
@@ -158,10 +163,23 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
     });
     ends.push(() => broker!.close());
   }
+  const toBroker = connection ?? ownConnection(broker!, configuration);
+  if (out !== undefined) {
+    const { stop } = startMqttOut({
+      log,
+      config: out,
+      connection: toBroker,
+      clientId: `${brokerSection.clientId}-out`,
+      group: `${configuration.topics.prefix}mqtt-out`,
+      topics,
+      logger,
+    });
+    ends.push(stop);
+  }
   const bridge = new MqttBridge({
     log,
     mapping,
-    connection: connection ?? ownConnection(broker!, configuration),
+    connection: toBroker,
     clientId: brokerSection.clientId,
     topics,
     now,

@@ -54,7 +54,7 @@ export function clientOptions(options: ConnectionOptions): IClientOptions {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
-    ...(url.protocol === 'mqtts:' || url.protocol === 'wss:' ? { servername: url.hostname } : {}),
+    ...(['mqtts:', 'ssl:', 'wss:'].includes(url.protocol) ? { servername: url.hostname } : {}),
   };
 }
 
@@ -71,7 +71,7 @@ function brokerUrl(text: string): URL {
   } catch {
     throw new FleetcastError('BRIDGE_CONNECT', 'the broker address is not a URL such as mqtt://localhost:1883');
   }
-  if (!['mqtt:', 'mqtts:', 'ws:', 'wss:'].includes(url.protocol)) {
+  if (!['mqtt:', 'mqtts:', 'tcp:', 'ssl:', 'ws:', 'wss:'].includes(url.protocol)) {
     throw new FleetcastError(
       'BRIDGE_CONNECT',
       `broker addresses begin with mqtt, mqtts, ws or wss, not ${url.protocol}`,

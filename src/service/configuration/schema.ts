@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { mappingSection } from './mapping-section.ts';
+import { outSection } from './out-section.ts';
 import { secret } from './secret.ts';
 import { duration, size } from './units.ts';
 
@@ -217,6 +218,7 @@ export const configurationSchema = z.strictObject({
     context.addIssue({ code: 'custom', path: ['lookback'], message: `at least one season (${value.season})` });
   }),
   learner,
+  out: outSection,
   http,
   logging,
 });
