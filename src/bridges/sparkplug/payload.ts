@@ -1,0 +1,157 @@
+import protobuf from 'protobufjs/light.js';
+import { Reject } from '../mapping/reject.ts';
+import { parseJsonPayload } from './json-payload.ts';
+
+/** One metric, as the wire has it. */
+export interface Metric {
+  readonly name: string | undefined;
+  readonly alias: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly timestamp: number | undefined;
+  /** Number of the data type in the Sparkplug specification, or undefined where data leave it to the birth. */
+  readonly datatype: number | undefined;
+  readonly historical: boolean;
+  readonly isNull: boolean;
+  /** Integers as 64 bits without sign, as they are on the wire; undefined for what is no plain value. */
+  readonly value: bigint | number | boolean | string | undefined;
+  /** Metrics of a template instance. */
+  readonly members: readonly Metric[];
+}
+
+export interface SparkplugPayload {
+  readonly timestamp: number | undefined;
+  readonly seq: number | undefined;
+  readonly metrics: readonly Metric[];
+}
+
+/**
+ * The fields of Sparkplug B's payload (Eclipse Sparkplug 3.0, chapter 6) that hold values; readers pass over the others
+ * (metadata, properties, data sets, files).
+ */
+const root = protobuf.Root.fromJSON({
+  nested: {
+    Payload: {
+      edition: 'proto2',
+      fields: {
+        timestamp: { type: 'uint64', id: 1 },
+        metrics: { rule: 'repeated', type: 'Metric', id: 2 },
+        seq: { type: 'uint64', id: 3 },
+      },
+    },
+    Metric: {
+      edition: 'proto2',
+      fields: {
+        name: { type: 'string', id: 1 },
+        alias: { type: 'uint64', id: 2 },
+        timestamp: { type: 'uint64', id: 3 },
+        datatype: { type: 'uint32', id: 4 },
+        isHistorical: { type: 'bool', id: 5 },
+        isNull: { type: 'bool', id: 7 },
+        intValue: { type: 'uint32', id: 10 },
+        longValue: { type: 'uint64', id: 11 },
+        floatValue: { type: 'float', id: 12 },
+        doubleValue: { type: 'double', id: 13 },
+        booleanValue: { type: 'bool', id: 14 },
+        stringValue: { type: 'string', id: 15 },
+        templateValue: { type: 'Template', id: 18 },
+      },
+    },
+    Template: {
+      edition: 'proto2',
+      fields: {
+        metrics: { rule: 'repeated', type: 'Metric', id: 2 },
+        isDefinition: { type: 'bool', id: 5 },
+      },
+    },
+  },
+});
+const type = root.lookupType('Payload');
+
+interface WireMetric {
+  name?: string;
+  alias?: Wire64;
+  timestamp?: Wire64;
+  datatype?: number;
+  isHistorical?: boolean;
+  isNull?: boolean;
+  intValue?: number;
+  longValue?: Wire64;
+  floatValue?: number;
+  doubleValue?: number;
+  booleanValue?: boolean;
+  stringValue?: string;
+  templateValue?: { metrics?: WireMetric[]; isDefinition?: boolean };
+}
+type Wire64 = number | { readonly low: number; readonly high: number };
+
+const MAX_TEMPLATE_DEPTH = 8;
+
+/** Protobuf, or the JSON form that some gateways send. @throws Reject `malformed`, `not-json`, `too-many-values`. */
+export function parsePayload(bytes: Uint8Array, maxMetrics: number): SparkplugPayload {
+  if (bytes[0] === 0x7b) return parseJsonPayload(bytes, maxMetrics);
+  let message: { timestamp?: Wire64; seq?: Wire64; metrics?: WireMetric[] };
+  try {
+    message = type.decode(bytes) as typeof message;
+  } catch (error) {
+    // A payload nested without end overflows the stack, which is a RangeError.
+    throw new Reject('malformed', `not a Sparkplug payload: ${String((error as Error).message).slice(0, 100)}`);
+  }
+  let left = maxMetrics;
+  const convert = (metric: WireMetric, depth: number): Metric => {
+    if (--left < 0) throw new Reject('too-many-values', `more than ${maxMetrics} metrics in one payload`);
+    if (depth > MAX_TEMPLATE_DEPTH)
+      throw new Reject('too-deep', `templates nested more than ${MAX_TEMPLATE_DEPTH} levels`);
+    const template = own(metric, 'templateValue');
+    const members = template?.isDefinition === true ? [] : (template?.metrics ?? []);
+    const alias = own(metric, 'alias');
+    const timestamp = own(metric, 'timestamp');
+    return {
+      name: own(metric, 'name'),
+      alias: alias === undefined ? undefined : String(unsigned(alias)),
+      timestamp: timestamp === undefined ? undefined : Number(unsigned(timestamp)),
+      datatype: own(metric, 'datatype'),
+      historical: own(metric, 'isHistorical') ?? false,
+      isNull: own(metric, 'isNull') ?? false,
+      value: wireValue(metric),
+      members: members.map((member) => convert(member, depth + 1)),
+    };
+  };
+  const timestamp = own(message, 'timestamp');
+  const seq = own(message, 'seq');
+  return {
+    timestamp: timestamp === undefined ? undefined : Number(unsigned(timestamp)),
+    seq: seq === undefined ? undefined : Number(unsigned(seq)),
+    metrics: (message.metrics ?? []).map((metric) => convert(metric, 0)),
+  };
+}
+
+/** A command to an edge node: publish its birth certificates again. */
+export function rebirthCommand(now: number): Uint8Array {
+  const metric = { name: 'Node Control/Rebirth', timestamp: now, datatype: 11, booleanValue: true };
+  return type.encode(type.create({ timestamp: now, metrics: [metric] })).finish();
+}
+
+/** For tests and tools: a payload of these metrics, with the field names of the wire. */
+export function encodePayload(message: { timestamp?: number; seq?: number; metrics: readonly object[] }): Uint8Array {
+  return type.encode(type.fromObject(message)).finish();
+}
+
+function wireValue(metric: WireMetric): Metric['value'] {
+  const int = own(metric, 'intValue');
+  if (int !== undefined) return BigInt(int);
+  const long = own(metric, 'longValue');
+  if (long !== undefined) return unsigned(long);
+  return (
+    own(metric, 'floatValue') ?? own(metric, 'doubleValue') ?? own(metric, 'booleanValue') ?? own(metric, 'stringValue')
+  );
+}
+
+/** Defaults stand on the prototype: only what was sent is an own property. */
+function own<T extends object, K extends keyof T>(message: T, key: K): T[K] | undefined {
+  return Object.hasOwn(message, key) ? message[key] : undefined;
+}
+
+function unsigned(value: Wire64): bigint {
+  if (typeof value === 'number') return BigInt(value);
+  return (BigInt(value.high >>> 0) << 32n) | BigInt(value.low >>> 0);
+}
