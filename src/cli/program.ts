@@ -1,18 +1,34 @@
 import { Command } from 'commander';
 import { version } from '../service/version.ts';
+import { addDeadLetters } from './commands/dead-letters.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDescribe } from './commands/describe.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addEvaluate } from './commands/evaluate.ts';
 import { addInit } from './commands/init.ts';
+import { addModels } from './commands/models.ts';
 import { addPublish } from './commands/publish.ts';
 import { addRun } from './commands/run.ts';
 import { addTail } from './commands/tail.ts';
+import { addTrain } from './commands/train.ts';
 import { failureOf, failureText } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 
 type AddCommand = (program: Command, terminal: Terminal) => void;
 
-const COMMANDS: readonly AddCommand[] = [addDemo, addInit, addRun, addPublish, addTail, addDescribe, addDoctor];
+const COMMANDS: readonly AddCommand[] = [
+  addDemo,
+  addInit,
+  addRun,
+  addPublish,
+  addTail,
+  addDeadLetters,
+  addTrain,
+  addEvaluate,
+  addModels,
+  addDescribe,
+  addDoctor,
+];
 
 /** Runs one command line. @returns the exit code: 0 done, 1 failed, 2 called or configured wrongly. */
 export async function runCli(args: readonly string[], terminal: Terminal): Promise<number> {
@@ -27,7 +43,6 @@ export async function runCli(args: readonly string[], terminal: Terminal): Promi
       outputError: () => {},
     });
   for (const add of COMMANDS) add(program, terminal);
-  for (const command of program.commands) command.copyInheritedSettings(program);
   try {
     if (args.length === 0) {
       terminal.out(program.helpInformation().trimEnd());

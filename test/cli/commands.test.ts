@@ -1,0 +1,100 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exampleConfiguration } from '../../src/service/configuration/example.ts';
+import { cli } from './run-cli.ts';
+
+let folder: string;
+let config: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'fleetcast-cli-'));
+  config = join(folder, 'fleetcast.yaml');
+  writeFileSync(config, 'log: {embedded: {path: data}}\ntopics: {partitions: 2, prefix: site1.}\n');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the command line', () => {
+  it('shows what there is, and exits with 2 when it is called wrongly', async () => {
+    const help = await cli(['--help']);
+    expect(help.code).toBe(0);
+    for (const name of [
+      'demo',
+      'init',
+      'run',
+      'publish',
+      'tail',
+      'train',
+      'evaluate',
+      'models',
+      'describe',
+      'doctor',
+    ]) {
+      expect(help.out.join('\n')).toContain(`  ${name} `);
+    }
+    expect((await cli([])).code).toBe(2);
+    const wrong = await cli(['tial', 'x']);
+    expect([wrong.code, wrong.notes[0]]).toEqual([2, expect.stringMatching(/^error USAGE: unknown command 'tial'/)]);
+    expect(wrong.notes.join(' ')).toContain('Did you mean tail?');
+    expect(await cli(['publish', '--csv', 'x'])).toMatchObject({ code: 2 });
+    expect(await cli(['tail', 'readings', '--from', '-1'])).toMatchObject({ code: 2 });
+    expect((await cli(['models', 'nothing'])).code).toBe(2);
+  });
+
+  it('writes an example, and not over a file', async () => {
+    const file = join(folder, 'example.yaml');
+    expect(await cli(['init', file])).toMatchObject({ code: 0 });
+    expect(readFileSync(file, 'utf8')).toBe(exampleConfiguration());
+    writeFileSync(file, 'mine');
+    const again = await cli(['init', file]);
+    expect([again.code, again.notes[0]]).toEqual([2, expect.stringContaining('exists; --force writes over it')]);
+    expect(readFileSync(file, 'utf8')).toBe('mine');
+    expect((await cli(['init', file, '--force'])).code).toBe(0);
+    expect((await cli(['init', '-'])).out.join('\n')).toBe(exampleConfiguration().trimEnd());
+  });
+
+  it('names every mistake of a configuration', async () => {
+    const file = join(folder, 'wrong.yaml');
+    writeFileSync(file, 'http:\n  port: x\npipelin: {}\n');
+    const result = await cli(['describe', '--config', file]);
+    expect(result.code).toBe(2);
+    expect(result.notes).toEqual([
+      'error CONFIG_INVALID: wrong.yaml:2: http.port: found "x", expected a number (and 1 more). Correct the named line; `fleetcast init` writes a commented example.',
+      '  wrong.yaml:3: pipelin: unknown field; did you mean pipeline?',
+    ]);
+    expect((await cli(['run', '--config', join(folder, 'nowhere.yaml')])).notes[0]).toMatch(/^error CONFIG_UNREADABLE/);
+  });
+
+  it('describes the topology', async () => {
+    const text = await cli(['describe', '--config', config]);
+    expect(text.out.join('\n')).toContain('source readings (topic site1.readings)');
+    expect((await cli(['describe', '--config', config, '--mermaid'])).out[0]).toBe('flowchart LR');
+    expect((await cli(['describe', '--config', config, '--dot'])).out[0]).toMatch(/^digraph/);
+  });
+
+  it('says what this machine has', async () => {
+    const { code, out } = await cli(['doctor', '--config', config, '--json']);
+    const { findings } = JSON.parse(out[0]!) as { findings: { what: string; text: string }[] };
+    expect(code).toBe(0);
+    expect(findings.map(({ what }) => what)).toEqual(
+      expect.arrayContaining(['Node.js', 'TensorFlow', 'WebAssembly SIMD', 'data folder']),
+    );
+    expect(findings.find(({ what }) => what === 'TensorFlow')?.text).toMatch(
+      /WebAssembly, because .*npm install|native/,
+    );
+  });
+
+  it('refuses a damaged, a newer and a foreign data folder, and leaves it as it is', async () => {
+    const data = join(folder, 'foreign');
+    mkdirSync(data);
+    writeFileSync(join(data, 'letter.txt'), 'mine');
+    const file = join(folder, 'foreign.yaml');
+    writeFileSync(file, 'log: {embedded: {path: foreign}}\nhttp: {port: 0}\nbroker: {embedded: {port: 0}}\n');
+    for (const command of [['run'], ['tail', 'readings'], ['train']]) {
+      const { code, notes } = await cli([...command, '--config', file]);
+      expect([code, notes[0]]).toEqual([1, expect.stringMatching(/^error DATA_FOLDER_DAMAGED: .*foreign/)]);
+    }
+    expect(readFileSync(join(data, 'letter.txt'), 'utf8')).toBe('mine');
+    expect(existsSync(join(data, 'data.mdb'))).toBe(false);
+  });
+});

@@ -1,0 +1,109 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { loadConfiguration } from '../../src/service/configuration/load.ts';
+import { createLogger } from '../../src/service/logging/logger.ts';
+import { type Service, startService } from '../../src/service/service.ts';
+import { cli } from './run-cli.ts';
+
+const HOUR = 3_600_000;
+const START = Date.UTC(2021, 0, 4);
+const ROWS = 600;
+
+describe('publish, run, tail, train, evaluate and models on one embedded log', () => {
+  let folder: string;
+  let config: string[];
+  let service: Service;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'fleetcast-life-'));
+    const file = join(folder, 'fleetcast.yaml');
+    writeFileSync(
+      file,
+      [
+        'broker: {embedded: {port: 0}}',
+        'log: {embedded: {path: data}}',
+        'http: {enabled: false}',
+        'topics: {partitions: 1}',
+        'pipeline: {lookback: 48, horizon: 12, grace: 0s}',
+        'learner: {enabled: false, width: 8}',
+      ].join('\n'),
+    );
+    const rows = Array.from({ length: ROWS }, (_, hour) => {
+      const t = new Date(START + hour * HOUR).toISOString().slice(0, 16).replace('T', ' ');
+      const wave = (shift: number) => (20 + 6 * Math.sin(((hour + shift) * Math.PI) / 12) + (hour % 7)).toFixed(2);
+      return `${t},${wave(0)},${hour === 10 ? '-9999' : wave(5)}`;
+    });
+    writeFileSync(join(folder, 'plant.csv'), `time,temp,flow\n${rows.join('\n')}\n`);
+    config = ['--config', file];
+    service = await startService({
+      configuration: loadConfiguration(file),
+      logger: createLogger({ level: 'silent' }),
+    });
+  });
+  afterAll(async () => {
+    await service?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const lines = (out: readonly string[]) => out.map((line) => JSON.parse(line) as { value: Record<string, unknown> });
+
+  it('publishes a CSV, every row acknowledged, and goes on where it was', async () => {
+    const publish = (...more: string[]) =>
+      cli([
+        ...['publish', '--csv', join(folder, 'plant.csv'), '--broker', service.brokerUrl, '--missing', '-9999'],
+        ...['--resume', join(folder, 'position.json'), '--json', ...more],
+      ]);
+    const first = await publish('--rows', '200');
+    expect([first.code, JSON.parse(first.out[0]!)]).toMatchObject([0, { rows: 200, acknowledged: 200 }]);
+    const rest = await publish();
+    expect([rest.code, JSON.parse(rest.out[0]!)]).toMatchObject([0, { rows: ROWS, resumedAt: 200, acknowledged: 400 }]);
+    const nowhere = await cli(['publish', '--csv', join(folder, 'plant.csv'), '--broker', 'mqtt://127.0.0.1:1']);
+    expect([nowhere.code, nowhere.notes[0]]).toEqual([1, expect.stringMatching(/^error BRIDGE_CONNECT/)]);
+  });
+
+  it('shows records from the end, from an offset, from a time and following', async () => {
+    await expect.poll(() => service.view.forecasts.total, { timeout: 20_000 }).toBeGreaterThanOrEqual(2 * (ROWS - 2));
+    const last = await cli(['tail', 'forecasts', ...config, '--last', '3']);
+    expect(last.code).toBe(0);
+    expect(lines(last.out).map(({ value }) => value['type'])).toEqual(['Forecast', 'Forecast', 'Forecast']);
+    const readings = lines((await cli(['tail', 'readings', ...config, '--from-start'])).out);
+    const values = readings.filter(({ value }) => value['type'] === 'Reading');
+    expect(values).toHaveLength(ROWS);
+    expect(values[10]?.value['values']).toEqual({ temp: expect.any(Number) });
+    const from = await cli(['tail', 'forecasts', ...config, '--from', '100', '--limit', '2']);
+    expect(lines(from.out)).toMatchObject([{ offset: 100 }, { offset: 101 }]);
+    expect((await cli(['tail', 'forecasts', ...config, '--from-time', '2999-01-01'])).out).toEqual([]);
+    const stop = new AbortController();
+    const following = cli(['tail', 'readings', ...config, '--last', '0', '--follow', '--limit', '1'], stop.signal);
+    expect(lines((await following).out)).toMatchObject([{ value: { type: 'Tick' } }]);
+    const unknown = await cli(['tail', 'forecast', ...config]);
+    expect([unknown.code, unknown.notes[0]]).toEqual([
+      1,
+      expect.stringMatching(/^error LOG_TOPIC_UNKNOWN: no topic forecast: did you mean forecasts\?/),
+    ]);
+  });
+
+  it('trains, evaluates, promotes and rolls back', async () => {
+    const none = await cli(['evaluate', ...config]);
+    expect([none.code, none.notes[0]]).toEqual([1, expect.stringMatching(/^error MODEL_UNKNOWN: no model is in use/)]);
+    const trained = await cli(['train', ...config, '--trainer', 'ridge', '--activate']);
+    expect(trained.code, trained.notes.join('\n')).toBe(0);
+    const text = trained.out.join('\n');
+    expect(text).toContain('Total params');
+    expect(text).toMatch(/seasonal-naive +\d/);
+    expect(trained.notes[0]).toContain('inputs 0 … 47 (width 48)');
+    const listed = await cli(['models', 'list', ...config, '--json']);
+    const [model] = JSON.parse(listed.out[0]!) as { id: string; status: string }[];
+    expect(model).toMatchObject({ family: 'ridge', status: 'champion' });
+    const evaluated = await cli(['evaluate', ...config, '--json']);
+    expect(JSON.parse(evaluated.out[0]!)).toMatchObject({ id: model?.id, part: 'test' });
+    expect((await cli(['evaluate', model!.id.slice(0, 10), ...config, '--by-steps'])).out.join('\n')).toMatch(/\n +12 /);
+    const back = await cli(['models', 'rollback', ...config]);
+    expect(back.notes[0]).toMatch(/^error MODEL_UNKNOWN/);
+    expect((await cli(['models', 'retire', model!.id.slice(0, 8), ...config])).code).toBe(0);
+    expect((await cli(['models', 'promote', model!.id.slice(0, 8), ...config])).code).toBe(0);
+    const shown = (await cli(['models', 'show', model!.id.slice(0, 8), ...config])).out.join('\n');
+    expect(shown).toMatch(/promoted: .*[\s\S]*retired: by hand[\s\S]*promoted: by hand/);
+    expect((await cli(['models', 'show', 'ffff', ...config])).notes[0]).toMatch(/^error MODEL_UNKNOWN/);
+  });
+});
