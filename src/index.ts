@@ -37,11 +37,28 @@ export { jsonCodec, numberCodec, stringCodec } from './state/codecs.ts';
 export type { GlobalStore, KeyedStore, SlabLayout, SlabStore, StoreCodec } from './state/store.ts';
 
 // Topologies
-export { NodeStream, Stream, TopologyBuilder } from './topology/builder.ts';
+export { type SourceOptions, type TableOptions, TopologyBuilder } from './topology/builder.ts';
 export { describeDot, describeMermaid, describeText } from './topology/describe.ts';
 export { Engine, type EngineOptions, type EngineStateReader } from './topology/engine.ts';
 export type { StateRange } from './topology/state-reader.ts';
+export { type NodeOptions, NodeStream, Stream, Table, WindowedStream } from './topology/stream.ts';
 export type { BatchBounds, TaskEvent } from './topology/task-options.ts';
 export type { TaskPhase, TaskStatus } from './topology/task-status.ts';
 export { type SunkRecord, type TestDriverOptions, TopologyTestDriver } from './topology/test-driver.ts';
-export type { ErrorPolicy, SinkEncoder, SourceCodec, SourceItem, Topology } from './topology/topology.ts';
+export type {
+  ErrorPolicy,
+  SinkEncoder,
+  SourceCodec,
+  SourceItem,
+  Topology,
+  ValueCodec,
+} from './topology/topology.ts';
+export {
+  type Aggregator,
+  hopping,
+  session,
+  sliding,
+  tumbling,
+  type Windowed,
+  type WindowSpec,
+} from './topology/windows/window-spec.ts';

@@ -7,6 +7,8 @@ export type SweepRecord = { readonly key: string; readonly snapshot: StateSnapsh
 
 export interface SweepOptions {
   readonly task: string;
+  /** Topics of the input: offsets of a snapshot mean nothing for other ones. */
+  readonly inputs: readonly string[];
   /**
    * Input records in which every key is written once. A restore reads the state and replays between one and two such
    * stretches; each record costs keys ÷ length snapshots. Default: eight records a key, between 20,000 and 2,000,000.
@@ -14,9 +16,12 @@ export interface SweepOptions {
   readonly length?: number;
 }
 
-/** How far the input has come when a commit is staged. */
+/**
+ * How far the input has come when a commit is staged. Offsets here are places in the task's input sequence: offsets of
+ * the input partition, where there is but one.
+ */
 export interface SweepPosition {
-  /** Offset of the last input record that the state contains. */
+  /** Of the last input record that the state contains. */
   readonly offset: number;
   /** Its ingest time, milliseconds since the epoch. */
   readonly time: number;
@@ -42,6 +47,7 @@ interface Mark {
 export class Sweep {
   readonly #state: TaskState;
   readonly #task: string;
+  readonly #inputs: readonly string[];
   readonly #length: number | undefined;
   /** Start of the newest complete cycle: where a restore would begin. */
   #complete: Mark;
@@ -58,6 +64,7 @@ export class Sweep {
   constructor(state: TaskState, options: SweepOptions, start: { readonly offset: number; readonly time: number }) {
     this.#state = state;
     this.#task = options.task;
+    this.#inputs = [...options.inputs].sort();
     this.#length = options.length;
     this.#complete = { ...start, globals: state.snapshotGlobals() };
   }
@@ -85,9 +92,11 @@ export class Sweep {
   /**
    * What this commit has to write. Must be called for every commit, when its micro-batch has run.
    * @param atLeast keys to visit even where none is due yet: the way to finish a cycle while nothing comes in.
+   * @param urgent rows that must be written now.
    */
-  due(position: SweepPosition, atLeast = 0): SweepRecord[] {
+  due(position: SweepPosition, atLeast = 0, urgent: Iterable<number> = []): SweepRecord[] {
     const records: SweepRecord[] = [];
+    for (const row of urgent) this.#write(row, position.offset, records);
     this.#records += position.records;
     if (this.#current === undefined) records.push(this.#begin(position));
     this.#end = Math.min(this.#end, this.#state.keys.rowCount);
@@ -103,9 +112,17 @@ export class Sweep {
   /**
    * Takes up the sweep of the task's former life. The keys have been restored with their snapshot offsets.
    * @returns where the replay begins: after this offset, with the globals restored already.
+   * @throws STATE_ORPHANED for the state of another input, and for globals that do not fit.
    */
   resume(snapshot: StateSnapshot): number {
     const header = parseHeader(snapshot);
+    if (header.inputs.join() !== this.#inputs.join()) {
+      throw new FleetcastError(
+        'STATE_ORPHANED',
+        `the state of task ${this.#task} was kept for the input ${header.inputs.join(', ')}, not ${this.#inputs.join(', ')}`,
+        { details: { task: this.#task, stored: header.inputs, wanted: this.#inputs } },
+      );
+    }
     const pick = (prefix: string): StoreBytes =>
       Object.fromEntries(
         Object.entries(snapshot.stores)
@@ -127,7 +144,7 @@ export class Sweep {
     this.#cursor = 0;
     this.#end = this.#state.keys.rowCount;
     this.#records = 0;
-    const header: Header = { complete: { offset: this.#complete.offset, time: this.#complete.time }, time };
+    const header: Header = { complete: { offset: this.#complete.offset, time: this.#complete.time }, time, inputs: this.#inputs };
     const stores: Record<string, Uint8Array> = { [HEADER]: Buffer.from(JSON.stringify(header)) };
     for (const name in this.#complete.globals) stores[COMPLETE + name] = this.#complete.globals[name]!;
     for (const name in this.#current.globals) stores[CURRENT + name] = this.#current.globals[name]!;
@@ -159,9 +176,16 @@ export class Sweep {
       state.forget(row);
       records.push({ key, snapshot: null });
       return;
-    } else {
-      state.writtenEmpty.add(row);
     }
+    this.#write(row, offset, records);
+  }
+
+  #write(row: number, offset: number, records: SweepRecord[]): void {
+    const state = this.#state;
+    const key = state.keys.keyOf(row);
+    if (key === undefined) return;
+    if (state.isEmpty(row)) state.writtenEmpty.add(row);
+    else state.writtenEmpty.delete(row);
     state.setSnapshotOffset(row, offset);
     const stores = state.snapshotRow(row);
     records.push({ key, snapshot: { type: 'StateSnapshot', task: this.#task, key, offset, stores } });
@@ -169,6 +193,7 @@ export class Sweep {
 }
 
 interface Header {
+  readonly inputs: readonly string[];
   readonly complete: { readonly offset: number; readonly time: number };
   readonly time: number;
 }

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { faultyLog } from '../../test/faulty-log.ts';
 import { sums } from '../../test/topologies/sums.ts';
 import { decode } from '../events/codec.ts';
 import type { StateSnapshot } from '../events/records.ts';
-import type { EventLog, GroupMember, GroupOptions, LogRecord, TaskWriter } from '../log/event-log.ts';
+import type { EventLog, LogRecord } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { Engine, type EngineOptions, subtopologyGroup } from './engine.ts';
 import type { Topology, TopologyNode } from './topology.ts';
@@ -64,39 +65,6 @@ async function run(log: EventLog, topology: Topology, options: Partial<EngineOpt
   await engine.finished();
   await engine.stop();
   return engine;
-}
-
-/** A log whose commits fail as the script says: before they take place, or after it. */
-function faulty(log: EventLog, script: () => 'works' | 'fails' | 'fails-after'): EventLog {
-  const wrapWriter = (writer: TaskWriter): TaskWriter => ({
-    partition: writer.partition,
-    committed: () => writer.committed(),
-    close: () => writer.close(),
-    async commit(records, offsets) {
-      const verdict = script();
-      if (verdict === 'fails') throw new Error('the commit never arrived');
-      const result = await writer.commit(records, offsets);
-      if (verdict === 'fails-after') throw new Error('the answer was lost');
-      return result;
-    },
-  });
-  return new Proxy(log, {
-    get(target, name) {
-      if (name === 'join') {
-        return async (options: GroupOptions): Promise<GroupMember> => {
-          const member = await target.join(options);
-          return {
-            memberId: member.memberId,
-            assignment: () => member.assignment(),
-            leave: () => member.leave(),
-            openWriter: async (partition) => wrapWriter(await member.openWriter(partition)),
-          };
-        };
-      }
-      const value = Reflect.get(target, name);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
 }
 
 const step = fc.oneof(
@@ -161,7 +129,7 @@ describe('Engine', () => {
           const plain = [await all(log, 'out'), await all(log, 'dead-letters')];
 
           let i = 0;
-          const troubled = faulty(log, () => (i < 60 ? commits[i++ % commits.length]! : 'works'));
+          const troubled = faultyLog(log, () => (i < 60 ? commits[i++ % commits.length]! : 'works'));
           const options = {
             batch: { maxRecords },
             sweepLength,

@@ -8,7 +8,7 @@ import { readState, type StateRange } from './state-reader.ts';
 import { Task } from './task.ts';
 import type { BatchBounds, TaskEvent, TaskOptions } from './task-options.ts';
 import type { TaskStatus } from './task-status.ts';
-import type { SinkNode, Topology } from './topology.ts';
+import type { SinkNode, Topology, TopologyNode } from './topology.ts';
 
 export interface EngineOptions {
   readonly log: EventLog;
@@ -58,6 +58,8 @@ interface Running {
   readonly partitions: number;
   readonly tasks: Map<number, Task>;
   member: GroupMember | undefined;
+  /** Reads a repartition topic: its bound is known when what feeds it is done. */
+  readonly bounded: boolean;
 }
 
 /**
@@ -75,8 +77,11 @@ export class Engine {
   readonly #clock: EngineClock;
   readonly #running: Running[] = [];
   readonly #partitionsOf = new Map<string, number>();
+  /** `topic/partition` of repartition topics to their ends, as soon as what feeds them is done. */
+  readonly #bounds = new Map<string, number>();
   #started = false;
-  #changed: () => void = () => {};
+  /** Called when a task has ended or gone. */
+  readonly #listeners = new Set<() => void>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -90,12 +95,13 @@ export class Engine {
   async start(): Promise<void> {
     if (this.#started) throw new FleetcastError('USAGE', 'the engine has been started before');
     this.#started = true;
-    const parts = divide(this.#options.topology);
-    const topics = new Map((await this.#options.log.topics()).map((spec) => [spec.name, spec]));
+    const parts = divide(named(this.#options.topology, this.#options.group));
+    const topics = await this.#ensureRepartitionTopics(parts);
     const planned = parts.map((part) => ({ part, partitions: this.#checkTopics(part, topics) }));
     await this.#ensureStateTopic(topics, Math.max(...planned.map(({ partitions }) => partitions)));
     for (const { part, partitions } of planned) {
-      const running: Running = { part, partitions, tasks: new Map(), member: undefined };
+      const bounded = part.sources.some(({ repartition }) => repartition === true);
+      const running: Running = { part, partitions, tasks: new Map(), member: undefined, bounded };
       this.#running.push(running);
       await this.#join(running);
     }
@@ -116,15 +122,29 @@ export class Engine {
   async finished(): Promise<void> {
     for (;;) {
       const changed = new Promise<void>((resolve) => {
-        this.#changed = resolve;
+        this.#listeners.add(resolve);
       });
       const failed = this.#tasks().find((task) => task.phase === 'failed');
       if (failed !== undefined) throw failed.error;
-      const done = this.#running.every(({ tasks, partitions }) => {
-        return tasks.size === partitions && [...tasks.values()].every((task) => task.phase === 'done');
-      });
-      if (this.#running.length > 0 && done) return;
+      if (this.#running.length > 0 && this.#running.every(isDone)) return;
+      await this.#boundRepartitions();
       await changed;
+    }
+  }
+
+  /** Sets the bounds of repartition topics whose feeders are done. */
+  async #boundRepartitions(): Promise<void> {
+    for (const { part, partitions } of this.#running) {
+      for (const source of part.sources) {
+        const feeders = this.#running.filter(({ part: { nodes } }) => {
+          return nodes.some((node) => node.kind === 'sink' && node.topic === source.topic);
+        });
+        if (source.repartition !== true || !feeders.every(isDone)) continue;
+        for (let p = 0; p < partitions; p++) {
+          const { end } = await this.#options.log.offsets(source.topic, p);
+          this.#bounds.set(`${source.topic}/${p}`, end);
+        }
+      }
     }
   }
 
@@ -163,6 +183,11 @@ export class Engine {
         return all.slice(0, options.limit);
       },
     };
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+    this.#listeners.clear();
   }
 
   #tasks(): Task[] {
@@ -206,7 +231,6 @@ export class Engine {
   #taskOptions(running: Running, partition: number, member: TaskOptions['member']): TaskOptions {
     const { log, group, until, stateTopic = 'state', deadLetterTopic = 'dead-letters' } = this.#options;
     const { part } = running;
-    const bounds = until && new Map(part.sources.map(({ topic }) => [topic, until.get(`${topic}/${partition}`) ?? 0]));
     const deadLetterPartitions = this.#partitionsOf.get(this.#topicOf(deadLetterTopic)) ?? 1;
     return {
       log,
@@ -216,13 +240,16 @@ export class Engine {
       name: taskName(group, part.name, partition),
       stateTopic,
       statePartition: partition % (this.#partitionsOf.get(stateTopic) ?? 1),
-      target: (sink) => this.#target(sink, partition),
+      target: (sink) => this.#target(sink, partition, running.partitions),
       deadLetters: {
         topic: this.#topicOf(deadLetterTopic),
         partitionOf: () => partition % deadLetterPartitions,
       },
       startFrom: this.#options.startFrom ?? 'earliest',
-      until: bounds,
+      until: (topic) => {
+        const at = `${topic}/${partition}`;
+        return this.#bounds.get(at) ?? (until === undefined || running.bounded ? undefined : (until.get(at) ?? 0));
+      },
       batch: this.#options.batch ?? {},
       sweepLength: this.#options.sweepLength,
       discardState: this.#options.discardState ?? [],
@@ -235,11 +262,15 @@ export class Engine {
     };
   }
 
-  #target(sink: SinkNode, partition: number): SinkTarget {
-    const topic = this.#topicOf(sink.topic);
-    if (sink.repartition !== true) return { topic, partitionOf: () => partition };
+  #target(sink: SinkNode, partition: number, inputPartitions: number): SinkTarget {
+    if (sink.repartition === undefined) return { topic: this.#topicOf(sink.topic), partitionOf: () => partition };
+    const { topic } = sink;
     const partitions = this.#partitionsOf.get(topic)!;
-    return { topic, partitionOf: (key) => (key === null ? partition : partitionFor(key, partitions)) };
+    return {
+      topic,
+      partitionOf: (key) => partitionFor(key ?? '', partitions),
+      ticks: { from: partition, of: inputPartitions, partitions },
+    };
   }
 
   #topicOf(topic: string): string {
@@ -265,15 +296,40 @@ export class Engine {
     }
     for (const sink of part.nodes) {
       if (sink.kind !== 'sink') continue;
-      const topic = this.#topicOf(sink.topic);
+      const topic = sink.repartition === undefined ? this.#topicOf(sink.topic) : sink.topic;
       const partitions = partitionsOf(topic, sink.name);
-      if (sink.repartition !== true && partitions < inputs[0]!) {
+      if (sink.repartition === undefined && partitions < inputs[0]!) {
         throw invalid(`the sink ${sink.name} writes ${inputs[0]} partitions to ${topic}, which has ${partitions}`);
       }
     }
     partitionsOf(this.#topicOf(this.#options.deadLetterTopic ?? 'dead-letters'), 'the dead letters');
-    if (part.sources.length !== 1) throw invalid(`${part.name}: a sub-topology reads one topic so far`);
     return inputs[0]!;
+  }
+
+  /** Creates the topics between the parts, as wide as the input of the part that feeds them. */
+  async #ensureRepartitionTopics(parts: readonly Subtopology[]): Promise<ReadonlyMap<string, TopicSpec>> {
+    const { log } = this.#options;
+    const topics = new Map((await log.topics()).map((spec) => [spec.name, spec]));
+    for (let grown = -1; grown !== topics.size; ) {
+      grown = topics.size;
+      for (const { sources, nodes } of parts) {
+        const width = topics.get(sources[0]!.topic)?.partitions;
+        for (const node of nodes) {
+          if (node.kind !== 'sink' || node.repartition === undefined || topics.has(node.topic)) continue;
+          const partitions = node.repartition.partitions ?? width;
+          if (partitions === undefined) continue;
+          const spec = {
+            name: node.topic,
+            partitions,
+            cleanup: 'delete',
+            retentionMs: REPARTITION_RETENTION_MS,
+          } as const;
+          await log.ensureTopics([spec]);
+          topics.set(node.topic, spec);
+        }
+      }
+    }
+    return topics;
   }
 
   async #ensureStateTopic(topics: ReadonlyMap<string, TopicSpec>, partitions: number): Promise<void> {
@@ -283,6 +339,21 @@ export class Engine {
     else if (existing.cleanup !== 'compact') throw invalid(`the state topic ${name} is not compacted`);
     this.#partitionsOf.set(name, existing?.partitions ?? partitions);
   }
+}
+
+const REPARTITION_RETENTION_MS = 7 * 86_400_000;
+
+/** Repartition topics belong to a group: two groups may run one topology beside each other. */
+function named(topology: Topology, group: string): Topology {
+  const nodes = [...topology.nodes].map(([name, node]): [string, TopologyNode] => {
+    const own = node.kind !== 'operator' && node.repartition !== undefined;
+    return [name, own ? { ...node, topic: `${group}-${node.topic}` } : node];
+  });
+  return { ...topology, nodes: new Map(nodes) };
+}
+
+function isDone({ tasks, partitions }: Running): boolean {
+  return tasks.size === partitions && [...tasks.values()].every((task) => task.phase === 'done');
 }
 
 /** The group whose committed offsets are those of a sub-topology. A sub-topology has the name of its first source. */

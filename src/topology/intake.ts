@@ -27,9 +27,10 @@ export class Intake {
 
   /**
    * Takes records from index `from`, all or up to a cut.
+   * @param shift added to their offsets it gives their places in the task's input sequence.
    * @returns the index of the next record to take; −1 where the signal ended the wait for a broadcast.
    */
-  async fill(source: number, records: readonly LogRecord[], from: number): Promise<number> {
+  async fill(source: number, records: readonly LogRecord[], from: number, shift = 0): Promise<number> {
     const batch = this.#batch;
     const prepare = this.#sources[source]!.prepare;
     for (let i = from; i < records.length; i++) {
@@ -43,7 +44,7 @@ export class Intake {
         this.#onWait(false);
         item = { kind: 'broadcast', value: prepared.value };
       }
-      batch.add(source, records[i]!, item);
+      batch.add(source, records[i]!, item, records[i]!.offset + shift);
     }
     return records.length;
   }

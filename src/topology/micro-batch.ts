@@ -1,11 +1,13 @@
 import { messageOf } from '../errors.ts';
 import type { LogRecord } from '../log/event-log.ts';
 import type { Position } from '../operators/operator.ts';
+import { jsonCodec } from '../state/codecs.ts';
+import type { GlobalStore } from '../state/store.ts';
 import type { TaskState } from '../state/task-state.ts';
 import { keyText } from './bytes.ts';
 import type { Counts } from './counts.ts';
 import { RecordBuffer } from './record-buffer.ts';
-import type { SourceItem, SourceNode } from './topology.ts';
+import type { SourceItem, SourceNode, SourceTick } from './topology.ts';
 
 /** A tick or a broadcast at its place among the records. */
 export type Control = Position &
@@ -29,11 +31,16 @@ export class MicroBatch {
   readonly inputs: LogRecord[] = [];
   /** By turn: the key of the items as it stands on the log; null where their key is not the input record's. */
   readonly keyBytes: (Uint8Array | null)[] = [];
-  /** Source by turn; empty where there is but one. */
+  /** Rows that a table's topic has changed: their snapshots cannot wait for the sweep. */
+  readonly tableRows = new Set<number>();
+  /** Source and place in the input sequence by turn; empty where there is but one source. */
   readonly #sourceOf: number[] = [];
+  readonly #sequences: number[] = [];
   /** Keys whose restored state contains a record already skip it. Set while a task replays. */
   replaying = false;
   readonly #sources: readonly SourceNode[];
+  /** By source: the latest times of the clocks that feed a repartition topic. */
+  readonly #clocks: readonly (GlobalStore<readonly (number | null)[]> | undefined)[];
   readonly #state: TaskState;
   readonly #counts: Counts;
 
@@ -42,6 +49,9 @@ export class MicroBatch {
     this.#state = state;
     this.#counts = counts;
     this.buffers = sources.map(() => new RecordBuffer());
+    this.#clocks = sources.map(({ name, repartition }) => {
+      return repartition ? state.addGlobal<readonly (number | null)[]>(`${name}/#clocks`, jsonCodec(), []) : undefined;
+    });
   }
 
   /** Input records taken so far. */
@@ -60,6 +70,7 @@ export class MicroBatch {
     this.inputs.length = 0;
     this.keyBytes.length = 0;
     this.#sourceOf.length = 0;
+    this.#sequences.length = 0;
     for (const buffer of this.buffers) buffer.clear();
   }
 
@@ -72,12 +83,20 @@ export class MicroBatch {
     }
   }
 
+  /** Place of a turn's input record in the task's input sequence: its offset, where there is but one source. */
+  sequenceOf(turn: number): number {
+    return this.#sequences[turn] ?? this.inputs[turn]!.offset;
+  }
+
   /** Takes the next input record, decoded. */
-  add(source: number, record: LogRecord, item: SourceItem<unknown> | Error): void {
+  add(source: number, record: LogRecord, item: SourceItem<unknown> | Error, sequence = record.offset): void {
     const turn = this.inputs.length;
     this.inputs.push(record);
     this.keyBytes.push(null);
-    if (this.#sources.length > 1) this.#sourceOf.push(source);
+    if (this.#sources.length > 1) {
+      this.#sourceOf.push(source);
+      this.#sequences.push(sequence);
+    }
     if (item instanceof Error) {
       this.#reject(source, turn, 'undecodable', item.message, keyText(record.key));
       return;
@@ -94,15 +113,20 @@ export class MicroBatch {
             return;
           }
           row = this.#state.keys.rowOf(key);
-          if (this.replaying && this.#state.snapshotOffset(row) >= offset) return;
+          if (this.replaying && this.#state.snapshotOffset(row) >= sequence) return;
+          if (this.#sources[source]!.table === true) this.tableRows.add(row);
           if (this.#state.writtenEmpty.size > 0) this.#state.writtenEmpty.delete(row);
         }
         this.buffers[source]!.push({ key, row, offset, ingestTime, turn, value: item.value, time: item.time });
         return;
       }
-      case 'tick':
-        this.controls.push({ kind: 'tick', time: item.time, key: '', row: -1, offset, ingestTime, turn });
+      case 'tick': {
+        const time = this.#time(source, item);
+        if (time !== undefined) {
+          this.controls.push({ kind: 'tick', time, key: '', row: -1, offset, ingestTime, turn });
+        }
         return;
+      }
       case 'broadcast':
         this.controls.push({ kind: 'broadcast', value: item.value, key: '', row: -1, offset, ingestTime, turn });
         return;
@@ -111,8 +135,28 @@ export class MicroBatch {
     }
   }
 
+  /** The partition's time after a tick; undefined where it has not moved or not all clocks have been heard. */
+  #time(source: number, { time, from = 0, of = 1 }: SourceTick): number | undefined {
+    const clocks = this.#clocks[source];
+    if (clocks === undefined) return time;
+    const before = clocks.get();
+    const after = Array.from({ length: of }, (_, i) => {
+      const latest = before[i] ?? null;
+      return i === from ? Math.max(time, latest ?? time) : latest;
+    });
+    clocks.set(after);
+    const earliest = earliestOf(after, of);
+    return earliest === earliestOf(before, of) ? undefined : earliest;
+  }
+
   #reject(source: number, turn: number, reason: string, message: string, key: string): void {
     this.#counts.add(this.#sources[source]!.name, reason, 1);
     this.rejects.push({ turn, reason, message, key });
   }
+}
+
+/** Undefined until all clocks have been heard. */
+function earliestOf(times: readonly (number | null)[], of: number): number | undefined {
+  const heard = times.filter((time) => time !== null);
+  return heard.length === of ? Math.min(...heard) : undefined;
 }

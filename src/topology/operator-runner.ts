@@ -97,7 +97,8 @@ export class OperatorRunner {
   /** Timers before `tick`, in the order of deadline, then key. */
   #fire(timers: TimerQueue, tick: Control & { kind: 'tick' }, batch: MicroBatch): void {
     const { keys } = this.#state;
-    const keep = batch.replaying ? (row: number) => this.#state.snapshotOffset(row) >= tick.offset : undefined;
+    const sequence = batch.sequenceOf(tick.turn);
+    const keep = batch.replaying ? (row: number) => this.#state.snapshotOffset(row) >= sequence : undefined;
     for (const row of timers.due(tick.time, (r) => keys.keyOf(r) ?? '', keep)) {
       const at: Position = { ...tick, key: keys.keyOf(row) ?? '', row };
       timers.clear(at);

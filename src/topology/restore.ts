@@ -3,6 +3,7 @@ import type { StateSnapshot } from '../events/records.ts';
 import { Sweep } from '../state/sweep.ts';
 import { untilAborted } from './engine-clock.ts';
 import type { Executor } from './executor.ts';
+import { InputJournal, type JournalEntry, journalPrefix, lengthOf } from './input-journal.ts';
 import type { Intake } from './intake.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { readSnapshots, type StatePlace } from './state-topic.ts';
@@ -17,82 +18,142 @@ export interface RestoreHooks {
   onReplay(done: number, of: number): void;
 }
 
+/** Where a task goes on. */
+export interface Restored {
+  readonly sweep: Sweep;
+  /** Undefined for a task with one source. */
+  readonly journal: InputJournal | undefined;
+  /** Place in the input sequence of the next record. */
+  readonly sequence: number;
+}
+
+const LIMITS = { maxRecords: 10_000, maxBytes: 8 * 1024 * 1024, waitMs: 1_000 };
+
 /**
- * Brings an executor to the state as of the committed offset: snapshots, then the input after them with outputs off.
- * @param committed next input offset; undefined where the group has never committed.
- * @returns the sweep, which goes on where the task's former life left it.
+ * Brings an executor to the state as of the committed offsets: snapshots, then the input after them with outputs off.
+ * @param committed by source, next input offset; undefined where the group has committed none.
+ * @param start by source, where the task begins or goes on.
  * @throws STATE_ORPHANED, STATE_LOG_CUT
  */
 export async function restore(
   executor: Executor,
   intake: Intake,
   options: TaskOptions,
-  committed: number | undefined,
-  start: number,
+  committed: readonly (number | undefined)[],
+  start: readonly number[],
   signal: AbortSignal,
   hooks: RestoreHooks,
-): Promise<Sweep> {
-  const { log, part, partition, clock } = options;
+): Promise<Restored> {
+  const { part, clock } = options;
   const place: StatePlace = { topic: options.stateTopic, partition: options.statePartition, task: options.name };
+  const topics = part.sources.map(({ topic }) => topic);
+  const journal = topics.length > 1 ? new InputJournal(place, topics) : undefined;
+  const fresh = committed.every((offset) => offset === undefined);
+  const { globals, newest } = await readState(executor, options, place, journal, hooks);
+  const sequence = journal === undefined ? start[0]! : journal.end;
+  if (newest >= 0 && (fresh || newest >= sequence)) throw foreign(options, newest, fresh ? undefined : sequence);
+
   const sweep = new Sweep(
     executor.state,
-    { task: options.name, ...(options.sweepLength === undefined ? {} : { length: options.sweepLength }) },
-    { offset: start - 1, time: clock.now() },
+    {
+      task: options.name,
+      inputs: topics,
+      ...(options.sweepLength === undefined ? {} : { length: options.sweepLength }),
+    },
+    { offset: sequence - 1, time: clock.now() },
   );
-  const globals = await readKeys(executor, options, place, committed, hooks);
-  const from = globals === undefined ? start : sweep.resume(discard(globals, options.discardState)) + 1;
+  const from = globals === undefined ? sequence : sweep.resume(discard(globals, options.discardState)) + 1;
   hooks.onPrepare();
   await untilAborted(executor.prepare(), signal);
-  if (globals === undefined || signal.aborted) return sweep;
+  const restored = { sweep, journal, sequence };
+  if (globals === undefined || signal.aborted) return restored;
 
-  const topic = part.sources[0]!.topic;
-  const { earliest } = await log.offsets(topic, partition);
-  if (from < earliest && from < committed! && !options.acceptCutLog) throw logCut(topic, partition, from, earliest);
-  const first = Math.max(from, earliest);
-  const limits = { maxRecords: 10_000, maxBytes: 8 * 1024 * 1024, waitMs: 1_000 };
-  const reader = new PartitionReader(log, topic, partition, Math.min(first, committed!), limits, signal);
-  executor.batch.replaying = true;
-  for (let next = first; next < committed! && !signal.aborted; ) {
-    const batch = await reader.next();
-    const records = batch.records.filter(({ offset }) => offset < committed!);
-    for (let i = 0; i < records.length; ) {
-      i = await intake.fill(0, records, i);
-      if (i < 0) return sweep;
-      executor.run();
-    }
-    next = batch.nextOffset;
-    hooks.onReplay(Math.min(next, committed!) - first, committed! - first);
-  }
-  executor.batch.replaying = false;
-  return sweep;
+  const entries = journal?.entries ?? [{ base: from, runs: [{ source: 0, from, to: sequence }] }];
+  await replay(executor, intake, options, entries, from, sequence, signal, hooks);
+  return restored;
 }
 
-/** Restores keys; returns the globals' record, or undefined where the state topic has nothing of this task. */
-async function readKeys(
+/** Runs journal entries again, from a place in the sequence on, with outputs off. */
+async function replay(
+  executor: Executor,
+  intake: Intake,
+  options: TaskOptions,
+  entries: readonly JournalEntry[],
+  from: number,
+  to: number,
+  signal: AbortSignal,
+  hooks: RestoreHooks,
+): Promise<void> {
+  executor.batch.replaying = true;
+  for (const entry of entries) {
+    let base = entry.base;
+    if (base + lengthOf(entry) <= from) continue;
+    for (const run of entry.runs) {
+      const shift = base - run.from;
+      base += run.to - run.from;
+      const first = Math.max(run.from, from - shift);
+      for await (const records of readRun(options, run.source, first, run.to, signal)) {
+        for (let i = 0; i < records.length; ) {
+          i = await intake.fill(run.source, records, i, shift);
+          if (i < 0) return;
+          if (i < records.length || records.length >= LIMITS.maxRecords) executor.run();
+        }
+        hooks.onReplay((records.at(-1)?.offset ?? first) + shift - from, to - from);
+      }
+    }
+    executor.run();
+  }
+  if (!signal.aborted) executor.batch.replaying = false;
+}
+
+/** Records of an input partition from ≤ offset < to. @throws STATE_LOG_CUT where the log has lost some. */
+async function* readRun(
+  { log, part, partition, acceptCutLog }: TaskOptions,
+  source: number,
+  from: number,
+  to: number,
+  signal: AbortSignal,
+) {
+  const { topic } = part.sources[source]!;
+  if (from >= to) return;
+  const { earliest } = await log.offsets(topic, partition);
+  if (from < earliest && !acceptCutLog) throw logCut(topic, partition, from, earliest);
+  let next = Math.max(from, earliest);
+  const reader = new PartitionReader(log, topic, partition, next, LIMITS, signal);
+  while (next < to && !signal.aborted) {
+    const batch = await reader.next();
+    next = batch.nextOffset;
+    yield batch.records.filter(({ offset }) => offset < to);
+  }
+}
+
+/** Restores keys and the journal. Globals are undefined and `newest` is −1 where there is nothing of this task. */
+async function readState(
   executor: Executor,
   options: TaskOptions,
   place: StatePlace,
-  committed: number | undefined,
+  journal: InputJournal | undefined,
   hooks: RestoreHooks,
-): Promise<StateSnapshot | undefined> {
+): Promise<{ readonly globals: StateSnapshot | undefined; readonly newest: number }> {
   const { state } = executor;
+  const keys = `${place.task}/`;
+  const inputs = journalPrefix(place);
   let globals: StateSnapshot | undefined;
-  for await (const { key, snapshot } of readSnapshots(options.log, place, hooks.onSnapshots)) {
-    if (snapshot === undefined) {
-      if (key === '') globals = undefined;
-      else forget(executor, key);
-      continue;
-    }
-    if (committed === undefined || snapshot.offset >= committed) throw foreign(options, snapshot, committed);
-    if (key === '') {
+  let newest = -1;
+  for await (const { prefix, key, snapshot } of readSnapshots(options.log, place, [keys, inputs], hooks.onSnapshots)) {
+    newest = Math.max(newest, snapshot?.offset ?? -1);
+    if (prefix === inputs) {
+      journal?.restore(Number(key), snapshot);
+    } else if (key === '') {
       globals = snapshot;
-      continue;
+    } else if (snapshot === undefined) {
+      forget(executor, key);
+    } else if (!state.keyless || Object.keys(snapshot.stores).length > 0) {
+      const row = state.restoreKey(key, discard(snapshot, options.discardState).stores);
+      state.setSnapshotOffset(row, snapshot.offset);
     }
-    if (state.keyless && Object.keys(snapshot.stores).length === 0) continue;
-    const row = state.restoreKey(key, discard(snapshot, options.discardState).stores);
-    state.setSnapshotOffset(row, snapshot.offset);
   }
-  return globals;
+  return { globals, newest };
 }
 
 function forget(executor: Executor, key: string): void {
@@ -112,13 +173,13 @@ function discard(snapshot: StateSnapshot, nodes: readonly string[]): StateSnapsh
   return { ...snapshot, stores: Object.fromEntries(kept) };
 }
 
-function foreign(options: TaskOptions, snapshot: StateSnapshot, committed: number | undefined): FleetcastError {
+function foreign(options: TaskOptions, stored: number, committed: number | undefined): FleetcastError {
   return new FleetcastError(
     'STATE_ORPHANED',
-    `task ${options.name} has stored state as of offset ${snapshot.offset}, but ${
+    `task ${options.name} has stored state as of offset ${stored}, but ${
       committed === undefined ? 'its group has no committed offset' : `its group has committed ${committed} only`
     }: the group was reset or the log replaced without its state`,
-    { details: { task: options.name, offset: snapshot.offset, committed } },
+    { details: { task: options.name, offset: stored, committed } },
   );
 }
 

@@ -1,7 +1,8 @@
 import type { OutRecord } from '../log/event-log.ts';
-import type { MicroBatch } from './micro-batch.ts';
+import type { Control, MicroBatch } from './micro-batch.ts';
 import type { PoisonHandler } from './poison.ts';
 import { type AnyRecord, mergeBuffers, RecordBuffer } from './record-buffer.ts';
+import { encodeTick } from './repartition.ts';
 import type { SinkNode } from './topology.ts';
 
 /** Output records, with the turns that caused them. */
@@ -14,6 +15,8 @@ export interface Staged {
 export interface SinkTarget {
   readonly topic: string;
   partitionOf(key: Uint8Array | null): number;
+  /** Set where ticks go on to every partition of the topic. */
+  readonly ticks?: { readonly from: number; readonly of: number; readonly partitions: number };
 }
 
 /** Encodes what reaches a sink. */
@@ -42,9 +45,24 @@ export class SinkRunner {
       if (this.edges.length === 1) this.#merged.sort();
       else mergeBuffers(this.edges, this.#merged);
       const { items, count } = this.#merged;
-      for (let i = 0; i < count; i++) this.#write(items[i]!, batch);
+      let i = 0;
+      if (this.target.ticks !== undefined) {
+        for (const control of batch.controls) {
+          while (i < count && items[i]!.turn <= control.turn) this.#write(items[i++]!, batch);
+          if (control.kind === 'tick') this.#tick(control, this.target.ticks);
+        }
+      }
+      while (i < count) this.#write(items[i++]!, batch);
     }
     for (const edge of this.edges) edge.clear();
+  }
+
+  #tick({ turn, time, ingestTime }: Control & { kind: 'tick' }, ticks: NonNullable<SinkTarget['ticks']>): void {
+    const value = encodeTick(time, ticks.from, ticks.of);
+    for (let partition = 0; partition < ticks.partitions; partition++) {
+      this.staged.turns.push(turn);
+      this.staged.records.push({ topic: this.target.topic, partition, timestamp: ingestTime, key: null, value });
+    }
   }
 
   #write(record: AnyRecord, batch: MicroBatch): void {

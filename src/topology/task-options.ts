@@ -28,8 +28,8 @@ export interface TaskOptions {
   readonly deadLetters: SinkTarget;
   /** Where a group without committed offsets begins. */
   readonly startFrom: 'earliest' | 'latest';
-  /** By topic: offset before which the task ends; undefined runs for ever. */
-  readonly until: ReadonlyMap<string, number> | undefined;
+  /** Offset of an input topic before which the task ends; undefined where there is none (yet). */
+  readonly until: (topic: string) => number | undefined;
   readonly batch: BatchBounds;
   readonly sweepLength: number | undefined;
   /** Nodes whose stored state may be dropped at a restore. */

@@ -1,18 +1,20 @@
-import type { LogRecord, ReadBatch, TaskWriter } from '../log/event-log.ts';
+import type { LogRecord, OutRecord, TaskWriter } from '../log/event-log.ts';
 import type { Sweep } from '../state/sweep.ts';
 import type { TaskState } from '../state/task-state.ts';
 import type { Counts } from './counts.ts';
 import { Executor } from './executor.ts';
+import type { InputJournal, InputRun } from './input-journal.ts';
 import { Intake } from './intake.ts';
-import { PartitionReader } from './partition-reader.ts';
 import type { Judge } from './poison.ts';
 import { restore } from './restore.ts';
 import { type StatePlace, stateRecord } from './state-topic.ts';
+import { type InputPart, TaskInput } from './task-input.ts';
 import type { TaskOptions } from './task-options.ts';
 import type { TaskPhase } from './task-status.ts';
 
 /** Larger micro-batches outlive the young generation of the heap: they were slower. */
 const MAX_RECORDS = 2_000;
+const MAX_BYTES = 8 * 1024 * 1024;
 /** How long one poll of a quiet input takes. */
 const WAIT_MS = 250;
 /** How often the start of the input log is looked up, for the margin that a restore has. */
@@ -31,29 +33,37 @@ export interface RunProgress {
  * restores from the log.
  */
 export class TaskRun {
-  /** Next offset to read as of the last commit. */
-  committed = 0;
-  end = 0;
+  /** By source, next offset to read as of the last commit. */
+  committed: readonly number[];
   /** Ingest time of the newest record that was processed. */
   lastIngestTime = 0;
   commits = 0;
   records = 0;
   lastCommitAt: number | undefined;
+  /** Share of the restore that is through. */
   restored = 0;
   retentionAtRisk = false;
   readonly #options: TaskOptions;
   readonly #progress: RunProgress;
   readonly #executor: Executor;
-  readonly #counts: Counts;
+  readonly #intake: Intake;
   readonly #place: StatePlace;
   /** Fires when the task is told to stop, and when a commit has failed. */
   readonly #abort = new AbortController();
   #writer: TaskWriter | undefined;
-  #sweep: Sweep | undefined;
-  #position = 0;
+  #input: TaskInput | undefined;
+  #sweep!: Sweep;
+  #journal: InputJournal | undefined;
+  /** Place in the input sequence of the next record. */
+  #sequence = 0;
+  /** By source, next offset to take. */
+  #taken: number[];
+  /** What the micro-batch has taken in. */
+  #runs: InputRun[] = [];
+  #lastRecord: LogRecord | undefined;
   #lastInputAt: number;
-  #retentionCheckedAt = 0;
-  /** The commit under way; the next batch runs meanwhile, but is staged only after it. */
+  #retentionCheckedAt: number;
+  /** The commit under way; the next batch runs meanwhile, but is committed only after it. */
   #inFlight: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
   /** Restored and not ended. */
@@ -63,18 +73,24 @@ export class TaskRun {
   readonly #readers: (() => void)[] = [];
 
   constructor(options: TaskOptions, counts: Counts, judge: Judge, progress: RunProgress) {
+    const { part, clock } = options;
     this.#options = options;
     this.#progress = progress;
-    this.#counts = counts;
     this.#place = { topic: options.stateTopic, partition: options.statePartition, task: options.name };
-    this.#lastInputAt = options.clock.now();
-    this.#executor = new Executor(options.part, {
+    this.#lastInputAt = clock.now();
+    this.#retentionCheckedAt = clock.now();
+    this.committed = part.sources.map(() => 0);
+    this.#taken = part.sources.map(() => 0);
+    this.#executor = new Executor(part, {
       task: options.name,
       partition: options.partition,
       target: (sink) => options.target(sink, options.partition),
       deadLetters: options.deadLetters,
       judge,
-      counts: this.#counts,
+      counts,
+    });
+    this.#intake = new Intake(part.sources, this.#executor.batch, this.#abort.signal, (waiting) => {
+      progress.phase(waiting ? 'waiting' : this.restored < 1 ? 'replaying' : 'running');
     });
   }
 
@@ -82,14 +98,19 @@ export class TaskRun {
     return this.#executor.state.keys.size;
   }
 
+  /** By source: end of the log as last seen. */
+  get ends(): readonly number[] {
+    return this.#input?.ends() ?? this.committed;
+  }
+
   /** Runs until it is stopped (false) or has reached its bound (true). Rejects with what made it fail. */
   async run(): Promise<boolean> {
     try {
-      const reader = await this.#start();
+      const input = await this.#start();
       this.#progress.phase('running');
       this.#open = true;
       this.#answer();
-      const done = await this.#loop(reader);
+      const done = await this.#loop(input);
       await this.#settle();
       return done;
     } finally {
@@ -121,15 +142,19 @@ export class TaskRun {
     });
   }
 
-  async #start(): Promise<PartitionReader> {
-    const { log, member, part, partition, startFrom } = this.#options;
-    const topic = part.sources[0]!.topic;
+  async #start(): Promise<TaskInput> {
+    const { log, member, part, partition, startFrom, batch } = this.#options;
     this.#writer = await member.openWriter(partition);
-    const committed = (await this.#writer.committed()).get(topic);
-    const { earliest, end } = await log.offsets(topic, partition);
-    const start = committed ?? (startFrom === 'earliest' ? earliest : end);
+    const stored = await this.#writer.committed();
+    const committed = part.sources.map(({ topic }) => stored.get(topic));
+    const offsets = await Promise.all(part.sources.map(({ topic }) => log.offsets(topic, partition)));
+    const ends = offsets.map(({ end }) => end);
+    const start = part.sources.map(({ table }, i) => {
+      return committed[i] ?? (startFrom === 'earliest' || table === true ? offsets[i]!.earliest : ends[i]!);
+    });
     this.#progress.phase('restoring');
-    this.#sweep = await restore(this.#executor, this.#intake(), this.#options, committed, start, this.#abort.signal, {
+    const { signal } = this.#abort;
+    const restored = await restore(this.#executor, this.#intake, this.#options, committed, start, signal, {
       onSnapshots: (share) => this.#restoredTo(share / 2),
       onPrepare: () => this.#progress.phase('waiting'),
       onReplay: (done, of) => {
@@ -138,13 +163,19 @@ export class TaskRun {
       },
     });
     this.restored = 1;
-    this.#sweep.setRetention((await log.topic(topic))?.retentionMs);
-    this.#position = start;
+    this.#sweep = restored.sweep;
+    this.#journal = restored.journal;
+    this.#sequence = restored.sequence;
+    const specs = await Promise.all(part.sources.map(({ topic }) => log.topic(topic)));
+    const retentions = specs.map((spec) => spec?.retentionMs).filter((ms) => ms !== undefined);
+    this.#sweep.setRetention(retentions.length > 0 ? Math.min(...retentions) : undefined);
+    this.#taken = [...start];
     this.committed = start;
-    this.end = end;
-    const { maxRecords = MAX_RECORDS, maxBytes = 8 * 1024 * 1024 } = this.#options.batch;
+    const { maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES } = batch;
     const limits = { maxRecords, maxBytes, waitMs: WAIT_MS };
-    return new PartitionReader(log, topic, partition, start, limits, this.#abort.signal);
+    const bound = (topic: string): number | undefined => this.#options.until(topic);
+    this.#input = new TaskInput(log, part.sources, partition, start, ends, limits, signal, bound);
+    return this.#input;
   }
 
   #restoredTo(share: number): void {
@@ -152,82 +183,83 @@ export class TaskRun {
     this.#progress.moved();
   }
 
-  #intake(): Intake {
-    return new Intake(this.#options.part.sources, this.#executor.batch, this.#abort.signal, (waiting) => {
-      this.#progress.phase(waiting ? 'waiting' : this.restored < 1 ? 'replaying' : 'running');
-    });
-  }
-
-  async #loop(reader: PartitionReader): Promise<boolean> {
-    const intake = this.#intake();
+  async #loop(input: TaskInput): Promise<boolean> {
     const { signal } = this.#abort;
-    const bound = this.#options.until?.get(reader.topic);
     while (!signal.aborted) {
-      if (bound !== undefined && this.#position >= bound) return true;
-      const batch = await this.#poll(reader);
+      if (input.done) return true;
+      const parts = await this.#poll(input);
       this.#refuseFailed();
-      this.end = batch.endOffset;
-      const records = bound === undefined ? batch.records : batch.records.filter(({ offset }) => offset < bound);
-      if (records.length === 0) {
-        await this.#idle(batch, bound);
+      if (parts.length === 0) {
+        await this.#idle();
         continue;
       }
       this.#lastInputAt = this.#options.clock.now();
-      for (let i = 0; i < records.length && !signal.aborted; ) {
-        const next = await intake.fill(0, records, i);
-        if (next < 0) break;
-        const cut = next < records.length || records.length < batch.records.length;
-        await this.#runBatch(records[next - 1]!, cut ? records[next - 1]!.offset + 1 : batch.nextOffset);
-        i = next;
-      }
-      await this.#watchRetention(reader.topic);
+      for (const part of parts) if (!(await this.#take(part))) return false;
+      await this.#runBatch();
+      await this.#watchRetention();
     }
     return false;
   }
 
-  async #poll(reader: PartitionReader): Promise<ReadBatch> {
+  /** Waits for input, then for as long as micro-batches may linger. */
+  async #poll(input: TaskInput): Promise<InputPart[]> {
     const { lingerMs = 0, maxRecords = MAX_RECORDS } = this.#options.batch;
-    const first = await reader.next();
-    if (lingerMs === 0 || first.records.length === 0 || first.records.length >= maxRecords) return first;
-    const records: LogRecord[] = [...first.records];
+    const parts = await input.poll();
+    if (lingerMs === 0 || parts.length === 0) return parts;
     const { clock } = this.#options;
     const until = clock.now() + lingerMs;
-    let last = first;
-    while (records.length < maxRecords && clock.now() < until && !this.#abort.signal.aborted) {
+    const count = (): number => parts.reduce((sum, { records }) => sum + records.length, 0);
+    while (count() < maxRecords && clock.now() < until && !this.#abort.signal.aborted) {
       await clock.sleep(Math.max(1, until - clock.now()), this.#abort.signal);
-      last = await reader.next();
-      for (const record of last.records) records.push(record);
+      parts.push(...(await input.poll()));
     }
-    return { records, nextOffset: last.nextOffset, endOffset: last.endOffset };
+    return parts;
+  }
+
+  /** Takes records into the micro-batch; runs it where it has to be cut. @returns false where the task was stopped. */
+  async #take({ source, records, nextOffset }: InputPart): Promise<boolean> {
+    for (let i = 0; i < records.length; ) {
+      const from = this.#taken[source]!;
+      const shift = this.#sequence - from;
+      const next = await this.#intake.fill(source, records, i, shift);
+      if (next < 0 || this.#abort.signal.aborted) return false;
+      const to = next < records.length ? records[next]!.offset : nextOffset;
+      if (next > i) this.#lastRecord = records[next - 1]!;
+      this.#runs.push({ source, from, to });
+      this.#taken[source] = to;
+      this.#sequence += to - from;
+      if (next < records.length) await this.#runBatch();
+      i = next;
+    }
+    return true;
   }
 
   /**
    * The commit. On any failure the task drops its state, restores, and resumes from the committed offset.
    */
-  async #runBatch(last: LogRecord, nextOffset: number): Promise<void> {
+  async #runBatch(): Promise<void> {
     if (this.#readers.length > 0) await this.#settle();
-    const { batch } = this.#executor;
-    const size = batch.size;
+    const executor = this.#executor;
+    const size = executor.batch.size;
+    const timestamp = this.#lastRecord!.timestamp;
+    const tableRows = [...executor.batch.tableRows];
     this.#uncommitted++;
 
     // 1. Run the micro-batch and flush the operators.
-    this.#executor.run();
+    executor.run();
 
     // 2. Stage outputs, due state snapshots and the input offset.
-    const staged = this.#executor.takeOutputs();
-    if (this.#executor.state.hasStores) {
-      const due = this.#sweep!.due({ offset: nextOffset - 1, time: last.timestamp, records: size });
-      for (const record of due) staged.push(stateRecord(this.#place, record, last.timestamp));
-    }
-    const offsets = new Map([[this.#options.part.sources[0]!.topic, nextOffset]]);
+    const staged = executor.takeOutputs();
+    this.#stageState(staged, size, timestamp, 0, tableRows);
+    const committed = [...this.#taken];
+    const offsets = new Map(this.#options.part.sources.map(({ topic }, i) => [topic, committed[i]!]));
     await this.#settle();
-    this.#position = nextOffset;
 
     // 3. Commit them in one transaction.
     this.#inFlight = this.#writer!.commit(staged, offsets).then(() => {
       // 4. Only then report progress.
-      this.committed = nextOffset;
-      this.lastIngestTime = last.timestamp;
+      this.committed = committed;
+      this.lastIngestTime = timestamp;
       this.commits++;
       this.records += size;
       this.lastCommitAt = this.#options.clock.now();
@@ -239,6 +271,18 @@ export class TaskRun {
       this.#failure ??= { error };
       this.#abort.abort();
     });
+  }
+
+  #stageState(staged: OutRecord[], records: number, time: number, atLeast: number, urgent: readonly number[]): void {
+    const runs = this.#runs;
+    this.#runs = [];
+    if (!this.#executor.state.hasStores) return;
+    const due = this.#sweep.due({ offset: this.#sequence - 1, time, records }, atLeast, urgent);
+    for (const record of due) staged.push(stateRecord(this.#place, record, time));
+    if (this.#journal === undefined || runs.length === 0) return;
+    const length = runs.reduce((sum, { from, to }) => sum + to - from, 0);
+    const entry = { base: this.#sequence - length, runs };
+    staged.push(...this.#journal.append(entry, this.#sweep.replayFrom, time));
   }
 
   /** Waits for the commit under way. @throws what made it fail. */
@@ -257,32 +301,39 @@ export class TaskRun {
     for (const answer of this.#readers.splice(0)) answer();
   }
 
-  /** Nothing came in. */
-  async #idle(batch: ReadBatch, bound: number | undefined): Promise<void> {
+  /** Nothing came in: what the sweep has left is written after a while. */
+  async #idle(): Promise<void> {
     await this.#settle();
-    if (bound !== undefined && batch.nextOffset >= bound) this.#position = Math.max(this.#position, bound);
     this.#progress.moved();
-    const { clock, idleSweepMs } = this.#options;
-    const sweep = this.#sweep!;
-    if (!this.#executor.state.hasStores || sweep.replayFrom >= this.#position - 1) return;
+    const { clock, idleSweepMs, part } = this.#options;
+    if (!this.#executor.state.hasStores || this.#sweep.replayFrom >= this.#sequence - 1) return;
     if (clock.now() - this.#lastInputAt < idleSweepMs) return;
-    const position = { offset: this.#position - 1, time: this.lastIngestTime, records: 0 };
-    const due = sweep.due(position, IDLE_SWEEP_KEYS);
-    const staged = due.map((record) => stateRecord(this.#place, record, this.lastIngestTime));
-    const topic = this.#options.part.sources[0]!.topic;
-    await this.#writer!.commit(staged, new Map([[topic, this.#position]]));
+    const staged: OutRecord[] = [];
+    this.#stageState(staged, 0, this.lastIngestTime, IDLE_SWEEP_KEYS, []);
+    await this.#writer!.commit(staged, new Map(part.sources.map(({ topic }, i) => [topic, this.#taken[i]!])));
   }
 
   /** The sweep hurries where the log is about to lose records that a restore would need. */
-  async #watchRetention(topic: string): Promise<void> {
-    const { clock, log, partition } = this.#options;
-    if (clock.now() - this.#retentionCheckedAt < RETENTION_CHECK_MS) return;
+  async #watchRetention(): Promise<void> {
+    const { clock, log, part, partition } = this.#options;
+    if (!this.#executor.state.hasStores || clock.now() - this.#retentionCheckedAt < RETENTION_CHECK_MS) return;
     this.#retentionCheckedAt = clock.now();
-    const { earliest } = await log.offsets(topic, partition);
-    const needed = this.#sweep!.replayFrom + 1;
-    const kept = this.#position - earliest;
-    const margin = earliest === 0 || kept <= 0 ? 1 : (needed - earliest) / kept;
-    this.#sweep!.setHaste(margin < 0.5 ? 8 : 1);
-    this.retentionAtRisk = this.#executor.state.hasStores && margin < 0.2;
+    let margin = 1;
+    for (const [source, { topic, table }] of part.sources.entries()) {
+      if (table === true) continue;
+      const { earliest } = await log.offsets(topic, partition);
+      const kept = this.#taken[source]! - earliest;
+      if (earliest > 0 && kept > 0) margin = Math.min(margin, (this.#neededFrom(source) - earliest) / kept);
+    }
+    this.#sweep.setHaste(margin < 0.5 ? 8 : 1);
+    this.retentionAtRisk = margin < 0.2;
+  }
+
+  /** First offset of a source that a restore would replay. */
+  #neededFrom(source: number): number {
+    const from = this.#sweep.replayFrom + 1;
+    if (this.#journal === undefined) return from;
+    const runs = this.#journal.entries.filter(({ base }) => base >= from).flatMap(({ runs }) => runs);
+    return runs.find((run) => run.source === source)?.from ?? this.#taken[source]!;
   }
 }

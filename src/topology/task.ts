@@ -80,9 +80,12 @@ export class Task {
     const { clock, part, partition, stuckMs } = this.#options;
     const now = clock.now();
     const run = this.#run;
-    const offset = run?.committed ?? 0;
-    const end = Math.max(run?.end ?? 0, offset);
-    const lag = end - offset;
+    const inputs = part.sources.map(({ topic }, i) => {
+      const offset = run?.committed[i] ?? 0;
+      const end = Math.max(run?.ends[i] ?? 0, offset);
+      return { topic, offset, end, lag: end - offset };
+    });
+    const lag = inputs.reduce((sum, input) => sum + input.lag, 0);
     const busy = !ENDED.has(this.#phase) && (lag > 0 || this.#phase !== 'running');
     return {
       task: this.name,
@@ -90,7 +93,7 @@ export class Task {
       partition,
       phase: this.#phase,
       phaseAgeMs: now - this.#phaseSince,
-      inputs: part.sources.map(({ topic }) => ({ topic, offset, end, lag })),
+      inputs,
       lag,
       lagMs: lag > 0 && run !== undefined && run.lastIngestTime > 0 ? Math.max(0, now - run.lastIngestTime) : 0,
       commitAgeMs: run?.lastCommitAt === undefined ? undefined : now - run.lastCommitAt,

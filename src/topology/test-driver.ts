@@ -172,7 +172,10 @@ export class TopologyTestDriver {
     const executor = new Executor(plan, {
       task: `${plan.name}-0`,
       partition: 0,
-      target: (sink) => toPartitionZero(sink.topic),
+      target: ({ topic, repartition }) => ({
+        ...toPartitionZero(topic),
+        ...(repartition === undefined ? {} : { ticks: { from: 0, of: 1, partitions: 1 } }),
+      }),
       deadLetters: toPartitionZero(this.#deadLetterTopic),
       judge: (policy) => (typeof policy === 'string' ? policy : policy.exhausted),
       counts: this.counts,

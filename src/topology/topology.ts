@@ -21,6 +21,8 @@ export interface SourceNode {
   readonly prepare?: Prepare;
   /** Set where the topic is one of the topology's own, between a `keyBy` and what follows it. */
   readonly repartition?: true;
+  /** The topic is compacted: a restore cannot count on older records of a key still being there. */
+  readonly table?: true;
 }
 
 export interface OperatorNode {
@@ -39,7 +41,7 @@ export interface SinkNode {
   readonly encode: SinkEncoder<unknown>;
   readonly onError: ErrorPolicy;
   /** Set for the sink of a `keyBy`: records go to the partition of their new key, ticks to every partition. */
-  readonly repartition?: true;
+  readonly repartition?: { readonly partitions?: number };
 }
 
 export interface Edge {
@@ -52,12 +54,23 @@ export interface Edge {
 /** What one record of the log is to a topology. */
 export type SourceItem<T> =
   | SourceRecord<T>
-  /** Wall-clock time: drives timers. */
-  | { readonly kind: 'tick'; readonly time: number }
+  | SourceTick
   /** Concerns every key; operators get it in the order of the log. */
   | { readonly kind: 'broadcast'; readonly value: unknown }
   /** Does not go on; counted under the stable reason. */
   | { readonly kind: 'skip'; readonly reason: string };
+
+/** Wall-clock time: drives timers. */
+export interface SourceTick {
+  readonly kind: 'tick';
+  readonly time: number;
+  /**
+   * Where several clocks feed one partition: which of them this is, from 0, and of how many. The partition's time is
+   * the earliest of theirs.
+   */
+  readonly from?: number;
+  readonly of?: number;
+}
 
 export interface SourceRecord<T> {
   readonly kind: 'record';
@@ -71,6 +84,12 @@ export interface SourceRecord<T> {
 export interface SourceCodec<T> {
   /** Throws for bytes that do not decode: they go to the dead letters with the reason `undecodable`, counted. */
   decode(record: LogRecord): SourceItem<T>;
+}
+
+/** Values as bytes, for topics and state of the topology's own. */
+export interface ValueCodec<T> {
+  encode(value: T): Uint8Array;
+  decode(bytes: Uint8Array): T;
 }
 
 /**

@@ -1,0 +1,100 @@
+import { encodeRecord } from '../events/codec.ts';
+import type { StateSnapshot } from '../events/records.ts';
+import type { OutRecord } from '../log/event-log.ts';
+import type { StatePlace } from './state-topic.ts';
+
+/** A stretch of one input partition: from ≤ offset < to. */
+export interface InputRun {
+  readonly source: number;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What one commit has taken in, in order. */
+export interface JournalEntry {
+  /** Place in the task's input sequence where it begins. */
+  readonly base: number;
+  readonly runs: readonly InputRun[];
+}
+
+/**
+ * How the inputs of a task with several sources were interleaved. A replay must take them in the same order, so each
+ * commit writes it down; entries that no restore can need any more get a tombstone. A task with one source needs no
+ * journal: its input sequence is the partition itself.
+ */
+export class InputJournal {
+  readonly #place: StatePlace;
+  readonly #topics: readonly string[];
+  #entries: JournalEntry[] = [];
+
+  constructor(place: StatePlace, topics: readonly string[]) {
+    this.#place = place;
+    this.#topics = topics;
+  }
+
+  get entries(): readonly JournalEntry[] {
+    return this.#entries;
+  }
+
+  /** Where the sequence goes on: after the last entry. */
+  get end(): number {
+    const last = this.#entries.at(-1);
+    return last === undefined ? 0 : last.base + lengthOf(last);
+  }
+
+  /** An entry as it is read from the state topic, in any order; undefined value for a tombstone. */
+  restore(base: number, snapshot: StateSnapshot | undefined): void {
+    this.#entries = this.#entries.filter((entry) => entry.base !== base);
+    if (snapshot === undefined) return;
+    const stored = JSON.parse(Buffer.from(snapshot.stores[RUNS]!).toString('utf8')) as StoredRun[];
+    const runs = stored.map(({ topic, from, to }) => ({ source: this.#topics.indexOf(topic), from, to }));
+    this.#entries.push({ base, runs });
+    this.#entries.sort((a, b) => a.base - b.base);
+  }
+
+  /**
+   * Records to write with a commit.
+   * @param needless entries that end at or before this place in the sequence are not needed any more.
+   */
+  append(entry: JournalEntry, needless: number, timestamp: number): OutRecord[] {
+    this.#entries.push(entry);
+    const gone = this.#entries.slice(0, -1).filter((old) => old.base + lengthOf(old) - 1 <= needless);
+    this.#entries = this.#entries.slice(gone.length);
+    return [...gone.map(({ base }) => this.#record(base, null, timestamp)), this.#write(entry, timestamp)];
+  }
+
+  #write(entry: JournalEntry, timestamp: number): OutRecord {
+    const runs = entry.runs.map(({ source, from, to }): StoredRun => ({ topic: this.#topics[source]!, from, to }));
+    const snapshot: StateSnapshot = {
+      type: 'StateSnapshot',
+      task: this.#place.task,
+      key: '',
+      offset: entry.base + lengthOf(entry) - 1,
+      stores: { [RUNS]: Buffer.from(JSON.stringify(runs)) },
+    };
+    return this.#record(entry.base, encodeRecord(snapshot), timestamp);
+  }
+
+  #record(base: number, value: Uint8Array | null, timestamp: number): OutRecord {
+    const { topic, partition } = this.#place;
+    return { topic, partition, timestamp, key: Buffer.from(`${journalPrefix(this.#place)}${base}`, 'utf8'), value };
+  }
+}
+
+/** Keys of a task's journal on the state topic; those of its snapshots have a slash after the task's name. */
+export function journalPrefix(place: StatePlace): string {
+  return `${place.task}#inputs/`;
+}
+
+/** Input records (and holes between them) that an entry covers. */
+export function lengthOf(entry: JournalEntry): number {
+  return entry.runs.reduce((sum, { from, to }) => sum + to - from, 0);
+}
+
+interface StoredRun {
+  readonly topic: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+const RUNS = 'runs';

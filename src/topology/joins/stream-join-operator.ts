@@ -1,0 +1,148 @@
+import { ByteReader, ByteWriter } from '../../operators/binary.ts';
+import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
+import type { KeyedStore, StoreCodec } from '../../state/store.ts';
+import type { ValueCodec } from '../topology.ts';
+import type { Tagged } from './tagged.ts';
+
+export interface StreamJoinOptions<L, R> {
+  /** Records of one key are joined where their event times are at most so far apart. */
+  readonly withinMs: number;
+  /** How far a key's records may be out of order, over both sides. Default 0. */
+  readonly graceMs?: number;
+  /** As of windows: quiet keys' unmatched records are given up. Default: the bound and the grace. */
+  readonly idleMs?: number;
+  /** `left` and `outer` give records without a partner too, when the watermark has passed. Default `inner`. */
+  readonly kind?: 'inner' | 'left' | 'outer';
+  readonly left: ValueCodec<L>;
+  readonly right: ValueCodec<R>;
+}
+
+interface Waiting {
+  readonly time: number;
+  readonly bytes: Uint8Array;
+  matched: boolean;
+}
+
+interface KeyState {
+  seen: number;
+  closed: number;
+  left: Waiting[];
+  right: Waiting[];
+}
+
+const codec: StoreCodec<KeyState> = {
+  version: 1,
+  encode: ({ seen, closed, left, right }) => {
+    const writer = new ByteWriter().number(seen).number(closed);
+    for (const side of [left, right]) {
+      writer.count(side.length);
+      for (const { time, bytes, matched } of side)
+        writer
+          .number(time)
+          .raw(bytes)
+          .count(matched ? 1 : 0);
+    }
+    return writer.done();
+  },
+  decode: (bytes) => {
+    const reader = new ByteReader(bytes);
+    const side = (): Waiting[] =>
+      Array.from({ length: reader.count() }, () => {
+        return { time: reader.number(), bytes: reader.raw().slice(), matched: reader.count() === 1 };
+      });
+    return { seen: reader.number(), closed: reader.number(), left: side(), right: side() };
+  },
+};
+
+/**
+ * Joins two streams by key within a bound of event time. A pair is given when its second record arrives, at the later
+ * of the two times; records without a partner when the key's watermark or a quiet time says that none can come.
+ * Output beside the results: `late`, for records that no kept record could match any more.
+ */
+export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
+  readonly #options: StreamJoinOptions<L, R>;
+  readonly #join: (left: L | undefined, right: R | undefined, key: string) => O;
+  readonly #graceMs: number;
+  readonly #idleMs: number;
+  #store!: KeyedStore<KeyState>;
+  #timers!: Timers;
+
+  constructor(options: StreamJoinOptions<L, R>, join: (left: L | undefined, right: R | undefined, key: string) => O) {
+    this.#options = options;
+    this.#join = join;
+    this.#graceMs = options.graceMs ?? 0;
+    this.#idleMs = options.idleMs ?? options.withinMs + this.#graceMs;
+  }
+
+  init(context: OperatorContext): void {
+    this.#store = context.keyed('waiting', codec);
+    this.#timers = context.timers;
+  }
+
+  process(record: StreamRecord<Tagged<L, R>>, out: Collector<O>): void {
+    const { withinMs, left, right } = this.#options;
+    const never = Number.NEGATIVE_INFINITY;
+    const state = this.#store.get(record) ?? { seen: never, closed: never, left: [], right: [] };
+    const { side, value } = record.value;
+    const { time, key } = record;
+    if (time + withinMs < this.#watermark(state)) {
+      out.count('late');
+      out.emitTo('late', value, time);
+      return;
+    }
+    const own: Waiting = {
+      time,
+      bytes: side === 'left' ? left.encode(value as L) : right.encode(value as R),
+      matched: false,
+    };
+    for (const other of side === 'left' ? state.right : state.left) {
+      if (Math.abs(other.time - time) > withinMs) continue;
+      own.matched = true;
+      other.matched = true;
+      const pair = side === 'left' ? ([own, other] as const) : ([other, own] as const);
+      const result = this.#join(left.decode(pair[0].bytes), right.decode(pair[1].bytes), key);
+      out.emit(result, Math.max(time, other.time));
+    }
+    insert(state[side], own);
+    state.seen = Math.max(state.seen, time);
+    this.#giveUp(state, this.#watermark(state) - withinMs, key, out);
+    this.#store.set(record, state);
+    this.#timers.set(record, record.ingestTime + this.#idleMs);
+  }
+
+  timer(at: Keyed, _time: number, out: Collector<O>): void {
+    const state = this.#store.get(at)!;
+    state.closed = Math.max(state.closed, state.seen + this.#options.withinMs + 1);
+    this.#giveUp(state, Number.POSITIVE_INFINITY, at.key, out);
+  }
+
+  #watermark(state: KeyState): number {
+    return Math.max(state.seen - this.#graceMs, state.closed);
+  }
+
+  /** Drops what is before `time`; records that never had a partner are given, by time, left side first. */
+  #giveUp(state: KeyState, time: number, key: string, out: Collector<O>): void {
+    const { kind = 'inner', left, right } = this.#options;
+    const lonely: { readonly time: number; readonly result: () => O }[] = [];
+    const gone = (waiting: Waiting): boolean => waiting.time < time;
+    if (kind !== 'inner') {
+      for (const { time, bytes } of state.left.filter((w) => gone(w) && !w.matched)) {
+        lonely.push({ time, result: () => this.#join(left.decode(bytes), undefined, key) });
+      }
+    }
+    if (kind === 'outer') {
+      for (const { time, bytes } of state.right.filter((w) => gone(w) && !w.matched)) {
+        lonely.push({ time, result: () => this.#join(undefined, right.decode(bytes), key) });
+      }
+    }
+    for (const { time, result } of lonely.sort((a, b) => a.time - b.time)) out.emit(result(), time);
+    if (state.left.some(gone)) state.left = state.left.filter((waiting) => !gone(waiting));
+    if (state.right.some(gone)) state.right = state.right.filter((waiting) => !gone(waiting));
+  }
+}
+
+function insert(list: Waiting[], waiting: Waiting): void {
+  let at = list.length;
+  while (at > 0 && list[at - 1]!.time > waiting.time) at--;
+  list.splice(at, 0, waiting);
+}

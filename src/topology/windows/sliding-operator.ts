@@ -1,0 +1,116 @@
+import { ByteReader, ByteWriter } from '../../operators/binary.ts';
+import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
+import type { KeyedStore, StoreCodec } from '../../state/store.ts';
+import type { ValueCodec } from '../topology.ts';
+import { foldPlaced, type Placed, place, placedCodec } from './fold.ts';
+import type { EmitMode } from './window-operator.ts';
+import type { Aggregator, SlidingWindows, Windowed } from './window-spec.ts';
+
+/** The records of one key that a result can still need. */
+interface KeyValues {
+  seen: number;
+  /** Times before this have closed by idleness. */
+  closed: number;
+  /** Times before this have been given, in mode `close`. */
+  given: number;
+  values: Placed[];
+}
+
+const codec: StoreCodec<KeyValues> = {
+  version: 1,
+  encode: ({ seen, closed, given, values }) =>
+    new ByteWriter().number(seen).number(closed).number(given).raw(placedCodec.encode(values)).done(),
+  decode: (bytes) => {
+    const reader = new ByteReader(bytes);
+    return {
+      seen: reader.number(),
+      closed: reader.number(),
+      given: reader.number(),
+      values: placedCodec.decode(reader.raw()),
+    };
+  },
+};
+
+/**
+ * Sliding windows: for each time t at which a key has a record, the records in (t − size, t]. In mode `close` one result
+ * for each such time, when the watermark has passed it; in mode `update` a result for every time that a record changes.
+ * Values are folded by event time, so that results do not depend on the order of arrival.
+ */
+export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
+  readonly #spec: SlidingWindows;
+  readonly #aggregator: Aggregator<T, A>;
+  readonly #values: ValueCodec<T>;
+  readonly #emit: EmitMode;
+  #store!: KeyedStore<KeyValues>;
+  #timers!: Timers;
+
+  constructor(spec: SlidingWindows, aggregator: Aggregator<T, A>, values: ValueCodec<T>, emit: EmitMode) {
+    this.#spec = spec;
+    this.#aggregator = aggregator;
+    this.#values = values;
+    this.#emit = emit;
+  }
+
+  init(context: OperatorContext): void {
+    this.#store = context.keyed('values', codec);
+    this.#timers = context.timers;
+  }
+
+  process(record: StreamRecord<T>, out: Collector<Windowed<A>>): void {
+    const { sizeMs, time } = this.#spec;
+    if (record.time > record.ingestTime + time.futureMs) {
+      out.count('future');
+      out.emitTo('future', record.value, record.time);
+      return;
+    }
+    const never = Number.NEGATIVE_INFINITY;
+    const key = this.#store.get(record) ?? { seen: never, closed: never, given: never, values: [] };
+    if (record.time < Math.max(key.seen - time.graceMs, key.closed)) {
+      out.count('late');
+      out.emitTo('late', record.value, record.time);
+    } else {
+      place(key.values, { time: record.time, bytes: this.#values.encode(record.value) });
+      if (this.#emit === 'update') this.#give(key, record.time, record.time + sizeMs, 0, record.key, out);
+      key.seen = Math.max(key.seen, record.time);
+      this.#close(key, Math.max(key.seen - time.graceMs, key.closed), record.key, out);
+    }
+    this.#store.set(record, key);
+    this.#timers.set(record, record.ingestTime + time.idleMs);
+  }
+
+  timer(at: Keyed, time: number, out: Collector<Windowed<A>>): void {
+    const key = this.#store.get(at)!;
+    const { forgetMs } = this.#spec.time;
+    const quiet = key.closed > key.seen;
+    if (quiet && forgetMs !== Number.POSITIVE_INFINITY) {
+      this.#store.delete(at);
+      return;
+    }
+    key.closed = Math.max(key.closed, key.seen + 1);
+    this.#close(key, key.closed, at.key, out);
+    if (forgetMs !== Number.POSITIVE_INFINITY) this.#timers.set(at, time + forgetMs);
+  }
+
+  #close(key: KeyValues, watermark: number, name: string, out: Collector<Windowed<A>>): void {
+    if (this.#emit === 'close') this.#give(key, key.given, watermark, 1, name, out);
+    key.given = Math.max(key.given, watermark);
+    const { sizeMs } = this.#spec;
+    const keep = key.values.findIndex(({ time }) => time > watermark - sizeMs);
+    if (keep !== 0) key.values = keep < 0 ? [] : key.values.slice(keep);
+  }
+
+  /** Results for the times from ≤ t < to. */
+  #give(key: KeyValues, from: number, to: number, revision: number, name: string, out: Collector<Windowed<A>>): void {
+    const { values } = key;
+    let first = 0;
+    for (let i = 0; i < values.length; i++) {
+      const { time } = values[i]!;
+      // Of several records at one time the last stands for it.
+      if (time < from || time >= to || values[i + 1]?.time === time) continue;
+      const start = time - this.#spec.sizeMs;
+      while (values[first]!.time <= start) first++;
+      const value = foldPlaced(this.#aggregator, this.#values, values, first, i + 1, name);
+      out.emit({ start, end: time, revision, value }, time);
+    }
+  }
+}

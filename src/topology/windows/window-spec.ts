@@ -1,0 +1,108 @@
+import { FleetcastError } from '../../errors.ts';
+
+/** Times are milliseconds of event time, unless said otherwise. */
+export interface EventTimeOptions {
+  /**
+   * How far a key's records may be out of order: the key's watermark is its latest event time less this. A window
+   * closes when the watermark reaches its end. Default 0.
+   */
+  readonly graceMs?: number;
+  /**
+   * Wall-clock time of the ticks after which the windows of a quiet key close, counted from the ingest time of its last
+   * record. Default: the window's length and the grace. Without ticks in the input, quiet keys' windows stay open.
+   */
+  readonly idleMs?: number;
+  /** Records from further ahead of their ingest time than this go to the output `future`. Default one hour. */
+  readonly futureMs?: number;
+  /** After so long without a record, counted from the idle close, a key's state is dropped. Default: never. */
+  readonly forgetMs?: number;
+}
+
+export interface AlignedOptions extends EventTimeOptions {
+  /**
+   * For so long after its end, in the key's event time, a closed window takes late records and is emitted again with a
+   * higher revision. Later ones go to the output `late`. Default 0: all late records do.
+   */
+  readonly correctMs?: number;
+}
+
+export interface AlignedWindows {
+  readonly kind: 'tumbling' | 'hopping';
+  readonly sizeMs: number;
+  readonly advanceMs: number;
+  readonly time: Required<AlignedOptions>;
+}
+
+export interface SessionWindows {
+  readonly kind: 'session';
+  readonly gapMs: number;
+  readonly time: Required<EventTimeOptions>;
+}
+
+export interface SlidingWindows {
+  readonly kind: 'sliding';
+  readonly sizeMs: number;
+  readonly time: Required<EventTimeOptions>;
+}
+
+export type WindowSpec = AlignedWindows | SessionWindows | SlidingWindows;
+
+/** Windows one after the other, aligned with the epoch: [n × size, (n + 1) × size). */
+export function tumbling(sizeMs: number, options: AlignedOptions = {}): AlignedWindows {
+  return { kind: 'tumbling', sizeMs, advanceMs: sizeMs, time: aligned(positive('size', sizeMs), options) };
+}
+
+/** Windows of `sizeMs` that begin every `advanceMs`: a record is in several. */
+export function hopping(sizeMs: number, advanceMs: number, options: AlignedOptions = {}): AlignedWindows {
+  positive('advance', advanceMs);
+  if (advanceMs > sizeMs) throw new FleetcastError('TOPOLOGY_INVALID', 'windows that advance by more than their size');
+  return { kind: 'hopping', sizeMs, advanceMs, time: aligned(positive('size', sizeMs), options) };
+}
+
+/** Records that are less than `gapMs` apart are in one session. A session ends `gapMs` after its last record. */
+export function session(gapMs: number, options: EventTimeOptions = {}): SessionWindows {
+  return { kind: 'session', gapMs, time: eventTime(positive('gap', gapMs), options) };
+}
+
+/** For each record's time t, the window (t − size, t]. */
+export function sliding(sizeMs: number, options: EventTimeOptions = {}): SlidingWindows {
+  return { kind: 'sliding', sizeMs, time: eventTime(positive('size', sizeMs), options) };
+}
+
+/** What a window gives. The record's event time is the last millisecond of the window. */
+export interface Windowed<A> {
+  /** First millisecond (of a sliding window: the first that is not in it). */
+  readonly start: number;
+  /** First millisecond after it (of a sliding window: its last). */
+  readonly end: number;
+  readonly value: A;
+  /** 0 while the window is open, 1 when it has closed, more after corrections by late records. */
+  readonly revision: number;
+}
+
+/** How records become a result. `add` may change its argument and return it. */
+export interface Aggregator<T, A> {
+  initial(): A;
+  add(aggregate: A, value: T, key: string): A;
+  /** Joins two parts of a session: needed for session windows only. */
+  merge?(earlier: A, later: A): A;
+}
+
+function eventTime(length: number, options: EventTimeOptions): Required<EventTimeOptions> {
+  const { graceMs = 0 } = options;
+  if (!(graceMs >= 0)) throw new FleetcastError('TOPOLOGY_INVALID', `a grace of ${graceMs} ms`);
+  const { idleMs = length + graceMs, futureMs = 3_600_000, forgetMs = Number.POSITIVE_INFINITY } = options;
+  return { graceMs, idleMs, futureMs, forgetMs };
+}
+
+function aligned(length: number, options: AlignedOptions): Required<AlignedOptions> {
+  return { ...eventTime(length, options), correctMs: options.correctMs ?? 0 };
+}
+
+function positive(what: string, value: number): number {
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new FleetcastError(
+    'TOPOLOGY_INVALID',
+    `a window's ${what} of ${value} ms: whole milliseconds above 0 are wanted`,
+  );
+}
