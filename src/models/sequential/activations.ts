@@ -34,14 +34,21 @@ export function pointwise(activation: Activation): (x: number) => number {
 export function activate(activation: Activation, heap: Float32Array, at: number, count: number, width: number): void {
   if (activation === 'linear') return;
   if (activation === 'softmax') {
-    for (let i = 0; i < count; i++) softmax(heap, at + i * width, width);
+    for (let i = 0; i < count; i++) softmaxInPlace(heap, at + i * width, width);
     return;
   }
   const fn = pointwise(activation);
   for (let i = at; i < at + count * width; i++) heap[i] = fn(heap[i]!);
 }
 
-function softmax(heap: Float32Array, at: number, width: number): void {
+/** Probabilities of logits. */
+export function softmax(logits: Float32Array): Float32Array {
+  const out = Float32Array.from(logits);
+  softmaxInPlace(out, 0, out.length);
+  return out;
+}
+
+function softmaxInPlace(heap: Float32Array, at: number, width: number): void {
   let largest = Number.NEGATIVE_INFINITY;
   for (let i = at; i < at + width; i++) largest = Math.max(largest, heap[i]!);
   let sum = 0;

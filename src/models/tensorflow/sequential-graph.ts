@@ -120,8 +120,8 @@ function recurrent(layer: RecurrentLayer, name: string, backwards: boolean, valu
   const flat = tf.reshape(tf.transpose(x as Tensor3D, [1, 0, 2]), [steps * rows, features]) as Tensor2D;
   const bias = weight('bias');
   const [inputBias, recurrentBias] = bias === undefined ? [] : bias.rank === 2 ? tf.unstack(bias) : [bias, undefined];
-  const product = tf.matMul(flat, weight('kernel') as Tensor2D);
-  const sums = inputBias === undefined ? product : tf.add(product, inputBias);
+  const bare = product(tf, flat, weight('kernel')!);
+  const sums = inputBias === undefined ? bare : tf.add(bare, inputBias);
   const inputs = steps === 1 ? [sums] : tf.split(sums, steps, 0);
   const masks = value.mask === undefined ? undefined : tf.unstack(value.mask, 1).map((m) => tf.expandDims(m, 1));
   const hiddenDropout = dropoutFactors(pass, layer.recurrentDropout, [rows, layer.units]);
@@ -137,7 +137,7 @@ function recurrent(layer: RecurrentLayer, name: string, backwards: boolean, valu
     let state = c;
     if (layer.type === 'LSTM') [next, state] = lstmStep(tf, layer, inputs[step]!, before, c, U);
     else if (layer.type === 'GRU') next = gruStep(tf, layer, inputs[step]!, before, h, U, recurrentBias);
-    else next = activated(tf, layer.activation, tf.add(inputs[step]!, tf.matMul(before, U)));
+    else next = activated(tf, layer.activation, tf.add(inputs[step]!, product(tf, before, U)));
     const mask = masks?.[step];
     if (mask === undefined) {
       h = next;
@@ -164,7 +164,7 @@ function lstmStep(
   U: Tensor2D,
 ): [TfTensor, TfTensor] {
   const gate = (x: TfTensor) => activated(tf, layer.recurrentActivation, x);
-  const [i, f, g, o] = tf.split(tf.add(input, tf.matMul(h, U)), 4, 1);
+  const [i, f, g, o] = tf.split(tf.add(input, product(tf, h, U)), 4, 1);
   const state = tf.add(tf.mul(gate(f!), c), tf.mul(gate(i!), activated(tf, layer.activation, g!)));
   return [tf.mul(gate(o!), activated(tf, layer.activation, state)), state];
 }
@@ -185,16 +185,16 @@ function gruStep(
   let update: TfTensor;
   let candidate: TfTensor;
   if (layer.resetAfter) {
-    const product = tf.matMul(before, U);
-    const [hz, hr, hg] = tf.split(recurrentBias === undefined ? product : tf.add(product, recurrentBias), 3, 1);
+    const bare = product(tf, before, U);
+    const [hz, hr, hg] = tf.split(recurrentBias === undefined ? bare : tf.add(bare, recurrentBias), 3, 1);
     update = gate(tf.add(z!, hz!));
     candidate = tf.add(g!, tf.mul(gate(tf.add(r!, hr!)), hg!));
   } else {
     const gates = tf.slice(U, [0, 0], [units, 2 * units]);
     const own = tf.slice(U, [0, 2 * units], [units, units]);
-    const [hz, hr] = tf.split(tf.matMul(before, gates), 2, 1);
+    const [hz, hr] = tf.split(product(tf, before, gates), 2, 1);
     update = gate(tf.add(z!, hz!));
-    candidate = tf.add(g!, tf.matMul(tf.mul(gate(tf.add(r!, hr!)), before) as Tensor2D, own));
+    candidate = tf.add(g!, product(tf, tf.mul(gate(tf.add(r!, hr!)), before) as Tensor2D, own));
   }
   return tf.add(tf.mul(update, h), tf.mul(tf.sub(1, update), activated(tf, layer.activation, candidate)));
 }
@@ -204,9 +204,28 @@ function dense(pass: Pass, x: TfTensor, name: string, activation: Activation): T
   const kernel = pass.weights.get(`${name}/kernel`) as Tensor2D;
   const bias = pass.weights.get(`${name}/bias`);
   const flat = tf.reshape(x, [-1, kernel.shape[0]]) as Tensor2D;
-  const product = tf.matMul(flat, kernel);
-  const sums = bias === undefined ? product : tf.add(product, bias);
+  const bare = product(tf, flat, kernel);
+  const sums = bias === undefined ? bare : tf.add(bare, bias);
   return activated(tf, activation, tf.reshape(sums, [...x.shape.slice(0, -1), kernel.shape[1]]));
+}
+
+/**
+ * Matrix product whose gradient transposes first: WebAssembly multiplies transposed matrices many times slower than it
+ * transposes and multiplies them.
+ */
+function product(tf: TensorFlow, a: TfTensor, b: TfTensor): TfTensor {
+  return tf.customGrad((...args: unknown[]) => {
+    const [left, right, save] = args as [Tensor2D, Tensor2D, (tensors: TfTensor[]) => void];
+    save([left, right]);
+    return {
+      value: tf.matMul(left, right),
+      gradFunc: (dy: TfTensor, saved: TfTensor[]) => {
+        const [x, w] = saved as [Tensor2D, Tensor2D];
+        const d = dy as Tensor2D;
+        return [tf.matMul(d, tf.transpose(w)), tf.matMul(tf.transpose(x), d)];
+      },
+    };
+  })(a, b);
 }
 
 /** Rows of the table; its gradient is a sum over the codes, for which WebAssembly has no operation of its own. */
