@@ -1,5 +1,6 @@
 import type { Activation, ModelEvent } from '../events/records.ts';
 import { activationRecords, type Desk, eventRecord, publish } from './publisher.ts';
+import { endOffsets } from './score-follower.ts';
 
 export interface ActivateOptions extends Desk {
   readonly name: string;
@@ -11,24 +12,43 @@ export interface ActivateOptions extends Desk {
   readonly kind?: ModelEvent['kind'];
   /** Facts for the event. */
   readonly details?: object;
-  /** Model that becomes challenger in the same transaction: the old champion, to be watched against the new one. */
+  /**
+   * Model that becomes challenger in the same transaction: the old champion, to be watched against the new one. Empty:
+   * nobody is challenger from then on.
+   */
   readonly shadow?: string;
 }
 
 /**
  * Makes a model champion or challenger: an activation in every partition of `readings` and the event that tells of it,
- * all in one transaction. Each partition changes at its own offset, and a replay changes at the same.
+ * all in one transaction. Each partition changes at its own offset, and a replay changes at the same. The event records
+ * where `scores` ended then: what comes after it is the model's own.
  */
 export async function activate(options: ActivateOptions): Promise<void> {
   const { name, modelId, role, reason, topics } = options;
   const time = options.now();
+  const scores = await endOffsets(options.log, topics.scores);
   const records = await activationRecords(options, { name, modelId, role, time, reason });
   const kind = options.kind ?? (role === 'champion' ? 'promoted' : 'shadowed');
-  records.push(eventRecord(topics, { name, kind, modelId, time, reason }, options.details ?? {}));
-  if (options.shadow !== undefined && options.shadow !== '') {
+  records.push(eventRecord(topics, { name, kind, modelId, time, reason }, { ...options.details, scores }));
+  if (options.shadow !== undefined) {
     const shadow = { name, modelId: options.shadow, role: 'challenger', time, reason } as const;
     records.push(...(await activationRecords(options, shadow)));
-    records.push(eventRecord(topics, { name, kind: 'shadowed', modelId: options.shadow, time, reason }, {}));
   }
+  if (options.shadow) {
+    records.push(eventRecord(topics, { name, kind: 'shadowed', modelId: options.shadow, time, reason }, { scores }));
+  }
+  await publish(options, records);
+}
+
+/** Takes a model out of the shadow, with the event that says why. */
+export async function leaveShadow(
+  options: Desk &
+    Pick<ActivateOptions, 'name' | 'modelId' | 'reason' | 'details'> & { readonly kind: 'rejected' | 'retired' },
+): Promise<void> {
+  const { name, modelId, reason, kind, topics } = options;
+  const time = options.now();
+  const records = await activationRecords(options, { name, modelId: '', role: 'challenger', time, reason });
+  records.push(eventRecord(topics, { name, kind, modelId, time, reason }, options.details ?? {}));
   await publish(options, records);
 }

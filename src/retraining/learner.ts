@@ -1,18 +1,23 @@
-import { isFleetcastError, messageOf } from '../errors.ts';
+import { FleetcastError, isFleetcastError, messageOf } from '../errors.ts';
 import { decode } from '../events/codec.ts';
 import type { ModelEvent } from '../events/records.ts';
 import type { EventLog, GroupMember, TaskWriter } from '../log/event-log.ts';
 import type { TrainProgress } from '../models/trainer.ts';
+import { modelName } from '../operators/forecast.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelRegistry } from '../pipelines/model-registry.ts';
 import type { TopicNames } from '../pipelines/topics.ts';
-import { activate } from './activate.ts';
+import { activate, leaveShadow } from './activate.ts';
+import { ErrorTrack } from './drift.ts';
 import type { Evaluation } from './evaluate.ts';
 import { judgeHoldOut } from './gate.ts';
 import { HistoryWatch } from './history-watch.ts';
 import { type ModelLife, ModelLine } from './model-line.ts';
+import { DRIFT_DEFAULTS, type DriftSettings } from './page-hinkley.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
 import type { TrainingRequest } from './request.ts';
+import { ScoreFollower } from './score-follower.ts';
+import { Shadow, scoresAt, shadowEvent } from './shadow.ts';
 import {
   failedEvent,
   newRequest,
@@ -23,7 +28,8 @@ import {
   trainRequest,
   type WindowSettings,
 } from './train.ts';
-import { type TriggerSettings, trainingDue } from './triggers.ts';
+import type { TrialSettings } from './trial.ts';
+import { type Drift, type TriggerSettings, trainingDue } from './triggers.ts';
 
 export interface LearnerOptions extends TrainingHooks {
   readonly log: EventLog;
@@ -33,11 +39,16 @@ export interface LearnerOptions extends TrainingHooks {
   /** Name of the model line. */
   readonly name: string;
   readonly triggers: TriggerSettings;
+  readonly drift?: DriftSettings;
+  /** A model that is to replace another is watched in shadow first, and the old one after that. */
+  readonly trial?: TrialSettings;
   /** What each training is asked for with. */
   readonly request: Omit<RequestOptions, 'name' | 'reason' | 'buckets' | 'parent'>;
   readonly now: () => number;
   /** Unique among the learners of this log. */
   readonly memberId: string;
+  /** A training that was asked for so long ago and has not ended is given up, milliseconds. Default six hours. */
+  readonly deadlineMs?: number;
   /** How often the history is looked at, milliseconds. Default 1,000. */
   readonly pollMs?: number;
   /** Pause after a failure, milliseconds. Default 5,000. */
@@ -59,6 +70,13 @@ export interface LearnerStatus {
   readonly progress: TrainProgress | undefined;
 }
 
+/** The defaults of a trial, in buckets of hours with a daily season; see `trialDefaults`. */
+export function trialDefaults({ shape }: WindowSettings): TrialSettings {
+  const { horizon, season } = shape;
+  return { least: 2 * Math.max(horizon, season), most: 14 * Math.max(horizon, season), margin: 0, significance: 0.01 };
+}
+
+const DEADLINE_MS = 6 * 3_600_000;
 const POLL_MS = 1_000;
 const RETRY_MS = 5_000;
 
@@ -67,8 +85,9 @@ const RETRY_MS = 5_000;
  * at any moment is followed by one that goes on from the last event. Each step is one atomic commit of a fenced writer,
  * so of several learners one works, and nothing is done twice.
  *
- * The steps of a model: `requested` (with everything the training depends on) → artefact and `trained` → activations and
- * `promoted`, or `rejected`.
+ * The steps of a model: `requested` (with everything the training depends on) → artefact and `trained` → judged on the
+ * hold-out: `rejected`, `promoted` where only naive forecasts served, else `shadowed` → judged by the scores of the stream:
+ * `rejected`, or `promoted` with the old champion in shadow → `rolled_back` if that one turns out better, else `retired`.
  */
 export class Learner {
   readonly #options: LearnerOptions;
@@ -86,6 +105,8 @@ export class Learner {
   #running: Promise<void> = Promise.resolve();
   #state: LearnerStatus['state'] = 'standby';
   #progress: TrainProgress | undefined;
+  #shadow: Shadow | undefined;
+  #errors: { champion: string; track: ErrorTrack; follower: ScoreFollower; since: number | undefined } | undefined;
 
   constructor(options: LearnerOptions) {
     this.#options = options;
@@ -177,17 +198,24 @@ export class Learner {
       await this.#decide(line.undecided);
       return true;
     }
+    if (line.challenger !== '') return this.#watchShadow(signal);
     const buckets = this.#watch.longest;
-    const reason = trainingDue(line, buckets, this.#options.triggers);
-    if (reason === undefined) return false;
+    const due = trainingDue(line, buckets, this.#options.triggers, await this.#drift(signal));
+    if (due === undefined) return false;
     const { name, request } = this.#options;
     const desk = this.#desk();
-    await publish(desk, [requestedEvent(desk, await newRequest(desk, { ...request, name, reason, buckets }))]);
+    await publish(desk, [requestedEvent(desk, await newRequest(desk, { ...request, ...due, name, buckets }))]);
     return true;
   }
 
   async #train(request: TrainingRequest, signal: AbortSignal): Promise<void> {
     const desk = this.#desk();
+    const left = request.time + (this.#options.deadlineMs ?? DEADLINE_MS) - this.#options.now();
+    if (left <= 0) {
+      const late = new FleetcastError('TRAINING_CANCELLED', 'the training had not ended by its deadline');
+      await publish(desk, [failedEvent(desk, request, late)]);
+      return;
+    }
     this.#state = 'training';
     try {
       const champion = await this.#served(this.#line.champion, signal);
@@ -211,11 +239,64 @@ export class Learner {
     };
     const { accept, reason } = judgeHoldOut(evaluation);
     if (accept) {
-      await activate({ ...desk, name, modelId: id, role: 'champion', reason });
+      // Against the naive forecasts the hold-out is enough; a model that serves is not replaced without a trial.
+      const role = this.#line.champion === '' ? 'champion' : 'challenger';
+      await activate({ ...desk, name, modelId: id, role, reason });
     } else {
       const event = { name, kind: 'rejected', modelId: id, time: desk.now(), reason } as const;
       await publish(desk, [eventRecord(desk.topics, event, {})]);
     }
+  }
+
+  /** Judges the challenger by what the stream has scored: a new model, or the old champion against the new. */
+  async #watchShadow(signal: AbortSignal): Promise<boolean> {
+    const { log, topics, windows, name } = this.#options;
+    const { champion, challenger, previous } = this.#line;
+    const event = shadowEvent(this.#line);
+    const key = `${champion} ${challenger} ${event?.time}`;
+    if (this.#shadow?.key !== key) {
+      const names = {
+        champion: await this.#scoreName(champion, signal),
+        challenger: await this.#scoreName(challenger, signal),
+      };
+      this.#shadow = new Shadow(log, topics.scores, names, scoresAt(event), windows.shape.horizon, key);
+    }
+    const { verdict, result } = await this.#shadow.judge(this.#options.trial ?? trialDefaults(windows), signal);
+    if (verdict === 'undecided') return false;
+    const desk = this.#desk();
+    const old = challenger === previous;
+    const reason = `${verdict}: MAE ${result.challengerMae.toFixed(4)} against ${result.championMae.toFixed(4)} over ${result.count} buckets, p ${result.p.toPrecision(3)}`;
+    const details = { trial: result };
+    if (verdict === 'challenger-better') {
+      const kind = old ? 'rolled_back' : 'promoted';
+      const shadow = old ? '' : champion;
+      await activate({ ...desk, name, modelId: challenger, role: 'champion', kind, reason, details, shadow });
+    } else {
+      await leaveShadow({ ...desk, name, modelId: challenger, kind: old ? 'retired' : 'rejected', reason, details });
+    }
+    this.#shadow = undefined;
+    return true;
+  }
+
+  /** A lasting rise of the champion's error since it came into use. */
+  async #drift(signal: AbortSignal): Promise<Drift | undefined> {
+    const { log, topics, windows, drift = DRIFT_DEFAULTS, triggers } = this.#options;
+    const { champion, models } = this.#line;
+    if (champion === '' || !triggers.driftAfter) return undefined;
+    if (this.#errors?.champion !== champion) {
+      const began = models.get(champion)!.events.findLast(({ kind }) => kind === 'promoted' || kind === 'rolled_back');
+      const track = new ErrorTrack(await this.#scoreName(champion, signal));
+      const follower = new ScoreFollower(log, topics.scores, scoresAt(began), (score) => track.add(score));
+      this.#errors = { champion, track, follower, since: undefined };
+    }
+    const errors = this.#errors;
+    if ((await errors.follower.advance(signal)) > 0) errors.since ??= errors.track.drift(drift);
+    if (errors.since === undefined) return undefined;
+    return { since: errors.since, buckets: Math.round((errors.track.newest - errors.since) / windows.interval) };
+  }
+
+  async #scoreName(id: string, signal: AbortSignal): Promise<string> {
+    return modelName(await this.#options.registry.load(id, signal));
   }
 
   async #readEvents(): Promise<void> {

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest';
+import type { Score } from '../events/records.ts';
+import { Random } from '../models/random.ts';
+import { dieboldMariano, studentCdf } from './diebold-mariano.ts';
+import { judgeHoldOut } from './gate.ts';
+import { DRIFT_DEFAULTS, PageHinkley } from './page-hinkley.ts';
+import { judgeTrial, Trial, type TrialSettings } from './trial.ts';
+
+describe('Diebold–Mariano', () => {
+  it('knows Student’s distribution', () => {
+    // Quantiles from published tables.
+    for (const [t, freedom, expected] of [
+      [0, 5, 0.5],
+      [1.812, 10, 0.95],
+      [2.571, 5, 0.975],
+      [12.706, 1, 0.975],
+      [-2.571, 5, 0.025],
+      [1.96, 1e6, 0.975],
+      [2.626, 100, 0.995],
+    ] as const) {
+      expect(studentCdf(t, freedom)).toBeCloseTo(expected, 4);
+    }
+  });
+
+  it('is right as often as it says where nothing differs, also with overlapping horizons', () => {
+    let hits = 0;
+    const runs = 400;
+    for (let run = 0; run < runs; run++) {
+      const random = new Random(run, 5);
+      const noise = Array.from({ length: 203 }, () => random.normal());
+      const differences = Array.from(
+        { length: 200 },
+        (_, t) => noise[t]! + noise[t + 1]! + noise[t + 2]! + noise[t + 3]!,
+      );
+      if (dieboldMariano(differences, 4).p <= 0.05) hits++;
+    }
+    expect(hits / runs).toBeGreaterThan(0.01);
+    expect(hits / runs).toBeLessThan(0.12);
+  });
+
+  it('sees a difference, and none in no data', () => {
+    const random = new Random(2);
+    const better = Array.from({ length: 100 }, () => 0.5 + random.normal());
+    expect(dieboldMariano(better, 1).p).toBeLessThan(0.001);
+    expect(
+      dieboldMariano(
+        better.map((d) => -d),
+        1,
+      ).p,
+    ).toBeGreaterThan(0.999);
+    expect(dieboldMariano([], 24)).toEqual({ mean: 0, statistic: 0, p: 0.5, count: 0 });
+    expect(dieboldMariano([1, 1, 1], 2).p).toBe(0);
+    expect(dieboldMariano([0, 0, 0], 2).p).toBe(0.5);
+  });
+});
+
+describe('Page–Hinkley', () => {
+  it('keeps still while the error only swings, and tells where a rise began', () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const random = new Random(seed);
+      const quiet = new PageHinkley(DRIFT_DEFAULTS);
+      for (let t = 0; t < 5000; t++) quiet.add(t, 1 + 0.2 * random.normal() + (t % 700 === 600 ? 10 : 0));
+      expect(quiet.change).toBeUndefined();
+      const risen = new PageHinkley(DRIFT_DEFAULTS);
+      for (let t = 0; t < 400; t++) risen.add(t, (t < 300 ? 1 : 1.6) + 0.2 * random.normal());
+      expect(risen.change).toBeGreaterThan(280);
+      expect(risen.change).toBeLessThan(310);
+    }
+  });
+});
+
+const settings: TrialSettings = { least: 20, most: 60, margin: 0.03, significance: 0.01 };
+
+function score(time: number, champion: number, challenger: number, device = 'd'): Score {
+  const entry = (model: string, role: 'champion' | 'challenger', value: number) => {
+    return { model, role, step: 1, value, lower: value, upper: value };
+  };
+  return {
+    type: 'Score',
+    device,
+    quantity: 'q',
+    time,
+    actual: 0,
+    deviation: 2,
+    entries: [
+      entry('old', 'champion', champion),
+      entry('new', 'challenger', challenger),
+      entry('other', 'champion', 99),
+    ],
+    inputOffset: 0,
+  };
+}
+
+describe('trial', () => {
+  it('decides when the numbers do', () => {
+    const verdicts = (gain: number) => {
+      const random = new Random(3);
+      const trial = new Trial('old', 'new', 1);
+      const seen = [];
+      for (let t = 0; t < 60; t++) {
+        const common = 1 + Math.abs(random.normal());
+        trial.add(score(t, common + gain + 0.1 * random.normal(), common));
+        seen.push(judgeTrial(trial.result(), settings));
+      }
+      return seen;
+    };
+    expect(verdicts(0.5).slice(0, 19)).toEqual(new Array(19).fill('undecided'));
+    expect(verdicts(0.5)[19]).toBe('challenger-better');
+    expect(verdicts(-0.5)[19]).toBe('champion-better');
+    expect(verdicts(0).at(-1)).toBe('no-difference');
+  });
+
+  it('does not depend on the order of the scores, and counts pairs only', () => {
+    const scores = Array.from({ length: 30 }, (_, t) => score(t >> 1, t, t / 2, `d${t % 2}`));
+    const one = new Trial('old', 'new', 4);
+    const other = new Trial('old', 'new', 4);
+    for (const each of scores) one.add(each);
+    for (const each of scores.toReversed()) other.add(each);
+    other.add({ ...score(99, 1, 1), entries: [score(99, 1, 1).entries[1]!] });
+    expect(one.result()).toEqual(other.result());
+    expect(one.result()).toMatchObject({ pairs: 30, count: 15, championMae: 7.25, challengerMae: 3.625 });
+  });
+});
+
+describe('hold-out', () => {
+  const rows = (model: number, champion?: number) => ({
+    windows: 10,
+    rows: Object.entries({
+      model,
+      ...(champion === undefined ? {} : { champion }),
+      'last-value': 2,
+      'seasonal-naive': 1,
+    }).map(([name, mae]) => ({ name, mse: mae, mae, maeByStep: [], labels: 1 })),
+  });
+
+  it('lets through what beats the naive forecasts and the model in use', () => {
+    expect(judgeHoldOut(rows(0.9)).accept).toBe(true);
+    expect(judgeHoldOut(rows(1))).toEqual({ accept: false, reason: 'test MAE 1.0000, seasonal-naive has 1.0000' });
+    expect(judgeHoldOut(rows(0.9, 0.8)).accept).toBe(false);
+    expect(judgeHoldOut(rows(0.7, 0.8)).reason).toBe('test MAE 0.7000 against 0.8000 of champion');
+    expect(judgeHoldOut(rows(Number.NaN)).accept).toBe(false);
+  });
+});

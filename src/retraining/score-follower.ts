@@ -1,0 +1,48 @@
+import { decode } from '../events/codec.ts';
+import type { Score } from '../events/records.ts';
+import type { EventLog } from '../log/event-log.ts';
+
+/** Reads the scores from given offsets on, as they come. */
+export class ScoreFollower {
+  readonly #log: EventLog;
+  readonly #topic: string;
+  readonly #next: number[];
+  readonly #visit: (score: Score) => void;
+
+  /** @param from offset by partition; the earliest where left out */
+  constructor(log: EventLog, topic: string, from: readonly number[], visit: (score: Score) => void) {
+    this.#log = log;
+    this.#topic = topic;
+    this.#next = [...from];
+    this.#visit = visit;
+  }
+
+  /** @returns how many scores were new */
+  async advance(signal?: AbortSignal): Promise<number> {
+    const partitions = (await this.#log.topic(this.#topic))?.partitions ?? 0;
+    let count = 0;
+    for (let partition = 0; partition < partitions; partition++) {
+      const { earliest, end } = await this.#log.offsets(this.#topic, partition);
+      let next = Math.max(this.#next[partition] ?? earliest, earliest);
+      while (next < end) {
+        signal?.throwIfAborted();
+        const batch = await this.#log.read(this.#topic, partition, next, { maxRecords: 1000 });
+        for (const { value } of batch.records) {
+          if (value === null) continue;
+          this.#visit(decode<Score>('Score', value));
+          count++;
+        }
+        if (batch.nextOffset <= next) break;
+        next = batch.nextOffset;
+      }
+      this.#next[partition] = next;
+    }
+    return count;
+  }
+}
+
+/** The end offset of every partition of a topic; empty where there is no such topic. */
+export async function endOffsets(log: EventLog, topic: string): Promise<number[]> {
+  const partitions = (await log.topic(topic))?.partitions ?? 0;
+  return Promise.all(Array.from({ length: partitions }, async (_, p) => (await log.offsets(topic, p)).end));
+}

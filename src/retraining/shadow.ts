@@ -1,0 +1,42 @@
+import type { ModelEvent } from '../events/records.ts';
+import type { EventLog } from '../log/event-log.ts';
+import type { ModelLine } from './model-line.ts';
+import { ScoreFollower } from './score-follower.ts';
+import { judgeTrial, Trial, type TrialResult, type TrialSettings, type Verdict } from './trial.ts';
+
+/** A challenger in shadow beside the champion, followed on the topic `scores` since it began. */
+export class Shadow {
+  readonly key: string;
+  readonly #trial: Trial;
+  readonly #follower: ScoreFollower;
+
+  /** @param names of both in `scores`. @param from offsets of `scores` when the shadow began */
+  constructor(
+    log: EventLog,
+    topic: string,
+    names: { readonly champion: string; readonly challenger: string },
+    from: readonly number[],
+    horizon: number,
+    key: string,
+  ) {
+    this.key = key;
+    this.#trial = new Trial(names.champion, names.challenger, horizon);
+    this.#follower = new ScoreFollower(log, topic, from, (score) => this.#trial.add(score));
+  }
+
+  async judge(settings: TrialSettings, signal?: AbortSignal): Promise<{ verdict: Verdict; result: TrialResult }> {
+    await this.#follower.advance(signal);
+    const result = this.#trial.result();
+    return { verdict: judgeTrial(result, settings), result };
+  }
+}
+
+/** The event that put the present challenger in shadow. */
+export function shadowEvent(line: ModelLine): ModelEvent | undefined {
+  return line.models.get(line.challenger)?.events.findLast(({ kind }) => kind === 'shadowed');
+}
+
+/** Offsets of `scores` that an activation event recorded. */
+export function scoresAt(event: ModelEvent | undefined): number[] {
+  return event === undefined ? [] : ((JSON.parse(event.details) as { scores?: number[] }).scores ?? []);
+}
