@@ -11,6 +11,8 @@ export interface TopicNames {
   readonly state: string;
   readonly models: string;
   readonly modelEvents: string;
+  /** What the bridge must know again after a restart, such as Sparkplug's aliases. */
+  readonly memory: string;
 }
 
 export function topicNames(prefix = ''): TopicNames {
@@ -24,6 +26,7 @@ export function topicNames(prefix = ''): TopicNames {
     state: `${prefix}state`,
     models: `${prefix}models`,
     modelEvents: `${prefix}model-events`,
+    memory: `${prefix}bridge-memory`,
   };
 }
 
@@ -36,7 +39,7 @@ export interface TopicSettings {
   readonly outputRetentionMs?: number;
 }
 
-/** What `ensureTopics` is to create. `models` and `model-events` have one partition: they are few and ordered. */
+/** What `ensureTopics` is to create. `models`, `model-events` and `bridge-memory` have one partition: they are few and ordered. */
 export function topicSpecs(names: TopicNames, settings: TopicSettings): TopicSpec[] {
   const { partitions } = settings;
   const deleted = (name: string, retentionMs: number | undefined): TopicSpec => ({
@@ -55,5 +58,6 @@ export function topicSpecs(names: TopicNames, settings: TopicSettings): TopicSpe
     { name: names.state, partitions, cleanup: 'compact' },
     { name: names.models, partitions: 1, cleanup: 'compact' },
     { name: names.modelEvents, partitions: 1, cleanup: 'delete' },
+    { name: names.memory, partitions: 1, cleanup: 'compact' },
   ];
 }

@@ -79,8 +79,13 @@ describe('Avro', () => {
   ])('refuses %s', (_, schema, bytes) => {
     expect(() => decoder(schema)(Buffer.from(bytes, 'hex'))).toThrow(Reject);
   });
-  it.each([{}, 'nothing', { type: 'record', name: 'R' }, { type: 'enum', name: 'E' }, 3, { type: 'array' }])(
-    'does not compile %j',
-    (schema) => expect(() => decoder(schema)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' })),
-  );
+  it.each([
+    {},
+    'nothing',
+    { type: 'record', name: 'R' },
+    { type: 'enum', name: 'E' },
+    3,
+    { type: 'array' },
+  ])('does not compile %j', (schema) =>
+    expect(() => decoder(schema)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' })));
 });

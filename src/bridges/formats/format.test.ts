@@ -41,10 +41,16 @@ describe('text with a unit', () => {
     expect(decode('text', text)).toEqual({ value, unit });
   });
 
-  it.each(['on', 'unavailable', '2024-05-01T05:20:00+00:00', '12:30', '192.168.1.10', '1.2.3', '', 'E5'])(
-    'takes %j for text',
-    (text) => expect(decode('text', text)).toEqual({ value: text, unit: '' }),
-  );
+  it.each([
+    'on',
+    'unavailable',
+    '2024-05-01T05:20:00+00:00',
+    '12:30',
+    '192.168.1.10',
+    '1.2.3',
+    '',
+    'E5',
+  ])('takes %j for text', (text) => expect(decode('text', text)).toEqual({ value: text, unit: '' }));
 });
 
 describe('plain number', () => {
@@ -78,8 +84,7 @@ describe('key=value', () => {
     expect(Object.entries(found)).toEqual(Object.entries(expected));
   });
   it.each(['', 'hello', '=1', 't=1 hello'])('refuses %j', (text) =>
-    expect(refusal('key-value', text)).toBe('malformed'),
-  );
+    expect(refusal('key-value', text)).toBe('malformed'));
 });
 
 describe('InfluxDB line protocol', () => {

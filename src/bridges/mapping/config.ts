@@ -1,4 +1,5 @@
 import type { PayloadFormat } from '../formats/format.ts';
+import type { SparkplugOptions } from '../sparkplug/options.ts';
 import type { RejectReason } from './reject.ts';
 import type { TimeFormat } from './time.ts';
 
@@ -45,6 +46,8 @@ export interface RuleConfig extends PartConfig {
    * of one device and one time become one.
    */
   readonly branches?: readonly PartConfig[];
+  /** The topics are Sparkplug B's (`spBv1.0/#`): births, data and deaths of edge nodes; other fields mean nothing then. */
+  readonly sparkplug?: SparkplugOptions;
   /** Highest QoS to subscribe with. Default 1. */
   readonly qos?: 0 | 1 | 2;
 }

@@ -1,4 +1,5 @@
 import { expandPreset } from '../presets/presets.ts';
+import type { Command, MemoryRecord, SparkplugDevice } from '../sparkplug/host.ts';
 import { DEFAULT_LIMITS, type MappingConfig, type MappingLimits, type RejectPolicy } from './config.ts';
 import type { MappedReading, Rejected } from './part.ts';
 import { DROPPED_BY_DEFAULT, excerpt, Reject, type RejectReason } from './reject.ts';
@@ -10,6 +11,10 @@ export interface Mapped {
   readonly rejected: readonly Rejected[];
   /** Topic filter of the rule that matched, or undefined. */
   readonly rule: string | undefined;
+  /** What the mapping must know again after a restart: to be kept by key, before the message is acknowledged. */
+  readonly memory?: readonly MemoryRecord[];
+  /** What devices are to be told, such as Sparkplug's request for a rebirth. */
+  readonly commands?: readonly Command[];
 }
 
 /** Turns messages into readings. Never throws on what a device has sent: what cannot be mapped is in `rejected`. */
@@ -19,6 +24,12 @@ export interface Mapping {
   /** @param arrival ingest time in milliseconds since the epoch. */
   map(topic: string, payload: Uint8Array, arrival: number): Mapped;
   policy(reason: RejectReason): RejectPolicy;
+  /** True where messages give {@link Mapped.memory}. */
+  readonly remembers: boolean;
+  /** Takes back what an earlier run has given as {@link Mapped.memory}; before the first message. */
+  restore(key: string, value: Uint8Array): void;
+  /** Devices that say when they come and go (Sparkplug): those that are not online have stale values. */
+  presence(): readonly SparkplugDevice[];
   /** Distinct devices and quantities seen since the start. */
   size(): { readonly devices: number; readonly quantities: number };
 }
@@ -29,6 +40,7 @@ export function compileMapping(config: MappingConfig): Mapping {
   const rules = config.rules
     .flatMap((rule) => ('preset' in rule ? expandPreset(rule) : [rule]))
     .map((rule) => compileRule(rule, limits));
+  const hosts = rules.flatMap(({ host }) => (host === undefined ? [] : [host]));
   const route = router(rules);
   const devices = new Set<string>();
   const quantities = new Set<string>();
@@ -90,7 +102,7 @@ export function compileMapping(config: MappingConfig): Mapping {
       }
       let result: RuleResult;
       try {
-        result = found.rule.apply(found.captures, payload, arrival);
+        result = found.rule.apply({ topic, captures: found.captures, payload, arrival });
       } catch (error) {
         if (!(error instanceof Reject)) throw error;
         return wholly(error.reason, error.message, name);
@@ -101,9 +113,22 @@ export function compileMapping(config: MappingConfig): Mapping {
         if (bad !== undefined) rejected.push(bad);
         return bad === undefined;
       });
-      return { readings: good, rejected, rule: name };
+      const { memory = [], commands = [] } = result;
+      return {
+        readings: good,
+        rejected,
+        rule: name,
+        ...(memory.length === 0 ? {} : { memory }),
+        ...(commands.length === 0 ? {} : { commands }),
+      };
     },
     policy: (reason) => config.onReject?.[reason] ?? (DROPPED_BY_DEFAULT.has(reason) ? 'drop' : 'dead-letter'),
+    remembers: hosts.length > 0,
+    restore: (key, value) => {
+      if (!key.startsWith('sparkplug/')) return;
+      for (const host of hosts) host.restore(value);
+    },
+    presence: () => hosts.flatMap((host) => host.devices()),
     size: () => ({ devices: devices.size, quantities: quantities.size }),
   };
 }

@@ -1,6 +1,7 @@
 import { FleetcastError } from '../../errors.ts';
 import { compileExpression } from '../expressions/expression.ts';
 import { compileFormat } from '../formats/format.ts';
+import { type Command, type MemoryRecord, SparkplugHost } from '../sparkplug/host.ts';
 import type { MappingLimits, RuleConfig } from './config.ts';
 import { formatLimits } from './limits.ts';
 import { mergeReadings } from './merge.ts';
@@ -12,12 +13,23 @@ export interface Rule {
   readonly config: RuleConfig;
   readonly filter: TopicFilter;
   /** What the message holds. Throws {@link Reject} for the message as a whole. */
-  apply(captures: ReadonlyMap<string, string>, payload: Uint8Array, arrival: number): RuleResult;
+  apply(message: RuleInput): RuleResult;
+  /** Of a Sparkplug rule: what it knows of edge nodes. */
+  readonly host?: SparkplugHost;
+}
+
+export interface RuleInput {
+  readonly topic: string;
+  readonly captures: ReadonlyMap<string, string>;
+  readonly payload: Uint8Array;
+  readonly arrival: number;
 }
 
 export interface RuleResult {
   readonly readings: readonly MappedReading[];
   readonly rejected: Rejected[];
+  readonly memory?: readonly MemoryRecord[];
+  readonly commands?: readonly Command[];
 }
 
 /** @throws CONFIG_INVALID, naming the rule by its topic filter. */
@@ -35,6 +47,10 @@ export function compileRule(config: RuleConfig, limits: MappingLimits): Rule {
 }
 
 function compile(config: RuleConfig, filter: TopicFilter, limits: MappingLimits): Rule {
+  if (config.sparkplug !== undefined) {
+    const host = new SparkplugHost(config.sparkplug);
+    return { config, filter, host, apply: ({ topic, payload, arrival }) => host.receive(topic, payload, arrival) };
+  }
   const { branches = [{}], ...own } = config;
   const decode = compileFormat(config.format ?? 'json', formatLimits(limits));
   const transform =
@@ -44,7 +60,7 @@ function compile(config: RuleConfig, filter: TopicFilter, limits: MappingLimits)
   return {
     config,
     filter,
-    apply: (captures, payload, arrival) => {
+    apply: ({ captures, payload, arrival }) => {
       const decoded = decode(payload);
       const root = transform === undefined ? decoded : transform(decoded, captures);
       const found: MappedReading[] = [];

@@ -5,6 +5,7 @@ import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
 import { CatchUp } from './catch-up.ts';
 import type { ConnectionOptions } from './connection.ts';
 import type { Message, Receipt } from './deferred-acks.ts';
+import { restoreMemory } from './memory.ts';
 import { asRedelivered, fingerprint, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
 import { MqttSession, type SessionEvent, type SessionStatus } from './session.ts';
 
@@ -19,8 +20,11 @@ export interface MqttBridgeOptions {
    * broker deals messages out one by one: a device's order holds within a bridge, not between them.
    */
   readonly sharedGroup?: string;
-  /** Names of the log topics; both must exist. */
-  readonly topics: { readonly readings: string; readonly deadLetters: string };
+  /**
+   * Names of the log topics, which must exist. `memory` is compacted and keeps what the mapping must know again after a
+   * restart (Sparkplug's aliases); without it that is forgotten.
+   */
+  readonly topics: { readonly readings: string; readonly deadLetters: string; readonly memory?: string };
   /** Wall clock in milliseconds; ingest times come from here and never go back. */
   readonly now: () => number;
   /** How often time itself is appended to every partition; 0 leaves it to another bridge. Default 1,000. */
@@ -105,7 +109,10 @@ export class MqttBridge {
       partitionsOf(log, topics.readings),
       partitionsOf(log, topics.deadLetters),
     ]);
-    const records: RecordTopics = { readings, deadLetters };
+    const memory =
+      topics.memory === undefined || !mapping.remembers ? undefined : await partitionsOf(log, topics.memory);
+    if (memory !== undefined) await restoreMemory(log, memory, mapping);
+    const records: RecordTopics = { readings, deadLetters, ...(memory === undefined ? {} : { memory }) };
     this.#maker = new RecordMaker(mapping, records, this.#options.maxDeadLetterBytes ?? 900_000);
     const tickMs = this.#options.tickMs ?? 1000;
     if (tickMs > 0) {
@@ -173,6 +180,10 @@ export class MqttBridge {
     const duplicate = message.duplicate || repeated;
     if (duplicate) this.#redelivered++;
     const records = this.#maker!.make({ ...message, duplicate }, this.#ingestTime(), print);
+    for (const { topic, payload } of this.#maker!.takeCommands()) {
+      // A request that does not get through is made again at the next message that shows the need.
+      this.#session!.publish(topic, payload, { qos: 0, retain: false }).catch(() => {});
+    }
     let bytes = 64;
     for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
     this.#lane.offer({ message: receipt, records, bytes });

@@ -4,12 +4,17 @@ import type { DeadLetter, Reading } from '../../events/records.ts';
 import type { OutRecord } from '../../log/event-log.ts';
 import { partitionFor } from '../../log/partitioner.ts';
 import type { Mapping } from '../mapping/mapping.ts';
+import type { Command, MemoryRecord } from '../sparkplug/host.ts';
 import type { Message } from './deferred-acks.ts';
 
 export interface RecordTopics {
   readonly readings: { readonly name: string; readonly partitions: number };
   readonly deadLetters: { readonly name: string; readonly partitions: number };
+  /** Compacted: what the mapping must know again after a restart. Without it that is forgotten. */
+  readonly memory?: { readonly name: string; readonly partitions: number };
 }
+
+const NONE: readonly Command[] = [];
 
 /** Messages to the records of the log, with the counts of what was kept, dead-lettered and dropped. */
 export class RecordMaker {
@@ -19,6 +24,7 @@ export class RecordMaker {
   readonly #mapping: Mapping;
   readonly #topics: RecordTopics;
   readonly #maxDeadLetterBytes: number;
+  readonly #commands: Command[] = [];
   readonly #partitions = new Map<string, { readonly key: Buffer; readonly partition: number }>();
 
   constructor(mapping: Mapping, topics: RecordTopics, maxDeadLetterBytes: number) {
@@ -32,7 +38,9 @@ export class RecordMaker {
    * @param print fingerprint of the message, where the caller has it.
    */
   make(message: Message, ingest: number, print = fingerprint(message)): readonly OutRecord[] {
-    const { readings, rejected } = this.#mapping.map(message.topic, message.payload, ingest);
+    const mapped = this.#mapping.map(message.topic, message.payload, ingest);
+    const { readings, rejected, memory = [], commands = [] } = mapped;
+    this.#commands.push(...commands);
     const records: OutRecord[] = [];
     readings.forEach((reading, i) => {
       const { key, partition } = this.#place(reading.device);
@@ -51,6 +59,9 @@ export class RecordMaker {
       });
     });
     this.readings += readings.length;
+    if (this.#topics.memory !== undefined) {
+      for (const each of memory) records.push(this.#memoryRecord(this.#topics.memory, each, ingest));
+    }
     if (rejected.length === 0) return records;
 
     // A batch may be bad in thousands of parts: its payload is kept once for each reason.
@@ -71,6 +82,11 @@ export class RecordMaker {
     return records;
   }
 
+  /** What devices are to be told because of the messages since the last call. */
+  takeCommands(): readonly Command[] {
+    return this.#commands.length === 0 ? NONE : this.#commands.splice(0);
+  }
+
   /** Time itself, for every partition. */
   ticks(time: number): readonly OutRecord[] {
     const value = encodeRecord({ type: 'Tick', time });
@@ -82,6 +98,12 @@ export class RecordMaker {
       key: null,
       value,
     }));
+  }
+
+  #memoryRecord(topic: NonNullable<RecordTopics['memory']>, { key, value }: MemoryRecord, time: number): OutRecord {
+    const bytes = Buffer.from(key);
+    const partition = partitionFor(bytes, topic.partitions);
+    return { topic: topic.name, partition, timestamp: time, key: bytes, value };
   }
 
   #deadLetter(received: Message, ingest: number, reason: string, message: string, device: string): OutRecord {

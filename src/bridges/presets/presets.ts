@@ -9,6 +9,7 @@ import type { Preset } from './preset.ts';
 import { ruuviGateway } from './ruuvi-gateway.ts';
 import { shelly } from './shelly.ts';
 import { shellyGen1 } from './shelly-gen1.ts';
+import { sparkplug } from './sparkplug.ts';
 import { tasmota } from './tasmota.ts';
 import { theThingsStack } from './the-things-stack.ts';
 import { wanesy } from './wanesy.ts';
@@ -26,6 +27,7 @@ export const PRESETS: readonly Preset[] = [
   wanesy,
   ruuviGateway,
   homeAssistant,
+  sparkplug,
   jsonValue,
 ];
 

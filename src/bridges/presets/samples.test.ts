@@ -26,6 +26,7 @@ const MAPPING: MappingConfig = {
     { preset: 'wanesy' },
     { preset: 'ruuvi-gateway' },
     { preset: 'home-assistant' },
+    { preset: 'sparkplug' },
     { preset: 'shelly' },
   ],
 };
@@ -192,7 +193,11 @@ const EXPECTED: readonly (readonly [family: string, outcome: Outcome, topic?: st
     ],
     'ruuvi/CC:F1:A2:8E:F8:8A/E6:DC:F8:EC:78:3B',
   ],
-  ['sparkplug-json', 'no-mapping', 'spBv1.0/plant/DDATA/node/press'],
+  [
+    'sparkplug-json',
+    [{ device: 'plant/node/press', time: '2016-11-14T11:37:32.194Z', values: { 'DATA/Speed': 12 } }],
+    'spBv1.0/plant/DDATA/node/press',
+  ],
 ];
 
 describe.skipIf(path === undefined)(

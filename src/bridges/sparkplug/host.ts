@@ -1,23 +1,13 @@
 import { globs } from '../mapping/globs.ts';
 import type { MappedReading, Rejected } from '../mapping/part.ts';
 import { excerpt, Reject } from '../mapping/reject.ts';
+import type { Metric, SparkplugPayload } from './metric.ts';
 import type { Certificate } from './node-state.ts';
 import { NodeState } from './node-state.ts';
-import { type Metric, parsePayload, rebirthCommand, type SparkplugPayload } from './payload.ts';
+import type { SparkplugOptions } from './options.ts';
+import { parsePayload, rebirthCommand } from './payload.ts';
 import { parseSparkplugTopic, type SparkplugTopic } from './topic.ts';
 import { numberOfMetric } from './value.ts';
-
-export interface SparkplugOptions {
-  /** Ask edge nodes for their births (NCMD) where an alias is not known or a message is missing. Default true. */
-  readonly rebirth?: boolean;
-  /** No node is asked more often. Default 10,000. */
-  readonly rebirthEveryMs?: number;
-  /** Metrics (with `*`) that are left out. Control metrics and bdSeq always are. */
-  readonly exclude?: readonly string[];
-  /** Edge nodes, and devices and metrics over all of them. Default 10,000 and 500,000. */
-  readonly maxNodes?: number;
-  readonly maxMetrics?: number;
-}
 
 /** Something to keep on a compacted topic: what the host needs after a restart. */
 export interface MemoryRecord {

@@ -1,6 +1,6 @@
 import { jsonDecoder } from '../formats/json.ts';
 import { Reject } from '../mapping/reject.ts';
-import type { Metric, SparkplugPayload } from './payload.ts';
+import type { Metric, SparkplugPayload } from './metric.ts';
 import { datatypeNumber } from './value.ts';
 
 /** The JSON form of a payload; names of fields in either case, data types by name or number. */

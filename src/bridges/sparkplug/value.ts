@@ -1,4 +1,4 @@
-import type { Metric } from './payload.ts';
+import type { Metric } from './metric.ts';
 
 /** Data types of the Sparkplug specification (6.4.16) that a number can come of. */
 const NAMES = [

@@ -10,6 +10,7 @@ import type {
   UnitConfig,
   ValueConfig,
 } from '../../bridges/mapping/config.ts';
+import type { SparkplugOptions } from '../../bridges/sparkplug/options.ts';
 
 /**
  * The shape of the mapping, as far as fields and their kinds go; the mapping room checks filters, paths and formats when
@@ -38,11 +39,26 @@ const value = z.strictObject({
   offset: z.number().optional(),
 } satisfies Fields<ValueConfig>);
 
+const format = z.union([
+  text,
+  z.strictObject({
+    type: z.literal('csv'),
+    columns: z.array(z.string()).optional(),
+    delimiter: z.string().length(1).optional(),
+    decimalComma: flag.optional(),
+  }),
+  z.strictObject({
+    type: z.literal('avro'),
+    schema: z.union([text, z.record(text, z.unknown()), z.array(z.unknown())]),
+    framing: z.enum(['none', 'single-object', 'registry']).optional(),
+  }),
+]);
+
 const inner = z.strictObject({
   path: text,
   encoding: z.enum(['base64', 'hex', 'text']).optional(),
   lenient: flag.optional(),
-  format: text,
+  format,
 } satisfies Fields<InnerConfig>);
 
 const unit = z.strictObject({
@@ -71,13 +87,22 @@ const part = {
   units: z.record(text, unit).optional(),
 } satisfies Fields<PartConfig>;
 
+const sparkplug = z.strictObject({
+  rebirth: flag.optional(),
+  rebirthEveryMs: z.int().min(0).optional(),
+  exclude: names.optional(),
+  maxNodes: z.int().min(1).optional(),
+  maxMetrics: z.int().min(1).optional(),
+} satisfies Fields<SparkplugOptions>);
+
 const rule = z.strictObject({
   ...part,
   topic: text,
   ignore: z.union([flag, z.literal('no-values')]).optional(),
-  format: text.optional(),
+  format: format.optional(),
   transform: text.optional(),
   branches: z.array(z.strictObject(part)).min(1).optional(),
+  sparkplug: sparkplug.optional(),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).optional(),
 } satisfies Fields<RuleConfig>);
 
@@ -85,7 +110,7 @@ const preset = z.strictObject({
   preset: text,
   base: text.optional(),
   zone: text.optional(),
-  codec: text.optional(),
+  codec: format.optional(),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).optional(),
 } satisfies Fields<PresetConfig>);
 
