@@ -1,9 +1,9 @@
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { connectPublisher } from '../../bridges/mqtt/publisher.ts';
 import { createLogger } from '../../service/logging/logger.ts';
 import { type Service, startService } from '../../service/service.ts';
-import { BACKLOG_HOURS, demoConfiguration } from '../demo/demo-configuration.ts';
+import { BACKLOG_HOURS, DEMO_CONFIG, demoConfiguration } from '../demo/demo-configuration.ts';
 import { clearDemoFolder, openDemoFolder, savePosition } from '../demo/demo-folder.ts';
 import { type DemoProgress, demoLine, demoLines, demoResult, demoSummary, modelForecasts } from '../demo/display.ts';
 import { Fleet } from '../demo/fleet.ts';
@@ -52,6 +52,8 @@ async function demo(options: Options, terminal: Terminal): Promise<void> {
   let display: Display | undefined;
   try {
     terminal.note(`page: ${service.pageUrl}`);
+    const config = relative(process.cwd(), join(folder, DEMO_CONFIG));
+    terminal.note(`look inside: fleetcast tail forecasts --follow --config ${config}`);
     const fleet = new Fleet(seed);
     fleet.skipTo(hours);
     display = new Display(service, fleet, options.speed, started, terminal);

@@ -1,9 +1,14 @@
-import { type LoadedConfiguration, parseConfiguration } from '../../service/configuration/load.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type LoadedConfiguration, loadConfiguration } from '../../service/configuration/load.ts';
+
+/** The demo's configuration in its folder: other commands can look into the demo with it. */
+export const DEMO_CONFIG = 'fleetcast.yaml';
 
 /** Hours of history that are played as fast as they are taken, before the fleet goes on at its pace. */
 export const BACKLOG_HOURS = 1_080;
 
-const TEXT = `
+const TEXT = `# Written by the demo at each start.
 broker:
   clientId: fleetcast-demo
 mapping:
@@ -28,7 +33,9 @@ logging:
   level: warn
 `;
 
-/** @param folder the demo's own: the log and the fleet's position are in it. */
+/** @param folder the demo's own: the log, the fleet's position and this configuration are in it. */
 export function demoConfiguration(folder: string): LoadedConfiguration {
-  return { ...parseConfiguration(TEXT, 'demo'), file: undefined, folder };
+  const file = join(folder, DEMO_CONFIG);
+  writeFileSync(file, TEXT);
+  return loadConfiguration(file);
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FleetcastError } from '../../errors.ts';
+import { DEMO_CONFIG } from './demo-configuration.ts';
 
 const FILE = 'demo.json';
 const VERSION = 1;
