@@ -10,6 +10,8 @@ export interface BatchBounds {
   readonly maxRecords?: number;
   /** About how many bytes of input. Default 8 MiB. */
   readonly maxBytes?: number;
+  /** How long one poll of a quiet input waits, milliseconds. Default 250; a new record ends the wait at once. */
+  readonly pollMs?: number;
   /** How long to gather more after the first record, milliseconds. Default 0: what is there is taken. */
   readonly lingerMs?: number;
 }

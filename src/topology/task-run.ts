@@ -15,8 +15,7 @@ import type { TaskPhase } from './task-status.ts';
 /** Larger micro-batches outlive the young generation of the heap: they were slower. */
 const MAX_RECORDS = 2_000;
 const MAX_BYTES = 8 * 1024 * 1024;
-/** How long one poll of a quiet input takes. */
-const WAIT_MS = 250;
+const POLL_MS = 250;
 /** How often the start of the input log is looked up, for the margin that a restore has. */
 const RETENTION_CHECK_MS = 10_000;
 /** Keys that one poll of an idle input writes. */
@@ -171,8 +170,8 @@ export class TaskRun {
     this.#sweep.setRetention(retentions.length > 0 ? Math.min(...retentions) : undefined);
     this.#taken = [...start];
     this.committed = start;
-    const { maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES } = batch;
-    const limits = { maxRecords, maxBytes, waitMs: WAIT_MS };
+    const { maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES, pollMs = POLL_MS } = batch;
+    const limits = { maxRecords, maxBytes, waitMs: pollMs };
     const bound = (topic: string): number | undefined => this.#options.until(topic);
     this.#input = new TaskInput(log, part.sources, partition, start, ends, limits, signal, bound);
     return this.#input;
