@@ -1,4 +1,4 @@
-/** What is remembered of the last messages: twice what a broker usually sends ahead. */
+/** So many of the last messages are remembered at least: twice what a broker usually sends ahead. */
 const REMEMBERED = 8_192;
 /** Unknown messages in a row after which the broker has caught up. */
 const NEW_IN_A_ROW = 16;
@@ -9,7 +9,8 @@ const NEW_IN_A_ROW = 16;
  * count as redelivered, until a number in a row are not known: a broker goes on in order.
  */
 export class CatchUp {
-  readonly #known = new Set<string>();
+  #young = new Set<string>();
+  #old = new Set<string>();
   #connection: object | undefined;
   /** Unknown messages that may still come before all is new; 0 where all is. */
   #catching = 0;
@@ -21,21 +22,18 @@ export class CatchUp {
       this.#connection = connection;
     }
     if (this.#catching > 0) {
-      if (this.#known.has(print)) {
+      if (this.#young.has(print) || this.#old.has(print)) {
         this.#catching = NEW_IN_A_ROW;
         return true;
       }
       this.#catching--;
     }
-    // Set anew, so that the oldest are the first to be forgotten.
-    this.#known.delete(print);
-    this.#known.add(print);
-    if (this.#known.size > REMEMBERED) {
-      for (const oldest of this.#known) {
-        this.#known.delete(oldest);
-        break;
-      }
+    // Two generations: deleting the oldest from one set would cost more than everything else here.
+    if (this.#young.size >= REMEMBERED) {
+      this.#old = this.#young;
+      this.#young = new Set();
     }
+    this.#young.add(print);
     return false;
   }
 }
