@@ -48,6 +48,6 @@ export function savePosition(folder: string, seed: number, hours: number): void 
 
 /** Removes what an earlier run has left, and nothing that the demo did not make. */
 export function clearDemoFolder(folder: string): void {
-  for (const name of [FILE, `${FILE}.new`, 'log', 'demo.log'])
+  for (const name of [FILE, `${FILE}.new`, DEMO_CONFIG, 'log', 'demo.log'])
     rmSync(join(folder, name), { recursive: true, force: true });
 }
