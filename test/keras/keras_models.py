@@ -3,6 +3,7 @@
     keras_models.py version
     keras_models.py make FOLDER           NAME.keras, NAME.h5 and NAME.json with a sample input and its prediction
     keras_models.py check FOLDER          loads every NAME.keras in the folder and compares with NAME.json
+    keras_models.py fit FOLDER            trains every NAME.keras as NAME.json says, prints history and predictions
 """
 
 import json
@@ -186,6 +187,38 @@ def check(folder):
     print(json.dumps({"keras": keras.__version__, "results": results}))
 
 
+def fit(folder):
+    results = {}
+    for file in sorted(os.listdir(folder)):
+        if not file.endswith(".keras"):
+            continue
+        name = file[: -len(".keras")]
+        with open(f"{folder}/{name}.json") as settings:
+            job = json.load(settings)
+        model = keras.models.load_model(f"{folder}/{file}")
+        loss = job["loss"]
+        if loss.endswith("_from_logits"):
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=job["optimizer"], loss=loss, metrics=job["metrics"])
+        x = np.array(job["x"], "f4").reshape(job["shape"])
+        y = np.array(job["y"], "f4").reshape(job["labelShape"])
+        history = model.fit(
+            x,
+            y,
+            epochs=job["epochs"],
+            batch_size=job["batchSize"],
+            validation_split=job["validationSplit"],
+            shuffle=False,
+            verbose=0,
+        )
+        results[name] = {
+            "history": history.history,
+            "y": np.array(model(x)).ravel().tolist(),
+            "evaluated": model.evaluate(x, y, batch_size=job["batchSize"], verbose=0, return_dict=True),
+        }
+    print(json.dumps(results))
+
+
 if __name__ == "__main__":
     command = sys.argv[1]
     if command == "version":
@@ -194,5 +227,7 @@ if __name__ == "__main__":
         make(sys.argv[2])
     elif command == "check":
         check(sys.argv[2])
+    elif command == "fit":
+        fit(sys.argv[2])
     else:
         sys.exit(f"unknown command {command}")
