@@ -35,7 +35,7 @@ function report(set, horizon, model, { mse, mae }, seconds, extra = {}) {
 }
 const round = (value, digits = 4) => Math.round(value * 10 ** digits) / 10 ** digits;
 
-async function fit(name, set, change) {
+async function trained(name, set, change) {
   const settings = defaultSettings(set, { ...JSON.parse(options.settings), ...change });
   const trainer = await loadTrainer(name);
   const began = performance.now();
@@ -62,12 +62,12 @@ async function published(name, source, shape) {
   const naive = naiveErrors(set, set.test);
   report(name, shape.horizon, 'last value', naive.lastValue, 0);
   report(name, shape.horizon, 'seasonal naive', naive.seasonalNaive, 0);
-  const ridge = await fit('ridge', set, {});
+  const ridge = await trained('ridge', set, {});
   report(name, shape.horizon, 'ridge', forecastErrors(set, set.test, ridge.model.forecast), ridge.seconds, {
     ...extra(ridge.model.forecast),
   });
   for (const seed of options.seeds.split(',').map(Number)) {
-    const { model, seconds } = await fit(options.trainer, set, { seed });
+    const { model, seconds } = await trained(options.trainer, set, { seed });
     report(name, shape.horizon, `segment LSTM, seed ${seed}`, forecastErrors(set, set.test, model.forecast), seconds, {
       ...extra(model.forecast),
     });
@@ -84,7 +84,7 @@ async function ladder(name, source, shape) {
   const candidates = [...naive];
   for (const trainer of ['ridge', options.trainer]) {
     try {
-      const { model } = await fit(trainer, set, {});
+      const { model } = await trained(trainer, set, {});
       candidates.push([trainer === 'ridge' ? 'ridge' : 'segment LSTM', model.forecast]);
     } catch (error) {
       console.log(`${name}: ${trainer}: ${error.message}`);

@@ -65,6 +65,27 @@ describe('codec', () => {
     expect(schemaOf(Buffer.alloc(0))).toBeUndefined();
   });
 
+  it('does not believe a damaged record that claims billions of items', () => {
+    const segment = { device: 'd', quantity: 'q', start: 0, interval: 1, values: [1], counts: [1], revision: 1 };
+    const bytes = encodeRecord({ type: 'HistorySegment', ...segment, complete: true });
+    const at = bytes.indexOf(Buffer.from([0x02, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]));
+    expect(at).toBeGreaterThan(0);
+    const claim = (count: number[]) =>
+      Buffer.concat([bytes.subarray(0, at), Buffer.from(count), bytes.subarray(at + 1)]);
+    const malformed = expect.objectContaining({ code: 'CODEC_MALFORMED' });
+    expect(() => decodeRecord(claim([0xfe, 0xff, 0xff, 0xff, 0x7f]))).toThrowError(malformed);
+    expect(() => decodeRecord(claim([0xff, 0xff, 0xff, 0xff, 0x7f, 0x02]))).toThrowError(malformed);
+    // The count of the readings' map stands before its first key.
+    const map = encodeRecord(reading);
+    const key = map.indexOf(Buffer.from([22, ...Buffer.from('temperature')])) - 1;
+    const long = Buffer.concat([
+      map.subarray(0, key),
+      Buffer.from([0xfe, 0xff, 0xff, 0xff, 0x7f]),
+      map.subarray(key + 1),
+    ]);
+    expect(() => decodeRecord(long)).toThrowError(malformed);
+  });
+
   it('has the fingerprints of the Avro specification', () => {
     // Value from Avro's own test suite: CRC-64-AVRO of the schema "null" is 7195948357588979594.
     expect(fingerprint(compileSchema('"null"')).readBigInt64LE()).toBe(7195948357588979594n);

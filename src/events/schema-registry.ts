@@ -31,6 +31,55 @@ export function compileSchema(text: string): avro.Type {
   return avro.Type.forSchema(JSON.parse(text) as avro.Schema, { wrapUnions: 'never' } as never);
 }
 
+/** What avsc's readers are made of. Not its public interface: `codec.test.ts` holds that it is still so. */
+interface InnerTap {
+  readonly buf: Uint8Array;
+  pos: number;
+  readLong(): number;
+  skipLong(): void;
+  readString(): string;
+}
+
+interface InnerType {
+  readonly itemsType: InnerType;
+  readonly valuesType: InnerType;
+  _read(tap: InnerTap): unknown;
+}
+
+/*
+ * Arrays and maps may claim no more items than there are bytes left (every item of ours takes one at least): avsc would
+ * allocate and read on for as many as a damaged record claims. Its types are frozen, so their prototypes are changed, for
+ * the whole process.
+ */
+const { ArrayType, MapType } = avro.types as unknown as Record<string, { prototype: InnerType }>;
+ArrayType!.prototype._read = function (this: InnerType, tap) {
+  const items: unknown[] = [];
+  for (let n = blockSize(tap); n > 0; n = blockSize(tap)) while (n-- > 0) items.push(this.itemsType._read(tap));
+  return items;
+};
+MapType!.prototype._read = function (this: InnerType, tap) {
+  const values: Record<string, unknown> = {};
+  for (let n = blockSize(tap); n > 0; n = blockSize(tap)) {
+    while (n-- > 0) {
+      const key = tap.readString();
+      values[key] = this.valuesType._read(tap);
+    }
+  }
+  return values;
+};
+
+function blockSize(tap: InnerTap): number {
+  let count = tap.readLong();
+  if (count < 0) {
+    count = -count;
+    tap.skipLong();
+  }
+  const left = tap.buf.length - tap.pos;
+  // What runs past the end is told by avsc itself; a count is only believed as far as there are bytes.
+  if (!(count <= Math.max(0, left))) throw new Error(`${count} items claimed where ${left} bytes are left`);
+  return count;
+}
+
 /**
  * CRC-64-AVRO of a schema's parsing canonical form, as eight bytes little endian: the fingerprint of the Avro
  * specification's single-object encoding.

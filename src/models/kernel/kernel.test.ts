@@ -49,7 +49,7 @@ describe('kernel: WebAssembly and typed arrays give the same bits', () => {
           same(seed, (k) => k.fillRows(rows, cols, 8, 10_000, cols + padOut));
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 40 },
     );
   });
 
@@ -66,7 +66,7 @@ describe('kernel: WebAssembly and typed arrays give the same bits', () => {
         same(seed, (k) => k.cell(rows, units, 0, 2000, 2000, 4000, 5000), fill);
         same(seed, (k) => k.cellGradient(rows, units, 0, 2000, 3000, 4000, 5000));
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 

@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts';
-import { kernelMemory, wasmKernel } from './wasm.ts';
+import { threadKernel } from './wasm.ts';
 
-/** A kernel of its own with a heap of so many floats, all zero. */
+/** A kernel with a heap of so many floats, all zero, for use on this thread only. */
 export function createKernel(floats: number): Kernel {
-  return wasmKernel(kernelMemory(floats));
+  return threadKernel(floats);
 }

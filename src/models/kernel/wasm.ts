@@ -66,13 +66,78 @@ export function kernelMemory(floats: number, threads = 1): WebAssembly.Memory {
  * @param thread 0 ≤ thread < threads, one kernel for each
  */
 export function wasmKernel(memory: WebAssembly.Memory, thread = 0, threads = 1): Kernel {
+  const base = threads * SCRATCH;
+  const wasm = instantiate(memory, thread * SCRATCH);
+  return kernelAt(wasm, new Float32Array(memory.buffer, base), base);
+}
+
+/**
+ * One memory and instance that all small kernels of a thread share: address space for a memory of its own costs far more
+ * than its bytes, and the engine gives it back late.
+ */
+interface ThreadHeap {
+  readonly memory: WebAssembly.Memory;
+  readonly wasm: Exports;
+  /** Bytes given out so far, and what came back, by size. */
+  used: number;
+  readonly free: Map<number, number[]>;
+}
+
+const HEAP_PAGES = 16_384;
+let threadHeap: ThreadHeap | undefined;
+const returned = new FinalizationRegistry<{ readonly base: number; readonly bytes: number }>(({ base, bytes }) => {
+  const { free } = threadHeap!;
+  if (free.has(bytes)) free.get(bytes)!.push(base);
+  else free.set(bytes, [base]);
+});
+
+/** A kernel with a heap of so many floats, all zero, on the memory of this thread; on one of its own where that is full. */
+export function threadKernel(floats: number): Kernel {
+  const heap = openThreadHeap();
+  const bytes = Math.ceil(floats / 4) * 16;
+  const base = heap.free.get(bytes)?.pop() ?? extend(heap, bytes);
+  if (base === undefined) return wasmKernel(kernelMemory(floats));
+  const view = new Float32Array(heap.memory.buffer, base, bytes / 4).fill(0);
+  const kernel = kernelAt(heap.wasm, view, base);
+  returned.register(kernel, { base, bytes });
+  return kernel;
+}
+
+function openThreadHeap(): ThreadHeap {
+  if (threadHeap === undefined) {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: HEAP_PAGES, shared: true });
+    threadHeap = { memory, wasm: instantiate(memory, 0), used: SCRATCH, free: new Map() };
+  }
+  return threadHeap;
+}
+
+/** @returns the first byte, or undefined where the memory cannot grow any more */
+function extend(heap: ThreadHeap, bytes: number): number | undefined {
+  const pages = Math.ceil((heap.used + bytes) / PAGE) - heap.memory.buffer.byteLength / PAGE;
+  if (pages > 0) {
+    try {
+      // Views on the memory before it grew stay valid: a shared buffer is not detached.
+      heap.memory.grow(pages);
+    } catch {
+      return undefined;
+    }
+  }
+  heap.used += bytes;
+  return heap.used - bytes;
+}
+
+function instantiate(memory: WebAssembly.Memory, scratch: number): Exports {
   const instance = new WebAssembly.Instance(kernelModule(), { env: { memory } });
   const wasm = instance.exports as unknown as Exports;
-  const base = threads * SCRATCH;
-  wasm.setScratch(thread * SCRATCH);
+  wasm.setScratch(scratch);
+  return wasm;
+}
+
+/** @param base first byte of the heap */
+function kernelAt(wasm: Exports, heap: Float32Array, base: number): Kernel {
   const at = (place: number) => base + 4 * place;
   return {
-    heap: new Float32Array(memory.buffer, base),
+    heap,
     fillRows: (rows, cols, row, out, ldOut) => wasm.fillRows(rows, cols, at(row), at(out), 4 * ldOut),
     multiply: (rows, inner, cols, x, ldX, w, out, ldOut) =>
       wasm.gemm(rows, inner, cols, at(x), 4 * ldX, 4, at(w), 4 * cols, at(out), 4 * ldOut),

@@ -10,5 +10,6 @@ declare namespace WebAssembly {
   class Memory {
     readonly buffer: SharedArrayBuffer;
     constructor(descriptor: { initial: number; maximum: number; shared: true });
+    grow(pages: number): number;
   }
 }
