@@ -1,0 +1,159 @@
+import { FleetcastError } from '../../errors.ts';
+import { CODE, codeOf, patiently, translate } from './kafka-errors.ts';
+import { type PartitionRecords, Sender } from './sender.ts';
+import { GROUP_COORDINATOR, TRANSACTION_COORDINATOR, type Wire, type WireBroker, type WireCluster } from './wire.ts';
+
+export interface TransactionOptions {
+  readonly transactionalId: string;
+  readonly retryMs: number;
+  readonly transactionTimeoutMs: number;
+}
+
+export interface InputOffsets {
+  readonly group: string;
+  /** Name of the topic on the broker to the next offset. */
+  readonly offsets: ReadonlyMap<string, number>;
+  readonly partition: number;
+}
+
+/**
+ * Transactions under one transactional id, one after the other. `open` fences every earlier holder of the id and ends
+ * what it left open, so that committed offsets read afterwards are final. After any error the object is dead: the
+ * outcome may be unknown, and only a new holder of the id makes it known.
+ */
+export class Transactions {
+  readonly #wire: Wire;
+  readonly #cluster: WireCluster;
+  readonly #options: TransactionOptions;
+  #identity = { transactionalId: '', producerId: '-1', producerEpoch: -1 };
+  #sender: Sender | undefined;
+  #coordinator: WireBroker | undefined;
+  #groupCoordinator: WireBroker | undefined;
+  #dead: FleetcastError | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  private constructor(wire: Wire, options: TransactionOptions) {
+    this.#wire = wire;
+    this.#cluster = wire.cluster();
+    this.#options = options;
+  }
+
+  static async open(wire: Wire, options: TransactionOptions): Promise<Transactions> {
+    const transactions = new Transactions(wire, options);
+    try {
+      await transactions.#open();
+    } catch (error) {
+      await wire.release(transactions.#cluster);
+      throw error;
+    }
+    return transactions;
+  }
+
+  async #open(): Promise<void> {
+    const { transactionalId, transactionTimeoutMs } = this.#options;
+    const identity = await this.#patiently('opening', async () => {
+      await this.#cluster.connect();
+      return (await this.#findCoordinator()).initProducerId({
+        transactionalId,
+        transactionTimeout: transactionTimeoutMs,
+      });
+    });
+    this.#identity = { transactionalId, producerId: identity.producerId, producerEpoch: identity.producerEpoch };
+    this.#sender = new Sender(this.#cluster, this.#identity, transactionalId);
+  }
+
+  /**
+   * Makes the records and offsets visible together, durably. Calls are run in their order.
+   * @throws LOG_FENCED, LOG_UNAVAILABLE, LOG_RECORD_TOO_LARGE; the object is dead afterwards.
+   */
+  commit(shares: readonly PartitionRecords[], count: number, input?: InputOffsets): Promise<number[]> {
+    const result = this.#last.then(() => this.#commit(shares, count, input));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  async #commit(shares: readonly PartitionRecords[], count: number, input?: InputOffsets): Promise<number[]> {
+    if (this.#dead !== undefined) throw this.#dead;
+    const withOffsets = input !== undefined && input.offsets.size > 0;
+    if (shares.length === 0 && !withOffsets) return [];
+    try {
+      if (shares.length > 0) await this.#addPartitions(shares);
+      if (withOffsets) {
+        await this.#patiently('adding offsets', async () => {
+          await (await this.#findCoordinator()).addOffsetsToTxn({ ...this.#identity, groupId: input.group });
+        });
+      }
+      const where = this.#options.transactionalId;
+      // Both have to end before the transaction may: no half of it must be under way when the error is reported.
+      const [sent, staged] = await Promise.allSettled([
+        shares.length === 0
+          ? Promise.resolve([])
+          : this.#sender!.send(shares, count, { where, retryMs: this.#options.retryMs }),
+        withOffsets ? this.#stageOffsets(input) : Promise.resolve(),
+      ]);
+      if (sent.status === 'rejected') throw sent.reason;
+      if (staged.status === 'rejected') throw staged.reason;
+      await this.#patiently('committing', async () => {
+        await (await this.#findCoordinator()).endTxn({ ...this.#identity, transactionResult: true });
+      });
+      return sent.value;
+    } catch (error) {
+      this.#dead = translate(error, this.#options.transactionalId);
+      throw this.#dead;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#last;
+    this.#dead ??= new FleetcastError('LOG_FENCED', `${this.#options.transactionalId}: the writer is closed`);
+    await this.#wire.release(this.#cluster);
+  }
+
+  async #addPartitions(shares: readonly PartitionRecords[]): Promise<void> {
+    const byTopic = new Map<string, number[]>();
+    for (const { topic, partition } of shares) {
+      const list = byTopic.get(topic);
+      if (list === undefined) byTopic.set(topic, [partition]);
+      else list.push(partition);
+    }
+    const topics = [...byTopic].map(([topic, partitions]) => ({ topic, partitions }));
+    await this.#cluster.addMultipleTargetTopics([...byTopic.keys()]);
+    await this.#patiently('adding partitions', async () => {
+      await (await this.#findCoordinator()).addPartitionsToTxn({ ...this.#identity, topics });
+    });
+  }
+
+  async #stageOffsets({ group, offsets, partition }: InputOffsets): Promise<void> {
+    const topics = [...offsets].map(([topic, offset]) => ({
+      topic,
+      partitions: [{ partition, offset: String(offset) }],
+    }));
+    await this.#patiently('staging offsets', async () => {
+      this.#groupCoordinator ??= await this.#cluster.findGroupCoordinator({
+        groupId: group,
+        coordinatorType: GROUP_COORDINATOR,
+      });
+      await this.#groupCoordinator.txnOffsetCommit({ ...this.#identity, groupId: group, topics });
+    });
+  }
+
+  async #findCoordinator(): Promise<WireBroker> {
+    this.#coordinator ??= await this.#cluster.findGroupCoordinator({
+      groupId: this.#options.transactionalId,
+      coordinatorType: TRANSACTION_COORDINATOR,
+    });
+    return this.#coordinator;
+  }
+
+  #patiently<T>(what: string, attempt: () => Promise<T>): Promise<T> {
+    const recover = async (error: unknown) => {
+      // A transaction that is just being ended: the coordinator is the right one.
+      if (codeOf(error) === CODE.CONCURRENT_TRANSACTIONS) return;
+      this.#coordinator = undefined;
+      this.#groupCoordinator = undefined;
+      await this.#cluster.refreshMetadata();
+    };
+    const where = `${this.#options.transactionalId}, ${what}`;
+    return patiently({ where, retryMs: this.#options.retryMs, recover }, attempt);
+  }
+}
