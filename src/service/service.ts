@@ -181,6 +181,7 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
     mapping,
     connection: toBroker,
     clientId: brokerSection.clientId,
+    ...(brokerSection.sharedGroup === undefined ? {} : { sharedGroup: brokerSection.sharedGroup }),
     topics,
     now,
     onEvent: (event) => logger[event.type === 'error' ? 'warn' : 'info'](event, `bridge ${event.type}`),

@@ -50,6 +50,11 @@ const broker = section(
       .max(128)
       .default('fleetcast')
       .meta({ description: 'Fixed, so that the broker keeps the session while the service is down.' }),
+    sharedGroup: optional(
+      z.string().regex(/^[^/+#\s]{1,128}$/, 'a name without slashes, wildcards and spaces'),
+      'Shares the subscriptions with other services of this group; each needs a clientId of its own.',
+      'bridges',
+    ),
     username: optional(z.string().min(1), 'User at the broker.', 'fleetcast'),
     password: optional(secret, 'Reference to the password.', '{env: MQTT_PASSWORD}'),
     caFile: optional(z.string().min(1), 'Certificate authority to trust, PEM.', 'ca.pem'),
