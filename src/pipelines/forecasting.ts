@@ -23,8 +23,14 @@ import type { EncodedRecord, SourceItem, Topology } from '../topology/topology.t
 import { activationPreparer, type ModelSource } from './activation.ts';
 import type { PipelineConfig } from './pipeline-config.ts';
 
-/** The topology from readings to forecasts. Inert: `models` is asked when it runs. */
-export function forecastingTopology(config: PipelineConfig, models: ModelSource): Topology {
+/** Sinks that show what flows between the operators, for `explain`; what they write leads nowhere. */
+export const TAPS = { readings: 'tap-readings', buckets: 'tap-buckets', candidates: 'tap-candidates' } as const;
+
+/**
+ * The topology from readings to forecasts. Inert: `models` is asked when it runs.
+ * @param taps adds the sinks of {@link TAPS}
+ */
+export function forecastingTopology(config: PipelineConfig, models: ModelSource, taps = false): Topology {
   const { topics, interval, shape, correctFor, steps } = config;
   const origin = topics.readings;
   const builder = new TopologyBuilder('forecasting');
@@ -65,7 +71,7 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource)
       encode: (record) => encoded(historyKey(record.key, record.value.quantity, record.value.start), record),
     });
 
-  const forecasts = buckets
+  const candidates = buckets
     .process('normalise', () => new Normalise({ interval, lookback: shape.lookback, scaleLength: config.scaleLength }))
     .process(
       'forecast',
@@ -73,17 +79,17 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource)
         new Forecasting({ name: config.model, shape, interval, steps, minMeasured: config.minMeasured }, (id) =>
           models.load(id),
         ),
-    )
-    .process(
-      'score',
-      () =>
-        new Scoring({
-          horizon: shape.horizon,
-          season: shape.season,
-          steps,
-          quantile: { ...QUANTILE_DEFAULTS, level: config.level },
-        }),
     );
+  const forecasts = candidates.process(
+    'score',
+    () =>
+      new Scoring({
+        horizon: shape.horizon,
+        season: shape.season,
+        steps,
+        quantile: { ...QUANTILE_DEFAULTS, level: config.level },
+      }),
+  );
   forecasts.sink('forecasts', { topic: topics.forecasts, encode: (record) => encoded(record.key, record) });
   const scores = forecasts.output<Score>('scores');
   scores.sink('scores', {
@@ -93,6 +99,12 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource)
   scores
     .process('alert', () => new Alerting(config.alert))
     .sink('alerts', { topic: topics.alerts, encode: (record) => encoded(record.key, record) });
+  if (taps) {
+    const encode = () => ({ key: null, value: null });
+    good.sink(TAPS.readings, { topic: TAPS.readings, encode });
+    buckets.sink(TAPS.buckets, { topic: TAPS.buckets, encode });
+    candidates.sink(TAPS.candidates, { topic: TAPS.candidates, encode });
+  }
   return builder.build();
 }
 

@@ -5,6 +5,7 @@ import { loadVerifiedModel, modelFromArtefact } from '../models/load.ts';
 import { calibrate } from '../models/metrics.ts';
 import type { Model, ModelArtefact } from '../models/model.ts';
 import type { TrainHooks, TrainSettings } from '../models/trainer.ts';
+import { architectureOf } from '../models/training/families.ts';
 import { defaultSettings } from '../models/training/settings.ts';
 import { trainInWorker } from '../models/training/train-in-worker.ts';
 import { DEFAULT_TRAINER, TRAINER_NAMES, type TrainerName } from '../models/training/trainers.ts';
@@ -132,7 +133,8 @@ export async function trainRequest(
   hooks.onStage?.('reading', `${request.ranges.length} partitions of history`);
   const history = await requestedHistory(desk, request, hooks.signal);
   const set = requestedSet(history, windows, request);
-  const settings = defaultSettings(set, request.settings);
+  const { family } = request;
+  const settings = defaultSettings(set, family === 'ridge' ? request.settings : { ...request.settings, family });
   hooks.onStage?.('training', `${set.train.starts.length} windows of ${history.length} series`);
   const { shape, values, measured, train, validation } = set;
   const result = await trainInWorker(
@@ -145,11 +147,11 @@ export async function trainRequest(
 
   hooks.onStage?.('evaluating', `${set.test.starts.length} windows held out`);
   const draft = {
-    family: request.family,
+    family,
     name: request.name,
     shape,
     interval: windows.interval,
-    architecture: request.family === 'ridge' ? {} : { width: settings.width },
+    architecture: family === 'ridge' ? {} : architectureOf(settings),
     weights: result.weights,
     scaler: set.scaler,
     training: {

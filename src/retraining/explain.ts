@@ -1,0 +1,276 @@
+import { FleetcastError } from '../errors.ts';
+import { decode, decodeRecord, encodeRecord, schemaOf } from '../events/codec.ts';
+import type { Activation, Forecast, Reading } from '../events/records.ts';
+import type { EventLog, LogRecord } from '../log/event-log.ts';
+import { partitionFor } from '../log/partitioner.ts';
+import type { OffsetRange, Scaler } from '../models/model.ts';
+import { standardise } from '../models/training/windows.ts';
+import { modelName, scaleFor } from '../operators/forecast.ts';
+import { type Bucket, type ForecastCandidates, type SeriesWindow, scaleOf } from '../operators/items.ts';
+import type { ServedModel } from '../operators/served-model.ts';
+import type { ModelSource } from '../pipelines/activation.ts';
+import { forecastingTopology, TAPS } from '../pipelines/forecasting.ts';
+import { runPartition } from '../pipelines/partition-run.ts';
+import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
+
+export interface ExplainedBucket {
+  readonly start: number;
+  /** As the model saw it. */
+  readonly value: number;
+  /** False where it was empty and filled with the value before it. */
+  readonly measured: boolean;
+  /** A late reading changed it before the forecast was made. */
+  readonly corrected: boolean;
+  /** Readings in it, with their offsets in the partition of `readings`. */
+  readonly readings: readonly { readonly offset: number; readonly time: number; readonly value: number }[];
+  /** How much the mean of the forecast would change if this bucket had the window's mean instead: occlusion, in units. */
+  readonly contribution: number;
+}
+
+export interface Explanation {
+  readonly forecast: Forecast;
+  /** Where the forecast is. */
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** The whole record was made again from the recorded input: is it the same, bit for bit? */
+  readonly identical: boolean;
+  /** Fields that differ where it is not. */
+  readonly differences: readonly string[];
+  readonly model: ExplainedModel;
+  readonly scaler: { readonly kind: Scaler['kind']; readonly mean: number; readonly deviation: number };
+  readonly interval: { readonly level: number; readonly halfWidths: readonly number[] };
+  readonly window: readonly ExplainedBucket[];
+  /** False where the input no longer begins at the partition's first record: the state is built from what is left. */
+  readonly whole: boolean;
+}
+
+export interface ExplainedModel {
+  readonly name: string;
+  readonly family: string;
+  /** Offset in the partition of `readings` from which it served; −1 for a naive forecast. */
+  readonly since: number;
+  readonly reason: string;
+  readonly trainedOn: readonly OffsetRange[];
+  readonly trainEnd: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+export interface ExplainOptions {
+  readonly log: EventLog;
+  readonly config: PipelineConfig;
+  readonly models: ModelSource;
+  /** The place of the forecast, or which one is meant: the newest of the series at or before `origin`. */
+  readonly which:
+    | { readonly partition: number; readonly offset: number }
+    | { readonly device: string; readonly quantity: string; readonly origin?: number };
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Tells where a forecast comes from: runs the device's recorded input again up to the record that caused it, and takes
+ * apart what the model saw.
+ * @throws USAGE where there is no such forecast
+ */
+export async function explain(options: ExplainOptions): Promise<Explanation> {
+  const { log, config, models } = options;
+  const { topics, shape, interval } = config;
+  const found = await find(options);
+  const { forecast, partition, offset } = found;
+  const { device, quantity, inputOffset } = forecast;
+
+  let window: SeriesWindow | undefined;
+  let again: Forecast | undefined;
+  const buckets = new Map<number, { corrected: boolean }>();
+  const readings = new Map<number, { offset: number; time: number; value: number }[]>();
+  let activation: { offset: number; value: Activation } | undefined;
+  const run = runPartition({
+    log,
+    topology: forecastingTopology(config, models, true),
+    partition,
+    until: inputOffset + 1,
+    deadLetterTopic: topics.deadLetters,
+    accept: (record) => {
+      const value = activationIn(record);
+      if (value !== undefined && value.name === config.model && value.role === 'champion') {
+        activation = { offset: record.offset, value };
+      }
+      return record.key === null || Buffer.from(record.key).toString() === device;
+    },
+    onSink: (sink, { key, value, offset: at }) => {
+      if (key !== device) return;
+      if (sink === TAPS.readings) {
+        const { values, time } = value as Reading;
+        const one = values[quantity];
+        if (one === undefined) return;
+        const start = Math.floor(time / interval) * interval;
+        const held = readings.get(start) ?? [];
+        if (!held.some((reading) => reading.time === time)) held.push({ offset: at, time, value: one });
+        readings.set(start, held);
+      } else if (sink === TAPS.buckets) {
+        const bucket = value as Bucket;
+        if (bucket.quantity === quantity) buckets.set(bucket.start, { corrected: bucket.kind === 'corrected' });
+      } else if (sink === TAPS.candidates) {
+        const candidates = value as ForecastCandidates;
+        if (candidates.window.quantity === quantity && candidates.window.origin === forecast.origin) {
+          window = candidates.window;
+        }
+      } else if (sink === 'forecasts') {
+        const made = value as Forecast;
+        if (made.quantity === quantity && made.origin === forecast.origin) again = made;
+      }
+    },
+    ...(options.signal === undefined ? {} : { signal: options.signal }),
+  });
+  for await (const _ of run);
+  const whole = (await log.offsets(topics.readings, partition)).earliest === 0;
+  if (window === undefined || again === undefined) {
+    throw new FleetcastError(
+      'STATE_LOG_CUT',
+      `the readings that led to the forecast of ${device}/${quantity} at ${new Date(forecast.origin).toISOString()} are gone`,
+    );
+  }
+  const served = await servedBy(forecast, activation?.value, models, options.signal);
+  const { mean, deviation } = served === undefined ? window : scaleFor(served, device, window);
+  const effects = served === undefined ? undefined : occlusion(served, window, { mean, deviation });
+  const first = forecast.origin - window.values.length * interval;
+  const seen = window;
+  return {
+    forecast,
+    topic: topics.forecasts,
+    partition,
+    offset,
+    identical: Buffer.compare(encodeRecord(forecast), encodeRecord(again)) === 0,
+    differences: differences(forecast, again),
+    model: explainModel(forecast, served, activation),
+    scaler: { kind: served?.artefact.scaler.kind ?? 'rolling', mean, deviation },
+    interval: {
+      level: forecast.level,
+      halfWidths: forecast.values.map((value, h) => forecast.upper[h]! - value),
+    },
+    window: Array.from(window.values, (value, i) => {
+      const start = first + i * interval;
+      const bucket = buckets.get(start);
+      return {
+        start,
+        value,
+        measured: bucket !== undefined,
+        corrected: bucket?.corrected ?? false,
+        readings: (readings.get(start) ?? []).sort((a, b) => a.time - b.time),
+        contribution: effects?.[i] ?? naiveContribution(forecast.model, i, seen, shape),
+      };
+    }),
+    whole,
+  };
+}
+
+async function find({ log, config, which }: ExplainOptions) {
+  const topic = config.topics.forecasts;
+  if ('offset' in which) {
+    const { records } = await log.read(topic, which.partition, which.offset, { maxRecords: 1 });
+    const [record] = records;
+    if (record?.offset !== which.offset) throw missing(`at ${topic}/${which.partition} offset ${which.offset}`);
+    return { partition: which.partition, offset: which.offset, forecast: decodeRecord(record.value!) as Forecast };
+  }
+  const { device, quantity, origin = Infinity } = which;
+  const partition = partitionFor(device, (await log.topic(topic))?.partitions ?? 1);
+  const { earliest, end } = await log.offsets(topic, partition);
+  let found: { partition: number; offset: number; forecast: Forecast } | undefined;
+  for (let next = earliest; next < end; ) {
+    const batch = await log.read(topic, partition, next, { maxRecords: 1000 });
+    for (const { key, value, offset } of batch.records) {
+      if (key === null || Buffer.from(key).toString() !== device) continue;
+      const forecast = decodeRecord(value!) as Forecast;
+      if (forecast.quantity === quantity && forecast.origin <= origin) found = { partition, offset, forecast };
+    }
+    next = batch.nextOffset;
+  }
+  if (found === undefined) throw missing(`of ${device}/${quantity}`);
+  return found;
+}
+
+function missing(what: string): FleetcastError {
+  return new FleetcastError('USAGE', `there is no forecast ${what}`);
+}
+
+function activationIn({ value }: LogRecord): Activation | undefined {
+  return value !== null && schemaOf(value) === 'Activation' ? decode<Activation>('Activation', value) : undefined;
+}
+
+/** The model that made the forecast; undefined for a naive one. */
+async function servedBy(
+  forecast: Forecast,
+  activation: Activation | undefined,
+  models: ModelSource,
+  signal?: AbortSignal,
+): Promise<ServedModel | undefined> {
+  if (activation === undefined || activation.modelId === '') return undefined;
+  const served = await models.load(activation.modelId, signal);
+  return modelName(served) === forecast.model ? served : undefined;
+}
+
+function explainModel(
+  forecast: Forecast,
+  served: ServedModel | undefined,
+  activation: { offset: number; value: Activation } | undefined,
+): ExplainedModel {
+  const common = { name: forecast.model };
+  if (served === undefined) {
+    return { ...common, family: 'naive', since: -1, reason: '', trainedOn: [], trainEnd: Number.NaN, metrics: {} };
+  }
+  const { family, training, metrics } = served.artefact;
+  return {
+    ...common,
+    family,
+    since: activation!.offset,
+    reason: activation!.value.reason,
+    trainedOn: training.ranges,
+    trainEnd: training.trainEnd,
+    metrics,
+  };
+}
+
+/** By bucket: mean over the horizon of the forecast less the forecast with this bucket at the window's mean, in units. */
+function occlusion(
+  { model }: ServedModel,
+  { values }: SeriesWindow,
+  { mean, deviation }: { mean: number; deviation: number },
+): Float64Array {
+  const { lookback, horizon } = model.shape;
+  const inputs = new Float32Array((lookback + 1) * lookback);
+  let middle = 0;
+  for (let i = 0; i < lookback; i++) middle += standardise(values[i]!, mean, deviation) / lookback;
+  for (let row = 0; row <= lookback; row++) {
+    for (let i = 0; i < lookback; i++) {
+      inputs[row * lookback + i] = i === row ? middle : standardise(values[i]!, mean, deviation);
+    }
+  }
+  const outputs = new Float32Array((lookback + 1) * horizon);
+  model.forecast({ count: lookback + 1, values: inputs }, outputs);
+  return Float64Array.from({ length: lookback }, (_, row) => {
+    let change = 0;
+    for (let h = 0; h < horizon; h++) change += outputs[lookback * horizon + h]! - outputs[row * horizon + h]!;
+    return (change / horizon) * scaleOf(deviation);
+  });
+}
+
+/** A naive forecast is made of the last value, or of the last season, and of nothing else. */
+function naiveContribution(
+  name: string,
+  i: number,
+  { values }: SeriesWindow,
+  { horizon, season }: { horizon: number; season: number },
+): number {
+  const fromEnd = values.length - 1 - i;
+  if (name === 'last-value' || values.length < season) return fromEnd === 0 ? values[i]! : 0;
+  const place = season - 1 - fromEnd;
+  if (place < 0) return 0;
+  const times = Math.floor(horizon / season) + (place < horizon % season ? 1 : 0);
+  return (values[i]! * times) / horizon;
+}
+
+function differences(one: Forecast, other: Forecast): string[] {
+  return (Object.keys(one) as (keyof Forecast)[]).filter(
+    (field) => JSON.stringify(one[field]) !== JSON.stringify(other[field]),
+  );
+}

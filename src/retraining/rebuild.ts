@@ -1,0 +1,67 @@
+import type { ModelArtefact } from '../models/model.ts';
+import type { TrainSettings } from '../models/trainer.ts';
+import type { ServedModel } from '../operators/served-model.ts';
+import type { ModelSource } from '../pipelines/activation.ts';
+import type { Desk } from './publisher.ts';
+import type { TrainingRequest } from './request.ts';
+import { type TrainingHooks, trainRequest } from './train.ts';
+
+export interface Rebuilt {
+  /** Every weight has the same bits. */
+  readonly identical: boolean;
+  /** Name and index of the first weight that differs, or empty. */
+  readonly difference: string;
+  readonly weights: number;
+}
+
+/**
+ * Trains a model again from the history offsets, seed and settings that its artefact records, and compares the weights
+ * bit for bit.
+ */
+export async function rebuild(
+  desk: Pick<Desk, 'log' | 'topics'>,
+  { artefact }: ServedModel,
+  models: ModelSource,
+  hooks: TrainingHooks = {},
+): Promise<Rebuilt> {
+  const { shape, interval, scaler, calibration, training, parent } = artefact;
+  const minMeasured = Number(training.settings['minMeasured'] ?? 0.5);
+  const windows = { shape, interval, scaleLength: scaler.length, minMeasured, level: calibration.level };
+  const others = parent === '' ? {} : { parent: await models.load(parent, hooks.signal) };
+  const trained = await trainRequest(desk, windows, requestOf(artefact), hooks, others);
+  const difference = firstDifference(artefact, trained.artefact);
+  const weights = artefact.weights.reduce((sum, { data }) => sum + data.length, 0);
+  return { identical: difference === '', difference, weights };
+}
+
+/** The request that an artefact was made from. */
+export function requestOf(artefact: ModelArtefact): TrainingRequest {
+  const { training, family, name, scaler, parent, note, createdAt } = artefact;
+  const { backend, minMeasured: _, testEnd, series, from, to, ...settings } = training.settings;
+  return {
+    name,
+    family: family === 'ridge' ? 'ridge' : 'segment-lstm',
+    trainer: String(backend),
+    ranges: training.ranges,
+    settings: settings as unknown as TrainSettings,
+    scaler: scaler.kind,
+    split: { trainEnd: training.trainEnd, validationEnd: training.validationEnd, testEnd: Number(testEnd) },
+    series: JSON.parse(String(series)) as string[],
+    from: from === '' ? null : Number(from),
+    to: to === '' ? null : Number(to),
+    parent,
+    reason: note,
+    buckets: 0,
+    time: createdAt,
+  };
+}
+
+function firstDifference(one: ModelArtefact, other: ModelArtefact): string {
+  for (const { name, data } of one.weights) {
+    const again = other.weights.find((tensor) => tensor.name === name)?.data;
+    if (again === undefined) return `${name} is missing`;
+    const at = data.findIndex((value, i) => !Object.is(value, again[i]));
+    if (at >= 0) return `${name}[${at}]: ${data[at]} and ${again[at]}`;
+  }
+  return '';
+}
