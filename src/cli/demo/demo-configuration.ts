@@ -6,7 +6,7 @@ import { type LoadedConfiguration, loadConfiguration } from '../../service/confi
 export const DEMO_CONFIG = 'fleetcast.yaml';
 
 /** Hours of history that are played as fast as they are taken, before the fleet goes on at its pace. */
-export const BACKLOG_HOURS = 1_080;
+export const BACKLOG_HOURS = 840;
 
 const TEXT = `# Written by the demo at each start.
 broker:
@@ -25,8 +25,8 @@ pipeline:
   horizon: 24
   season: 24
 learner:
-  firstAfter: 960
-  every: 1440
+  firstAfter: 720
+  every: 1080
   width: 32
   maxSteps: 1500
 logging:

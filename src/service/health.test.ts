@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest';
+import type { BridgeStatus } from '../bridges/mqtt/bridge.ts';
+import type { TaskStatus } from '../topology/task-status.ts';
+import { dropsOf } from './drops.ts';
+import { healthOf } from './health.ts';
+
+const NOW = 1_000_000;
+
+const task: TaskStatus = {
+  task: 'forecasting.readings-0',
+  subtopology: 'readings',
+  partition: 0,
+  phase: 'running',
+  phaseAgeMs: 1,
+  inputs: [],
+  lag: 0,
+  lagMs: 0,
+  commitAgeMs: 1,
+  commits: 1,
+  records: 1,
+  restored: 1,
+  keys: 1,
+  restarts: 0,
+  stuck: false,
+  retentionAtRisk: false,
+  error: undefined,
+  errorCode: undefined,
+};
+
+const bridge: BridgeStatus = {
+  session: {
+    url: 'mqtt://a',
+    clientId: 'c',
+    connected: true,
+    protocol: '5',
+    connections: 1,
+    subscribed: true,
+    lastError: undefined,
+  },
+  received: 1,
+  redelivered: 0,
+  retained: 0,
+  acknowledged: 1,
+  readings: 1,
+  deadLetters: { 'not-json': 2 },
+  dropped: { ignored: 3 },
+  pendingMessages: 0,
+  pendingBytes: 0,
+  appends: 1,
+  logDown: false,
+  held: false,
+  lastTick: NOW,
+} as BridgeStatus;
+
+describe('health', () => {
+  const of = (change: Partial<TaskStatus>, changeBridge: Partial<BridgeStatus> = {}) =>
+    healthOf({ tasks: [{ ...task, ...change }], bridge: { ...bridge, ...changeBridge }, now: NOW });
+
+  it('is green while all goes on, and yellow or red with the reason otherwise', () => {
+    expect(of({})).toEqual({ status: 'ok', problems: [] });
+    expect(healthOf({ tasks: [], bridge, now: NOW }).status).toBe('starting');
+    expect(of({ phase: 'replaying' }).status).toBe('starting');
+    expect(of({ phase: 'backing-off', error: 'disk' })).toEqual({
+      status: 'degraded',
+      problems: ['forecasting.readings-0 starts again after: disk'],
+    });
+    expect(of({ stuck: true, error: 'no model' })).toEqual({
+      status: 'stuck',
+      problems: ['forecasting.readings-0 is stuck: no model'],
+    });
+    expect(of({ phase: 'failed', error: 'cut' }).status).toBe('stuck');
+    expect(of({ retentionAtRisk: true }).status).toBe('stuck');
+    expect(of({}, { logDown: true }).status).toBe('degraded');
+    expect(of({}, { session: { ...bridge.session, connected: false, lastError: 'refused' } })).toEqual({
+      status: 'degraded',
+      problems: ['the bridge is not connected to mqtt://a: refused'],
+    });
+    expect(of({}, { lastTick: NOW - 60_000 }).status).toBe('stuck');
+  });
+});
+
+describe('drops', () => {
+  it('shows every reason, also one that nobody has thought of, and says what is kept', () => {
+    const drops = dropsOf({
+      bridge,
+      broker: { 'bad-credentials': 1 },
+      nodes: { bucket: { duplicate: 4, 'closed-idle': 9, 'gap-buckets': 9 }, quality: { future: 5, novel: 1 } },
+      deadLetters: new Map([['future', 5]]),
+    });
+    expect(drops).toEqual([
+      { where: 'broker', reason: 'bad-credentials', count: 1, kept: false },
+      { where: 'bridge', reason: 'not-json', count: 2, kept: true },
+      { where: 'bridge', reason: 'ignored', count: 3, kept: false },
+      { where: 'bucket', reason: 'duplicate', count: 4, kept: false },
+      { where: 'quality', reason: 'future', count: 5, kept: true },
+      { where: 'quality', reason: 'novel', count: 1, kept: false },
+    ]);
+  });
+});
