@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
-import { FleetcastError } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
+import type { KafkaLogOptions } from '../log/kafka/kafka-options.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
+import { resolveSecret } from './configuration/secret.ts';
 
 const DEFAULT_PATH = '.fleetcast/data';
 
@@ -27,5 +28,39 @@ export async function openLog(configuration: LoadedConfiguration): Promise<Event
     const { openEmbeddedLog } = await import('../log/embedded/embedded-log.ts');
     return openEmbeddedLog({ path, ...(embedded === undefined ? {} : { maxBytes: embedded.maxSize }) });
   }
-  throw new FleetcastError('CONFIG_INVALID', 'log.kafka: this version has the embedded log only');
+  const { openKafkaLog } = await import('../log/kafka/kafka-log.ts');
+  return openKafkaLog(kafkaOptions(configuration));
+}
+
+function kafkaOptions({ log, folder }: LoadedConfiguration): KafkaLogOptions {
+  const { brokers, clientId, replicas, sasl, tls } = log.kafka!;
+  return {
+    brokers,
+    clientId,
+    ...(replicas === undefined ? {} : { replicationFactor: replicas }),
+    ...(sasl === undefined
+      ? {}
+      : { sasl: { ...sasl, password: resolveSecret('log.kafka.sasl.password', sasl.password, folder) } }),
+    ...(tls === undefined ? {} : { tls: typeof tls === 'boolean' ? tls : certificates(tls, folder) }),
+  };
+}
+
+function certificates(
+  files: {
+    readonly caFile?: string | undefined;
+    readonly certFile?: string | undefined;
+    readonly keyFile?: string | undefined;
+  },
+  folder: string,
+): { ca?: string; cert?: string; key?: string } {
+  const read = (field: string, file: string | undefined) =>
+    file === undefined ? undefined : resolveSecret(`log.kafka.tls.${field}`, { file }, folder);
+  const ca = read('caFile', files.caFile);
+  const cert = read('certFile', files.certFile);
+  const key = read('keyFile', files.keyFile);
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  };
 }

@@ -67,13 +67,16 @@ const broker = section(
 const kafka = z.strictObject({
   brokers: z.array(z.string().regex(/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/, 'host:port')).min(1),
   clientId: z.string().min(1).default('fleetcast'),
-  replicas: whole(1, 15).default(1),
+  replicas: whole(1, 15).optional(),
   tls: z
-    .strictObject({
-      caFile: z.string().min(1).optional(),
-      certFile: z.string().min(1).optional(),
-      keyFile: z.string().min(1).optional(),
-    })
+    .union([
+      z.boolean(),
+      z.strictObject({
+        caFile: z.string().min(1).optional(),
+        certFile: z.string().min(1).optional(),
+        keyFile: z.string().min(1).optional(),
+      }),
+    ])
     .optional(),
   sasl: z
     .strictObject({

@@ -1,0 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { parseConfiguration } from './configuration/load.ts';
+import { logFolder, logPlace, openLog } from './open-log.ts';
+
+const loaded = (text: string, folder: string) => ({ ...parseConfiguration(text, 'x'), file: undefined, folder });
+
+it('opens the embedded log in the configured folder', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fleetcast-open-'));
+  try {
+    const configuration = loaded('log: {embedded: {path: here}}', folder);
+    expect(logFolder(configuration)).toBe(join(folder, 'here'));
+    const log = await openLog(configuration);
+    expect([log.kind, await log.topics()]).toEqual(['embedded', []]);
+    await log.close();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+it('says where Kafka was looked for, and asks for secrets before it connects', async () => {
+  const kafka =
+    'log: {kafka: {brokers: ["127.0.0.1:1"], sasl: {mechanism: plain, username: u, password: {env: NO_X}}}}';
+  const configuration = loaded(kafka, '.');
+  expect([logFolder(configuration), logPlace(configuration)]).toEqual([undefined, '127.0.0.1:1']);
+  await expect(openLog(configuration)).rejects.toThrow('log.kafka.sasl.password: the environment variable NO_X');
+});
