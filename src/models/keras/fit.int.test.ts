@@ -37,6 +37,7 @@ const jobs: Record<string, Job> = {
     compile: { loss: 'mae', optimizer: 'rmsprop', metrics: ['mse'] },
   },
   sgd: { layers: RNN, inputShape: [6, 3], compile: { loss: 'huber', optimizer: 'sgd' } },
+  // Not Adam: Keras on TensorFlow squares the gradients of an embedding before it sums those of one code, not after.
   codes: {
     layers: [
       { type: 'Embedding', input_dim: 12, output_dim: 5, mask_zero: true },
@@ -44,7 +45,7 @@ const jobs: Record<string, Job> = {
       { type: 'Dense', units: 4 },
     ],
     inputShape: [6],
-    compile: { loss: 'sparse_categorical_crossentropy_from_logits', metrics: ['accuracy'] },
+    compile: { optimizer: 'sgd', loss: 'sparse_categorical_crossentropy_from_logits', metrics: ['accuracy'] },
     classes: 4,
   },
   softmax: {
@@ -101,14 +102,14 @@ describe.skipIf(python === undefined)('fit and evaluate beside real Keras 3 (FLE
         expect(Object.keys(keras.history).sort(), name).toEqual(Object.keys(history).sort());
         for (const [log, values] of Object.entries(keras.history)) {
           // One sample of forty may stand on the edge between two classes.
-          const tolerance = log.endsWith('accuracy') ? 0.026 : 1e-4;
+          const tolerance = log.endsWith('accuracy') ? 0.026 : 2e-5;
           expect(largestDifference(history[log]!, values), `${name} ${log}`).toBeLessThan(tolerance);
         }
         for (const [log, value] of Object.entries(keras.evaluated)) {
-          const tolerance = log.endsWith('accuracy') ? 0.021 : 1e-4;
+          const tolerance = log.endsWith('accuracy') ? 0.021 : 2e-5;
           expect(Math.abs(evaluated[log]! - value), `${name} ${log}`).toBeLessThan(tolerance);
         }
-        expect(largestDifference(y, keras.y), name).toBeLessThan(1e-4);
+        expect(largestDifference(y, keras.y), name).toBeLessThan(2e-5);
       }
     } finally {
       await rm(folder, { recursive: true, force: true });

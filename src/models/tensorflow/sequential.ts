@@ -7,6 +7,7 @@ import { initialWeights } from '../sequential/initial.ts';
 import type { SequentialSpec } from '../sequential/layers.ts';
 import { checkWeights, type PlannedLayer, planSequential } from '../sequential/plan.ts';
 import { summariseSequential } from '../sequential/summary.ts';
+import { Adam } from './adam.ts';
 import { describeBackend, loadTensorFlow, type TensorFlow } from './backend.ts';
 import { isSparse, type Loss, type Metric, rowLosses, rowMetric } from './losses.ts';
 import { sequentialGraph } from './sequential-graph.ts';
@@ -50,6 +51,11 @@ export type Logs = Readonly<Record<string, number>>;
 /** Values of every epoch, by name: `History.history` of Keras. */
 export type History = Readonly<Record<string, readonly number[]>>;
 
+interface Optimiser {
+  apply(variables: Iterable<Variable>, gradients: Readonly<Record<string, TfTensor>>): void;
+  dispose(): void;
+}
+
 let models = 0;
 
 /**
@@ -63,7 +69,7 @@ export class Sequential {
   readonly #tf: TensorFlow;
   readonly #plan: readonly PlannedLayer[];
   readonly #variables: ReadonlyMap<string, Variable>;
-  #compiled: (CompileSettings & { readonly optimiser: Optimizer }) | undefined;
+  #compiled: (CompileSettings & { readonly optimiser: Optimiser }) | undefined;
 
   private constructor(spec: SequentialSpec, tf: TensorFlow, backend: string, weights: readonly Tensor[]) {
     this.spec = spec;
@@ -113,14 +119,19 @@ export class Sequential {
   compile(settings: CompileSettings): void {
     const tf = this.#tf;
     const { optimizer = 'adam', learningRate = optimizer === 'sgd' ? 0.01 : 0.001 } = settings;
-    const made = {
-      // Keras's defaults, which differ from those of TensorFlow.js.
-      adam: () => tf.train.adam(learningRate, 0.9, 0.999, 1e-7),
-      rmsprop: () => tf.train.rmsprop(learningRate, 0.9, 0, 1e-7),
-      sgd: () => tf.train.sgd(learningRate),
+    const { train } = tf;
+    const own = (made: Optimizer): Optimiser => ({
+      apply: (_variables, gradients) =>
+        made.applyGradients(Object.entries(gradients).map(([name, tensor]) => ({ name, tensor }))),
+      dispose: () => made.dispose(),
+    });
+    const optimiser = {
+      adam: () => new Adam(tf, learningRate),
+      rmsprop: () => own(train.rmsprop(learningRate, 0.9, 0, 1e-7)),
+      sgd: () => own(train.sgd(learningRate)),
     }[optimizer]();
     this.#compiled?.optimiser.dispose();
-    this.#compiled = { ...settings, optimiser: made };
+    this.#compiled = { ...settings, optimiser };
   }
 
   /** @returns predictions `[count, …outputShape]` */
@@ -219,7 +230,7 @@ export class Sequential {
       );
       meter.add(prediction!, y);
       prediction!.dispose();
-      optimiser.applyGradients(clipped(tf, grads, clipNorm) as never);
+      optimiser.apply(this.#variables.values(), clipped(tf, grads, clipNorm));
       for (const [name, value] of updates) {
         this.#variables.get(name)!.assign(value as never);
         value.dispose();
@@ -324,7 +335,8 @@ function clipped(tf: TensorFlow, gradients: Record<string, TfTensor>, clipNorm: 
   const squares = Object.values(gradients).map((gradient) => tf.sum(tf.square(gradient)));
   const norm = Math.sqrt(tf.addN(squares as never).dataSync()[0]!);
   if (!(norm > clipNorm)) return gradients;
-  return Object.fromEntries(Object.entries(gradients).map(([name, g]) => [name, tf.mul(g, clipNorm / norm)]));
+  const scaled = Object.entries(gradients).map(([name, gradient]) => [name, tf.mul(gradient, clipNorm / norm)]);
+  return Object.fromEntries(scaled) as Record<string, TfTensor>;
 }
 
 /** The line that Keras 3 prints after an epoch. */
