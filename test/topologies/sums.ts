@@ -5,7 +5,7 @@ import type {
   OperatorContext,
   StreamRecord,
 } from '../../src/operators/operator.ts';
-import { jsonCodec } from '../../src/state/codecs.ts';
+import { jsonCodec, numberCodec } from '../../src/state/codecs.ts';
 import type { GlobalStore, KeyedStore } from '../../src/state/store.ts';
 import { TopologyBuilder } from '../../src/topology/builder.ts';
 import type { ErrorPolicy, SourceCodec, Topology } from '../../src/topology/topology.ts';
@@ -60,7 +60,26 @@ class Sum implements Operator<number, number> {
   }
 }
 
-/** Keyed state, timers, a global, work in flush, a side output, a merge, two sinks on one topic. */
+/** Lets every third record of a key through, and keeps nothing after it: state that comes and goes with the records. */
+class Third implements Operator<number, number> {
+  #counts!: KeyedStore<number>;
+
+  init(context: OperatorContext): void {
+    this.#counts = context.keyed('counts', numberCodec);
+  }
+
+  process(record: StreamRecord<number>, out: Collector<number>): void {
+    const count = (this.#counts.get(record) ?? 0) + 1;
+    if (count < 3) {
+      this.#counts.set(record, count);
+    } else {
+      this.#counts.delete(record);
+      out.emit(record.value, record.time);
+    }
+  }
+}
+
+/** Keyed state, timers, a global, work in flush, a side output, a merge, several sinks on one topic. */
 export function sums(onError: ErrorPolicy = 'fail'): Topology {
   const builder = new TopologyBuilder('test');
   const source = builder.source('in', { topic: 'in', codec });
@@ -68,6 +87,7 @@ export function sums(onError: ErrorPolicy = 'fail'): Topology {
   const encode = (record: StreamRecord<number>) => ({ key: record.key, value: Buffer.from(String(record.value)) });
   const doubled = sum.filter('large', (v) => Math.abs(v) > 3).map('double', (v) => v * 2);
   doubled.merge(sum.output<number>('early')).sink('out', { topic: 'out', encode });
+  source.process('third', () => new Third()).sink('thirds', { topic: 'out', encode });
   source.sink('copy', { topic: 'out', encode });
   return builder.build();
 }
