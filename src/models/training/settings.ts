@@ -19,7 +19,7 @@ export function defaultSettings(set: Pick<TrainingSet, 'train'>, change: Partial
     epochs: Math.min(100, Math.max(2, Math.round(steps / perEpoch))),
     batch,
     learningRate: width <= 32 ? 0.005 : width <= 64 ? 0.003 : 0.002,
-    loss: 'mae',
+    loss: 'huber',
     dropout: 0,
     clipNorm: 1,
     seed: 1,
