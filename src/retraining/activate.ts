@@ -10,6 +10,8 @@ export interface ActivateOptions extends Desk {
   readonly reason: string;
   /** What the event is called; by the role where left out. */
   readonly kind?: ModelEvent['kind'];
+  /** The model that the event is about, where it is not the one that is activated. */
+  readonly about?: string;
   /** Facts for the event. */
   readonly details?: object;
   /**
@@ -30,7 +32,8 @@ export async function activate(options: ActivateOptions): Promise<void> {
   const scores = await endOffsets(options.log, topics.scores);
   const records = await activationRecords(options, { name, modelId, role, time, reason });
   const kind = options.kind ?? (role === 'champion' ? 'promoted' : 'shadowed');
-  records.push(eventRecord(topics, { name, kind, modelId, time, reason }, { ...options.details, scores }));
+  const about = options.about ?? modelId;
+  records.push(eventRecord(topics, { name, kind, modelId: about, time, reason }, { ...options.details, scores }));
   if (options.shadow !== undefined) {
     const shadow = { name, modelId: options.shadow, role: 'challenger', time, reason } as const;
     records.push(...(await activationRecords(options, shadow)));

@@ -62,7 +62,10 @@ export class ModelLine {
         this.#life(id).status = 'rejected';
         break;
       case 'retired':
-        if (this.champion === id) this.champion = '';
+        if (this.champion === id) {
+          this.champion = '';
+          this.previous = id;
+        }
         if (this.challenger === id) this.challenger = '';
         this.#life(id).status = 'retired';
     }

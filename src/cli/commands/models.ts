@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
-import { FleetcastError } from '../../errors.ts';
 import { summarise } from '../../models/summary.ts';
-import { activate } from '../../retraining/activate.ts';
-import { activationRecords, eventRecord, publish } from '../../retraining/publisher.ts';
+import { type LifecycleOptions, promote, retire, rollBack, shadow } from '../../retraining/lifecycle.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
-import { withLog } from '../opened.ts';
+import { type Opened, withLog } from '../opened.ts';
 import { type Terminal, textTable } from '../terminal.ts';
 
 interface Options extends ConfigOption {
@@ -13,7 +11,9 @@ interface Options extends ConfigOption {
 }
 
 export function addModels(program: Command, terminal: Terminal): void {
-  const models = program.command('models').description('The models on the log: list, show, promote, rollback, retire.');
+  const models = program
+    .command('models')
+    .description('The models on the log: list, show, promote, shadow, rollback, retire.');
   const add = (name: string, description: string) =>
     models.command(name).description(description).option('--config <file>', CONFIG_HELP);
 
@@ -91,32 +91,25 @@ export function addModels(program: Command, terminal: Terminal): void {
     .argument('<model>', 'its id or the beginning of it')
     .option('--reason <text>', 'why', 'by hand')
     .action((wanted: string, options: Options) =>
-      withLog(options, async ({ log, topics, registry, pipeline, now }) => {
-        const { id, artefact } = await registry.find(wanted);
-        const { lookback, horizon } = pipeline.shape;
-        if (artefact.shape.lookback !== lookback || artefact.shape.horizon !== horizon) {
-          throw new FleetcastError(
-            'MODEL_INVALID',
-            `the model forecasts ${artefact.shape.horizon} buckets from ${artefact.shape.lookback}, the pipeline ${horizon} from ${lookback}`,
-          );
-        }
-        const reason = options.reason ?? 'by hand';
-        await activate({ log, topics, now, name: artefact.name, modelId: id, role: 'champion', reason });
-        terminal.out(`${id} is in use`);
+      withLog(options, async (opened) => {
+        terminal.out(`${await promote(lifecycle(opened, options), wanted)} is in use`);
+      }),
+    );
+
+  add('shadow', 'Score a model beside the one in use, without serving its forecasts.')
+    .argument('<model>', 'its id or the beginning of it')
+    .option('--reason <text>', 'why', 'by hand')
+    .action((wanted: string, options: Options) =>
+      withLog(options, async (opened) => {
+        terminal.out(`${await shadow(lifecycle(opened, options), wanted)} is in shadow`);
       }),
     );
 
   add('rollback', 'Put the model before the present one in use again.')
     .option('--reason <text>', 'why', 'by hand')
     .action((options: Options) =>
-      withLog(options, async ({ configuration, log, topics, line, now }) => {
-        const { previous } = await line();
-        if (previous === '')
-          throw new FleetcastError('MODEL_UNKNOWN', 'there was no model in use before the present one');
-        const { name } = configuration.learner;
-        const reason = options.reason ?? 'by hand';
-        await activate({ log, topics, now, name, modelId: previous, role: 'champion', kind: 'rolled_back', reason });
-        terminal.out(`${previous} is in use again`);
+      withLog(options, async (opened) => {
+        terminal.out(`${await rollBack(lifecycle(opened, options))} is in use again`);
       }),
     );
 
@@ -124,20 +117,16 @@ export function addModels(program: Command, terminal: Terminal): void {
     .argument('<model>', 'its id or the beginning of it')
     .option('--reason <text>', 'why', 'by hand')
     .action((wanted: string, options: Options) =>
-      withLog(options, async ({ log, topics, registry, line, now }) => {
-        const { id, artefact } = await registry.find(wanted);
-        const { champion, challenger } = await line();
-        const reason = options.reason ?? 'by hand';
-        const { name } = artefact;
-        const desk = { log, topics, now };
-        const role = id === champion ? 'champion' : id === challenger ? 'challenger' : undefined;
-        const time = now();
-        const records = [eventRecord(topics, { name, kind: 'retired', modelId: id, time, reason }, {})];
-        if (role !== undefined) {
-          records.push(...(await activationRecords(desk, { name, modelId: '', role, time, reason })));
-        }
-        await publish(desk, records);
-        terminal.out(`${id} is retired`);
+      withLog(options, async (opened) => {
+        terminal.out(`${await retire(lifecycle(opened, options), wanted)} is retired`);
       }),
     );
+}
+
+function lifecycle(
+  { configuration, log, topics, registry, pipeline, now }: Opened,
+  { reason }: Options,
+): LifecycleOptions {
+  const { name } = configuration.learner;
+  return { log, topics, registry, now, name, shape: pipeline.shape, ...(reason === undefined ? {} : { reason }) };
 }

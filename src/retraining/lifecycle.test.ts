@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import { ridgeArtefact, testModel } from '../../test/readings.ts';
+import { decode, schemaOf } from '../events/codec.ts';
+import type { Activation } from '../events/records.ts';
+import { MemoryLog } from '../log/memory/memory-log.ts';
+import { ModelRegistry } from '../pipelines/model-registry.ts';
+import { topicNames, topicSpecs } from '../pipelines/topics.ts';
+import { type LifecycleOptions, modelLine, promote, retire, rollBack, shadow } from './lifecycle.ts';
+
+const topics = topicNames();
+const shape = { lookback: 6, horizon: 3, season: 3 };
+const models = [1, 2, 3].map((seed) => testModel(ridgeArtefact(seed, shape)));
+const [a, b, c] = models.map(({ model }) => model.id) as [string, string, string];
+
+async function start(): Promise<LifecycleOptions> {
+  const log = new MemoryLog();
+  await log.ensureTopics(topicSpecs(topics, { partitions: 3 }));
+  await log.append(
+    models.map(({ encoded }) => {
+      return { topic: topics.models, partition: 0, timestamp: 0, key: Buffer.from(encoded.id), value: encoded.bytes };
+    }),
+  );
+  let now = 0;
+  const registry = new ModelRegistry({ log, topic: topics.models });
+  return { log, topics, registry, now: () => ++now, name: 'default', shape };
+}
+
+async function activations({ log }: LifecycleOptions, partition = 0): Promise<[string, string][]> {
+  const { records } = await log.read(topics.readings, partition, 0, { maxRecords: 100 });
+  expect(records.every(({ value }) => schemaOf(value!) === 'Activation')).toBe(true);
+  return records.map(({ value }) => {
+    const { role, modelId } = decode<Activation>('Activation', value!);
+    return [role, modelId];
+  });
+}
+
+describe('life of models', () => {
+  it('promotes with the old champion in shadow, rolls back, retires', async () => {
+    const options = await start();
+    expect(await promote(options, a.slice(0, 10))).toBe(a);
+    expect(await promote(options, a)).toBe(a);
+    await promote(options, b);
+    let line = await modelLine(options);
+    expect([line.champion, line.challenger, line.previous]).toEqual([b, a, a]);
+    await rollBack(options);
+    line = await modelLine(options);
+    expect([line.champion, line.challenger]).toEqual([a, '']);
+    expect(line.models.get(b)!.status).toBe('replaced');
+    await shadow(options, c);
+    await retire(options, c);
+    await retire(options, a);
+    line = await modelLine(options);
+    expect([line.champion, line.challenger]).toEqual(['', '']);
+    expect([...line.models.values()].map(({ status }) => status)).toEqual(['retired', 'replaced', 'retired']);
+    const expected = [
+      ['champion', a],
+      ['challenger', ''],
+      ['champion', b],
+      ['challenger', a],
+      ['champion', a],
+      ['challenger', ''],
+      ['challenger', c],
+      ['challenger', ''],
+      ['champion', ''],
+    ];
+    for (const partition of [0, 1, 2]) expect(await activations(options, partition)).toEqual(expected);
+  });
+
+  it('refuses what cannot be', async () => {
+    const options = await start();
+    await expect(promote(options, 'no-such')).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
+    await expect(promote(options, '')).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
+    await expect(rollBack(options)).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
+    await expect(shadow(options, a)).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
+    await expect(promote({ ...options, shape: { lookback: 7, horizon: 3 } }, a)).rejects.toMatchObject({
+      code: 'MODEL_INVALID',
+    });
+    expect(await activations(options)).toEqual([]);
+  });
+
+  it('waits for an artefact that is not there yet, and ends the wait when told', async () => {
+    const { log, registry } = await start();
+    const late = testModel(ridgeArtefact(9, shape)).encoded;
+    const loading = registry.load(late.id);
+    await log.append([
+      { topic: topics.models, partition: 0, timestamp: 0, key: Buffer.from(late.id), value: late.bytes },
+    ]);
+    expect((await loading).model.id).toBe(late.id);
+    const stop = new AbortController();
+    const never = registry.load('f'.repeat(64), stop.signal);
+    stop.abort();
+    await expect(never).rejects.toThrow();
+    // Bytes under a name that is not theirs are refused.
+    const forged = {
+      topic: topics.models,
+      partition: 0,
+      timestamp: 0,
+      key: Buffer.from('0'.repeat(64)),
+      value: late.bytes,
+    };
+    await log.append([forged]);
+    await expect(registry.load('0'.repeat(64))).rejects.toMatchObject({ code: 'MODEL_INVALID' });
+    expect((await registry.list()).map(({ id }) => id)).toEqual([a, b, c, late.id]);
+  });
+});
