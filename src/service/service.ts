@@ -149,6 +149,7 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
       host,
       port,
       anyPort,
+      neverDrop: [brokerSection.clientId],
       ...(users === undefined
         ? {}
         : {

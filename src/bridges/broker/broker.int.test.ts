@@ -1,5 +1,5 @@
 import { connect as tcp } from 'node:net';
-import { connectAsync, type MqttClient } from 'mqtt';
+import { connect, connectAsync, type MqttClient } from 'mqtt';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../../test/bridge-kit.ts';
 import { type Broker, type BrokerOptions, startBroker } from './broker.ts';
@@ -93,6 +93,46 @@ describe('startBroker', () => {
     await client(running.url);
     await expect(client(running.url)).rejects.toThrow();
     expect(running.status().refused['too-many-connections']).toBe(1);
+  });
+
+  it('bounds what it keeps for sessions, and never at the cost of those that must lose nothing', async () => {
+    const running = await broker({ maxQueuedMessages: 20, neverDrop: ['bridge'] });
+    const session = async (clientId: string) => {
+      const connected = await connectAsync(running.url, {
+        clientId,
+        clean: false,
+        protocolVersion: 4,
+        reconnectPeriod: 0,
+      });
+      cleanUps.push(() => connected.endAsync(true));
+      return connected;
+    };
+    const forgotten = await session('forgotten');
+    await forgotten.subscribeAsync('a/#', { qos: 1 });
+    await forgotten.endAsync(true);
+    const publisher = await client(running.url);
+    for (let i = 0; i < 30; i++) await publisher.publishAsync('a/x', String(i), { qos: 1 });
+    await until('dropped', () => running.status().refused['session-queue-full'] === 10);
+
+    const bridge = await session('bridge');
+    await bridge.subscribeAsync('b/#', { qos: 1 });
+    await bridge.endAsync(true);
+    const closed = new Promise<void>((resolve) => publisher.once('close', () => resolve()));
+    for (let i = 0; i < 40; i++) {
+      await Promise.race([publisher.publishAsync('b/x', String(i), { qos: 1 }).catch(() => {}), closed]);
+    }
+    await closed;
+    expect(running.status().refused['queue-full']).toBeGreaterThan(0);
+    const seen: number[] = [];
+    const again = connect(running.url, { clientId: 'bridge', clean: false, protocolVersion: 4, reconnectPeriod: 0 });
+    cleanUps.push(() => again.endAsync(true));
+    again.on('message', (_topic, payload) => seen.push(Number(payload)));
+    await until('what was accepted', () => seen.length >= 20);
+    const second = await client(running.url);
+    await until('room again', async () => {
+      await second.publishAsync('b/x', '99', { qos: 1 });
+      return seen.includes(99);
+    });
   });
 
   it('survives what is no MQTT', async () => {

@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { Aedes, type AuthenticateError, type Client } from 'aedes';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { type BrokerAccess, checkAccess, mayPublish, mayRead, passwordMatches } from './access.ts';
+import { limitQueues, type OutgoingPersistence, type QueueLimit } from './queue-limit.ts';
 
 export interface BrokerOptions extends BrokerAccess {
   /** Address to listen on. Anything but loopback demands `users`, or `allowAnonymous: true`. Default 127.0.0.1. */
@@ -16,15 +17,20 @@ export interface BrokerOptions extends BrokerAccess {
   readonly maxPacketBytes?: number;
   /** A client that takes nothing for so long is disconnected; its session stays. Milliseconds, default 60,000. */
   readonly drainTimeoutMs?: number;
-  /** Bytes waiting to be sent to one client before it is disconnected. Default 64 MiB. */
+  /** Bytes waiting to be sent to one client before it is disconnected, or kept for its session. Default 64 MiB. */
   readonly maxQueuedBytes?: number;
+  /** Messages kept for one session; a session over its limit loses new ones. Default 50,000. */
+  readonly maxQueuedMessages?: number;
+  /** Client ids whose messages must not be lost: while their queue is full, publishers are turned away. */
+  readonly neverDrop?: readonly string[];
   readonly onEvent?: (event: BrokerEvent) => void;
 }
 
 export type BrokerEvent =
   | { readonly type: 'client-refused'; readonly clientId: string; readonly reason: string }
   | { readonly type: 'publish-refused'; readonly clientId: string; readonly topic: string; readonly reason: string }
-  | { readonly type: 'client-error'; readonly clientId: string; readonly reason: string };
+  | { readonly type: 'client-error'; readonly clientId: string; readonly reason: string }
+  | { readonly type: 'message-dropped'; readonly clientId: string; readonly reason: string };
 
 export interface BrokerStatus {
   readonly connections: number;
@@ -59,6 +65,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     options.onEvent?.(event);
   };
 
+  let queues: QueueLimit | undefined;
   const aedes = await Aedes.createBroker({
     maxClientsIdLength: 256,
     drainTimeout: options.drainTimeoutMs ?? 60_000,
@@ -74,7 +81,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
     authorizePublish: (client, packet, done) => {
       const user = client === null ? undefined : userOf.get(client);
-      const reason = mayPublish(options, user, client?.id ?? '', packet.topic);
+      const reason =
+        mayPublish(options, user, client?.id ?? '', packet.topic) ?? (queues?.full() ? 'queue-full' : undefined);
       if (reason === undefined) return done(null);
       refuse({ type: 'publish-refused', clientId: client?.id ?? '', topic: packet.topic, reason });
       done(new Error(`not allowed to publish: ${reason}`));
@@ -84,6 +92,12 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
   });
   const userOf = new WeakMap<Client, string>();
+  queues = limitQueues((aedes as unknown as { persistence: OutgoingPersistence }).persistence, {
+    maxMessages: options.maxQueuedMessages ?? 50_000,
+    maxBytes: options.maxQueuedBytes ?? 64 * 1024 * 1024,
+    neverDrop: options.neverDrop ?? [],
+    onDrop: (clientId) => refuse({ type: 'message-dropped', clientId, reason: 'session-queue-full' }),
+  });
   aedes.on('publish', (_packet, client) => {
     if (client !== null) published++;
   });
