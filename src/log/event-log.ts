@@ -4,7 +4,8 @@
  * Promises of every implementation:
  * - Records of one partition keep the order in which they were appended; readers see no record before all earlier ones.
  * - A resolved `append` or `commit` is durable: it survives `kill -9` of any process.
- * - Readers see committed records only; all records and the input offsets of one commit become visible together.
+ * - Readers see committed records only; all records and the input offsets of one commit become visible together. On
+ *   Kafka that may be a moment after the call has resolved.
  * - A writer that has lost its partition fails with `LOG_FENCED`, and nothing of its last commit becomes visible.
  * - A compacted topic keeps the last value of each key; a null value (tombstone) removes the key in time.
  */
@@ -134,7 +135,8 @@ export interface TaskWriter {
   /**
    * Makes `records` and the input offsets (next offset to read, by topic) visible together, durably.
    * @returns the offsets of the records, in order.
-   * @throws LOG_FENCED when another writer has taken over: this one is dead from then on.
+   * @throws LOG_FENCED when another writer has taken over: this one is dead from then on. After any other error the
+   * outcome may be unknown: close this writer, open another and go on from what it says was committed.
    */
   commit(records: readonly OutRecord[], inputOffsets: ReadonlyMap<string, number>): Promise<readonly number[]>;
   close(): Promise<void>;

@@ -25,8 +25,13 @@ const PASSING = new Set([2, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 51, 56, 7
 /** The protocol's code of an error, or undefined where it is none of the protocol. */
 export function codeOf(error: unknown): number | undefined {
   for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown };
+    const { code, errors } = at as { code?: unknown; errors?: unknown[] };
     if (typeof code === 'number') return code;
+    // Errors of several topics in one.
+    for (const each of errors ?? []) {
+      const inner = codeOf(each);
+      if (inner !== undefined) return inner;
+    }
   }
   return undefined;
 }
@@ -53,7 +58,8 @@ export class KafkaError extends Error {
 export function translate(error: unknown, where: string): FleetcastError {
   if (error instanceof FleetcastError) return error;
   const code = codeOf(error);
-  const text = `${where}: ${messageOf(error)}`;
+  const { errors } = error as { errors?: unknown[] };
+  const text = `${where}: ${[error, ...(errors ?? [])].map(messageOf).join('; ')}`;
   const options = { cause: error };
   if (code === CODE.UNKNOWN_TOPIC_OR_PARTITION) return new FleetcastError('LOG_TOPIC_UNKNOWN', text, options);
   if (code === CODE.OFFSET_OUT_OF_RANGE) return new FleetcastError('LOG_OFFSET_OUT_OF_RANGE', text, options);

@@ -22,7 +22,6 @@ if (kafka === undefined) {
             prefix,
             topicConfig: {
               'segment.ms': '500',
-              'segment.bytes': '100000',
               'min.cleanable.dirty.ratio': '0.01',
               'file.delete.delay.ms': '100',
             },

@@ -62,13 +62,15 @@ export class Topics {
           throw error;
       }
     });
-    // Another process may have made them at the same moment, and differently.
-    const now = await this.#existing(missing.map((spec) => spec.name));
-    for (const spec of missing) {
-      const found = now.get(spec.name);
-      if (found === undefined) throw new FleetcastError('LOG_UNAVAILABLE', `topic ${spec.name} did not come about`);
-      requireSameTopic(found, spec);
-    }
+    // Another process may have made them at the same moment, and differently; and brokers hear of them one by one.
+    await this.#patiently('new topics', async () => {
+      const now = await this.#existing(missing.map((spec) => spec.name));
+      for (const spec of missing) {
+        const found = now.get(spec.name);
+        if (found === undefined) throw new Error(`topic ${spec.name} is not visible yet`);
+        requireSameTopic(found, spec);
+      }
+    });
   }
 
   async find(name: string): Promise<TopicSpec | undefined> {
