@@ -38,7 +38,8 @@ export interface LearnerOptions extends TrainingHooks {
   readonly windows: WindowSettings;
   /** Name of the model line. */
   readonly name: string;
-  readonly triggers: TriggerSettings;
+  /** `driftAfter` is three lookbacks where it is left out. */
+  readonly triggers: Omit<TriggerSettings, 'driftAfter'> & Partial<TriggerSettings>;
   readonly drift?: DriftSettings;
   /** A model that is to replace another is watched in shadow first, and the old one after that. */
   readonly trial?: TrialSettings;
@@ -200,7 +201,7 @@ export class Learner {
     }
     if (line.challenger !== '') return this.#watchShadow(signal);
     const buckets = this.#watch.longest;
-    const due = trainingDue(line, buckets, this.#options.triggers, await this.#drift(signal));
+    const due = trainingDue(line, buckets, this.#triggers(), await this.#drift(signal));
     if (due === undefined) return false;
     const { name, request } = this.#options;
     const desk = this.#desk();
@@ -280,9 +281,9 @@ export class Learner {
 
   /** A lasting rise of the champion's error since it came into use. */
   async #drift(signal: AbortSignal): Promise<Drift | undefined> {
-    const { log, topics, windows, drift = DRIFT_DEFAULTS, triggers } = this.#options;
+    const { log, topics, windows, drift = DRIFT_DEFAULTS } = this.#options;
     const { champion, models } = this.#line;
-    if (champion === '' || !triggers.driftAfter) return undefined;
+    if (champion === '' || this.#triggers().driftAfter === 0) return undefined;
     if (this.#errors?.champion !== champion) {
       const began = models.get(champion)!.events.findLast(({ kind }) => kind === 'promoted' || kind === 'rolled_back');
       const track = new ErrorTrack(await this.#scoreName(champion, signal));
@@ -293,6 +294,11 @@ export class Learner {
     if ((await errors.follower.advance(signal)) > 0) errors.since ??= errors.track.drift(drift);
     if (errors.since === undefined) return undefined;
     return { since: errors.since, buckets: Math.round((errors.track.newest - errors.since) / windows.interval) };
+  }
+
+  #triggers(): TriggerSettings {
+    const { triggers, windows } = this.#options;
+    return { driftAfter: 3 * windows.shape.lookback, ...triggers };
   }
 
   async #scoreName(id: string, signal: AbortSignal): Promise<string> {

@@ -6,7 +6,7 @@ export interface TriggerSettings {
   /** Buckets of the longest series between trainings: a schedule in event time. 0 trains once. */
   readonly every: number;
   /** Buckets after the beginning of a drift before a training on what came since is tried, and between tries; 0 never. */
-  readonly driftAfter?: number;
+  readonly driftAfter: number;
 }
 
 export interface Due {
@@ -42,7 +42,7 @@ export function trainingDue(
   if (line.champion === '' && since >= Math.ceil(settings.firstAfter / 2)) {
     return { reason: `${since} new buckets and no model` };
   }
-  const wait = settings.driftAfter ?? 0;
+  const wait = settings.driftAfter;
   if (drift !== undefined && wait > 0 && drift.buckets >= wait && since >= wait) {
     const began = new Date(drift.since).toISOString();
     return { reason: `the error has risen since ${began}`, from: drift.since };

@@ -1,0 +1,135 @@
+import { LAST_VALUE, SEASONAL_NAIVE } from '../operators/baselines.ts';
+import type { ServedModel } from '../operators/served-model.ts';
+import type { Borders } from './data-set.ts';
+import { type ErrorRow, evaluate } from './evaluate.ts';
+import type { Desk } from './publisher.ts';
+import {
+  CANDIDATE,
+  CHAMPION,
+  newRequest,
+  type RequestOptions,
+  requestedHistory,
+  requestedSet,
+  type TrainingHooks,
+  trainRequest,
+  type WindowSettings,
+} from './train.ts';
+
+export interface BacktestOptions extends Omit<Desk, 'publish'>, TrainingHooks {
+  readonly windows: WindowSettings;
+  /** What each training is asked for with; its split is the backtest's. */
+  readonly request?: Omit<RequestOptions, 'split' | 'from' | 'to'>;
+  /** Event time of the first training: what is before it is all that it knows. */
+  readonly start: number;
+  /** Event time at which it ends. */
+  readonly end: number;
+  /** Buckets between trainings. */
+  readonly every: number;
+  /** Buckets before each training that are held out to judge it, as the learner would. */
+  readonly holdOut: number;
+  readonly onPeriod?: (period: BacktestPeriod) => void;
+}
+
+export interface BacktestPeriod {
+  readonly from: number;
+  readonly to: number;
+  readonly windows: number;
+  /** `loop` (retrained, and taken only where better on its hold-out), `once` (the first model), the naive forecasts. */
+  readonly rows: readonly ErrorRow[];
+  /** Whether the loop took the model that was trained before this period. */
+  readonly replaced: boolean;
+}
+
+export interface Backtest {
+  readonly periods: readonly BacktestPeriod[];
+  /** Over all periods, weighted by labels. */
+  readonly total: readonly ErrorRow[];
+}
+
+export const LOOP = 'loop';
+export const ONCE = 'once';
+
+/**
+ * Rolling-origin evaluation with retraining as it would have happened live: at every step a model is trained on what had
+ * closed by then, judged on the newest part of it against the model in use, and what serves is scored on the period that
+ * follows. Nothing of a period, and nothing after it, is known to the models that forecast it.
+ * @throws TRAINING_TOO_LITTLE_DATA where the first training is impossible
+ */
+export async function backtest(options: BacktestOptions): Promise<Backtest> {
+  const { windows, start, end, every } = options;
+  const { interval } = windows;
+  const request = await newRequest(options, { ...options.request, reason: 'backtest', buckets: 0 });
+  const history = await requestedHistory(options, request, options.signal);
+  const periods: BacktestPeriod[] = [];
+  let once: ServedModel | undefined;
+  let loop: ServedModel | undefined;
+  for (let at = start; at < end; at += every * interval) {
+    options.signal?.throwIfAborted();
+    const split: Borders = {
+      trainEnd: at - 2 * options.holdOut * interval,
+      validationEnd: at - options.holdOut * interval,
+      testEnd: at,
+    };
+    // `to` keeps everything from `at` on out of the training's reach, whatever the split says.
+    const trained = await trainRequest(options, windows, { ...request, split, to: at }, options, { champion: loop });
+    once ??= trained;
+    const mae = (name: string): number => trained.evaluation.rows.find((row) => row.name === name)?.mae ?? Infinity;
+    const replaced = mae(CANDIDATE) < mae(CHAMPION) || loop === undefined;
+    if (replaced) loop = trained;
+
+    const to = Math.min(end, at + every * interval);
+    const live = { scaler: 'rolling', split: { trainEnd: at, validationEnd: at, testEnd: to } } as const;
+    const judge = (name: string, served: ServedModel) => {
+      const forecast = served.model.forecast.bind(served.model);
+      return evaluate(requestedSet(history, windows, live, served), 'test', new Map([[name, forecast]]));
+    };
+    const { windows: count, rows } = judge(LOOP, loop!);
+    const period = {
+      from: at,
+      to,
+      windows: count,
+      rows: [rows[0]!, judge(ONCE, once).rows[0]!, ...rows.slice(1)],
+      replaced,
+    };
+    periods.push(period);
+    options.onPeriod?.(period);
+  }
+  return { periods, total: totals(periods) };
+}
+
+/** As lines of text: mean absolute error by period. */
+export function backtestTable({ periods, total }: Backtest): string {
+  const names = [LOOP, ONCE, LAST_VALUE, SEASONAL_NAIVE];
+  const cells = (label: string, rows: readonly ErrorRow[], note: string): string =>
+    [label.padEnd(10), ...names.map((name) => find(rows, name).toFixed(4).padStart(15)), note].join(' ').trimEnd();
+  return [
+    ['from'.padEnd(10), ...names.map((name) => name.padStart(15))].join(' '),
+    ...periods.map(({ from, rows, replaced }) =>
+      cells(new Date(from).toISOString().slice(0, 10), rows, replaced ? '' : 'kept the old model'),
+    ),
+    cells('all', total, ''),
+    'mean absolute error by period, in deviations of each series over the rows before the period',
+  ].join('\n');
+}
+
+function find(rows: readonly ErrorRow[], name: string): number {
+  return rows.find((row) => row.name === name)?.mae ?? Number.NaN;
+}
+
+function totals(periods: readonly BacktestPeriod[]): ErrorRow[] {
+  const names = periods[0]?.rows.map(({ name }) => name) ?? [];
+  return names.map((name) => {
+    const rows = periods.flatMap((period) => period.rows.filter((row) => row.name === name && row.labels > 0));
+    const labels = rows.reduce((sum, row) => sum + row.labels, 0);
+    const mean = (value: (row: ErrorRow) => number): number =>
+      rows.reduce((sum, row) => sum + value(row) * row.labels, 0) / labels;
+    const steps = rows[0]?.maeByStep.length ?? 0;
+    return {
+      name,
+      labels,
+      mse: mean((row) => row.mse),
+      mae: mean((row) => row.mae),
+      maeByStep: Array.from({ length: steps }, (_, h) => mean((row) => row.maeByStep[h]!)),
+    };
+  });
+}
