@@ -19,6 +19,8 @@ export interface Mapped {
 
 /** Turns messages into readings. Never throws on what a device has sent: what cannot be mapped is in `rejected`. */
 export interface Mapping {
+  /** Topic filters of the rules in their order, presets written out: what {@link Mapped.rule} names. */
+  readonly filters: readonly string[];
   /** What to subscribe to. */
   readonly subscriptions: readonly Subscription[];
   /** @param arrival ingest time in milliseconds since the epoch. */
@@ -85,6 +87,7 @@ export function compileMapping(config: MappingConfig): Mapping {
   });
 
   return {
+    filters: rules.map(({ filter }) => filter.source),
     subscriptions: subscriptionsFor(rules),
     map: (topic, payload, arrival) => {
       if (topic.length > limits.maxTopicBytes) {

@@ -27,7 +27,7 @@ export function subscriptionsFor(rules: readonly Pick<Rule, 'filter' | 'config'>
 }
 
 /** Every topic that `inner` matches is matched by `outer`, too. */
-function contains(outer: string, inner: string): boolean {
+export function contains(outer: string, inner: string): boolean {
   const wide = outer.split('/');
   const narrow = inner.split('/');
   for (let i = 0; i < wide.length; i++) {

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import type { MappingConfig } from '../mapping/config.ts';
+import { explainMessages } from './explain.ts';
+import { lintMapping } from './lint.ts';
+import { parseMessages } from './messages.ts';
+
+const ARRIVAL = Date.UTC(2026, 0, 1);
+const lint = (...rules: MappingConfig['rules']) =>
+  lintMapping({ rules }).map(({ level, rule, message }) => `${level} ${rule}: ${message}`);
+
+describe('lint', () => {
+  it('has nothing to say of a good mapping', () => {
+    expect(lint({ topic: 'fleet/+device', time: { path: 'time' } }, { preset: 'zigbee2mqtt' })).toEqual([]);
+  });
+  it.each<[string, MappingConfig['rules'], RegExp]>([
+    [
+      'a path',
+      [{ topic: 'a/+device', values: { t: 'a..b' }, time: { path: 't' } }],
+      /^error 0: mapping of a\/\+device: path/,
+    ],
+    ['a preset', [{ preset: 'nothing' }], /^error 0: no preset/],
+    ['an unknown format', [{ topic: 'a/+device', format: 'xml' as 'json' }], /^error 0: .*format "xml" is not known/],
+    [
+      'a hidden rule',
+      [
+        { topic: '#', ignore: true },
+        { topic: 'a/+device', time: { path: 't' } },
+      ],
+      /^warning 1: it never gets a message: # comes/,
+    ],
+    [
+      'a rule twice',
+      [
+        { topic: 'a/#d/x', ignore: true },
+        { topic: 'a/#e/x', ignore: true },
+      ],
+      /^warning 1: it never/,
+    ],
+    ['no device', [{ topic: 'a/+name', time: { path: 't' } }], /^warning 0: the device is read from the field/],
+    ['no values', [{ topic: 'a/+device', rest: 'ignore', time: { path: 't' } }], /^warning 0: it takes no value/],
+    [
+      'useless fields',
+      [{ topic: 'a/+device', values: { t: 't' }, exclude: ['x'], time: { path: 't' } }],
+      /^warning 0: exclude mean/,
+    ],
+    ['no time', [{ topic: 'a/+device' }], /^note 0: no time/],
+    ['one device', [{ topic: 'a', device: 'x', time: { path: 't' } }], /^note 0: all its messages are of one device/],
+    ['Tasmota without a zone', [{ preset: 'tasmota' }], /^note 0: Tasmota sends local times/],
+  ])('names %s', (_, rules, expected) => expect(lint(...rules).join('\n')).toMatch(expected));
+});
+
+describe('explain', () => {
+  const config: MappingConfig = {
+    rules: [
+      { topic: 'fleet/+site/+device', time: { path: 'time', optional: true } },
+      { topic: 'fleet/log', ignore: true },
+    ],
+  };
+  const explain = (topic: string, payload: string) =>
+    explainMessages(config, [{ topic, payload: Buffer.from(payload), arrival: ARRIVAL }])[0]!;
+  it('says what a message becomes', () => {
+    const found = explain('fleet/x/pump', '{"time": 1767225600, "t": 21.5}');
+    expect(found).toMatchObject({ fate: 'readings', captures: { site: 'x', device: 'pump' } });
+    expect(found.why).toEqual([
+      'rule 1 of 2, fleet/+site/+device: site = "x", device = "pump"',
+      'pump at the arrival: t = 21.5',
+    ]);
+  });
+  it.each([
+    ['fleet/x/pump', '{"t": "hot"}', 'dead-letter', /not-a-number \(pump\): .*goes to the dead letters/],
+    ['fleet/log', 'x', 'dropped', /ignored: .*counted and dropped/],
+    ['fleet/x', '{}', 'dead-letter', /wants 1 more levels/],
+    ['fleet/x/y/z', '{}', 'dead-letter', /ends before "z"/],
+    ['other/x', '{}', 'dead-letter', /none begins like this/],
+    ['$SYS/x', '{}', 'dead-letter', /begin with \$/],
+  ])('says why not: %s %s', (topic, payload, fate, why) => {
+    const found = explain(topic, payload);
+    expect(found.fate).toBe(fate);
+    expect(found.why.join('\n')).toMatch(why);
+  });
+});
+
+describe('sample messages', () => {
+  const read = (text: string) =>
+    parseMessages(text, ARRIVAL).map(({ topic, payload, arrival }) => [
+      topic,
+      Buffer.from(payload).toString(),
+      arrival,
+    ]);
+  it('are read from JSON, JSON lines and mosquitto_sub -v', () => {
+    const wanted = [['a/b', '{"t":1}', ARRIVAL]];
+    expect(read('[{"topic": "a/b", "payload": {"t": 1}}]')).toEqual(wanted);
+    expect(read('{"note": "x", "items": [{"topic": "a/b", "payload": "{\\"t\\":1}"}]}')).toEqual(wanted);
+    expect(read('{"topic": "a/b", "base64": "eyJ0IjoxfQ=="}')).toEqual(wanted);
+    expect(
+      read('{"topic": "a/b", "payload": {"t": 1}}\n\n{"topic": "c", "payload": 5, "arrival": "2026-01-02T00:00:00Z"}'),
+    ).toEqual([...wanted, ['c', '5', ARRIVAL + 86_400_000]]);
+    expect(read('a/b {"t":1}\nc d 5')).toEqual([...wanted, ['c', 'd 5', ARRIVAL]]);
+    expect(read(' ')).toEqual([]);
+  });
+  it.each(['topic', '[{"payload": 1}]', '[{"topic": "a"}]', '{"items": 5}'])('name what is wrong with %s', (text) => {
+    expect(() => read(text)).toThrow(expect.objectContaining({ code: 'USAGE' }));
+  });
+});

@@ -1,0 +1,83 @@
+import type { MappingConfig } from '../mapping/config.ts';
+import { compileMapping, type Mapped } from '../mapping/mapping.ts';
+import { excerpt } from '../mapping/reject.ts';
+import { matchesFilter, parseTopicFilter } from '../mapping/topic-filter.ts';
+
+export interface SampleMessage {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** Milliseconds since the epoch. */
+  readonly arrival: number;
+}
+
+export interface Explanation {
+  readonly topic: string;
+  /** What the wildcards of the filter stand for. */
+  readonly captures: Readonly<Record<string, string>>;
+  readonly mapped: Mapped;
+  /** What becomes of the message: `readings`, `dead-letter`, `dropped`. */
+  readonly fate: 'readings' | 'dead-letter' | 'dropped';
+  /** Why, in sentences for people. */
+  readonly why: readonly string[];
+}
+
+/** What each message becomes under a mapping, and why. @throws CONFIG_INVALID for a mapping that does not compile. */
+export function explainMessages(config: MappingConfig, messages: readonly SampleMessage[]): readonly Explanation[] {
+  const mapping = compileMapping(config);
+  const filters = mapping.filters.map(parseTopicFilter);
+  return messages.map(({ topic, payload, arrival }) => {
+    const mapped = mapping.map(topic, payload, arrival);
+    const at = filters.findIndex((filter) => filter.source === mapped.rule);
+    const captures = Object.fromEntries(at < 0 ? [] : (filters[at]!.match(topic) ?? []));
+    const kept = mapped.rejected.some((each) => mapping.policy(each.reason) === 'dead-letter');
+    const why: string[] = [];
+    if (at < 0) why.push(...nearest(topic, mapping.filters));
+    else {
+      const names = Object.entries(captures).map(([name, value]) => `${name} = ${excerpt(value)}`);
+      why.push(
+        `rule ${at + 1} of ${filters.length}, ${mapped.rule}${names.length === 0 ? '' : `: ${names.join(', ')}`}`,
+      );
+    }
+    for (const { device, time, values } of mapped.readings) {
+      const list = Object.entries(values).map(([name, value]) => `${name} = ${value}`);
+      const clock = time === arrival ? 'the arrival' : new Date(time).toISOString();
+      why.push(`${device} at ${clock}: ${list.join(', ')}`);
+    }
+    for (const { reason, message, device } of mapped.rejected) {
+      const fate = mapping.policy(reason) === 'dead-letter' ? 'goes to the dead letters' : 'is counted and dropped';
+      why.push(`${reason}${device === '' ? '' : ` (${device})`}: ${message}; it ${fate}`);
+    }
+    return {
+      topic,
+      captures,
+      mapped,
+      fate: mapped.readings.length > 0 ? 'readings' : kept ? 'dead-letter' : 'dropped',
+      why,
+    };
+  });
+}
+
+/** Why no rule matched: the filter that agrees in most levels, and where it parts from the topic. */
+function nearest(topic: string, filters: readonly string[]): readonly string[] {
+  if (topic.startsWith('$')) return ['no rule matches: wildcards do not match topics that begin with $'];
+  const levels = topic.split('/');
+  let best: { readonly filter: string; readonly agree: number } | undefined;
+  for (const filter of filters) {
+    const wanted = filter.split('/');
+    let agree = 0;
+    while (
+      agree < wanted.length &&
+      agree < levels.length &&
+      matchesFilter(wanted[agree]!.replace(/^([+#]).*/, '$1'), levels[agree]!)
+    ) {
+      agree++;
+    }
+    if (best === undefined || agree > best.agree) best = { filter, agree };
+  }
+  if (best === undefined || best.agree === 0) return ['no rule matches, and none begins like this topic'];
+  const { filter, agree } = best;
+  const wanted = filter.split('/');
+  if (agree >= levels.length) return [`no rule matches; ${filter} wants ${wanted.length - levels.length} more levels`];
+  if (agree >= wanted.length) return [`no rule matches; ${filter} ends before ${excerpt(levels[agree])}`];
+  return [`no rule matches; ${filter} has ${excerpt(wanted[agree])} where the topic has ${excerpt(levels[agree])}`];
+}

@@ -1,0 +1,188 @@
+import type { MappingConfig, PresetConfig, RuleConfig } from '../mapping/config.ts';
+import { compileMapping } from '../mapping/mapping.ts';
+import type { Sample } from './collector.ts';
+import { candidates } from './families.ts';
+import { type TimeField, unitOf } from './fields.ts';
+import { findRules } from './generic.ts';
+
+export interface FoundEntry {
+  readonly entry: PresetConfig | RuleConfig;
+  /** For people: the name of the preset, or the topic filter. */
+  readonly name: string;
+  readonly messages: number;
+  /** 0 to 1: the share of its messages that it reads or rightly leaves out. */
+  readonly confidence: number;
+  readonly time: TimeField | undefined;
+  readonly notes: readonly string[];
+}
+
+export interface FoundQuantity {
+  readonly name: string;
+  readonly count: number;
+  readonly min: number;
+  readonly max: number;
+  /** A guess by name and range. */
+  readonly unit: string | undefined;
+  readonly unitConfidence: number;
+}
+
+export interface FoundDevice {
+  readonly device: string;
+  /** Name of the entry that reads it. */
+  readonly from: string;
+  readonly readings: number;
+  /** Median time between its messages, or undefined for fewer than two. */
+  readonly intervalMs: number | undefined;
+  readonly quantities: readonly FoundQuantity[];
+}
+
+export interface Discovery {
+  readonly messages: number;
+  readonly topics: number;
+  readonly entries: readonly FoundEntry[];
+  readonly devices: readonly FoundDevice[];
+  /** What the mapping below makes of the messages: readings, and refusals by reason. */
+  readonly outcome: Readonly<Record<string, number>>;
+  /** Topics that nothing reads. */
+  readonly unread: readonly string[];
+  readonly mapping: MappingConfig;
+}
+
+/**
+ * Understands what was heard: families of devices by their presets, the rest by the form of topics and payloads. The
+ * mapping that comes out has been tried on all of it, and the numbers say how well it does.
+ */
+export function discover(samples: readonly Sample[]): Discovery {
+  const entries: FoundEntry[] = [];
+  let left: readonly Sample[] = samples;
+  for (const entry of candidates(samples)) {
+    const { taken, others, good } = claim(entry, left);
+    // Half of its own messages misread: the family was a wrong guess.
+    if (taken === 0 || good / taken < 0.5) continue;
+    entries.push(describeEntry(entry, entry.preset, taken, good, undefined, zoneNote(entry, left)));
+    left = others;
+  }
+  for (const { rule, time, notes } of findRules(left)) {
+    const { taken, others, good } = claim(rule, left);
+    if (taken === 0 || good === 0) continue;
+    entries.push(describeEntry(rule, rule.topic, taken, good, time, notes));
+    left = others;
+  }
+  const rules = entries.map(({ entry }) => entry);
+  const mapping: MappingConfig = { rules: rules.length > 0 ? rules : [{ topic: '#', ignore: true }] };
+  return {
+    messages: samples.length,
+    topics: new Set(samples.map(({ topic }) => topic)).size,
+    entries,
+    ...result(entries, samples),
+    unread: [...new Set(left.map(({ topic }) => topic))].slice(0, 1000),
+    mapping,
+  };
+}
+
+/** Which messages an entry is for, and how many of them it gets right. */
+function claim(entry: PresetConfig | RuleConfig, samples: readonly Sample[]) {
+  const mapping = compileMapping({ rules: [entry] });
+  const others: Sample[] = [];
+  let taken = 0;
+  let good = 0;
+  for (const sample of samples) {
+    const { readings, rejected } = mapping.map(sample.topic, sample.payload, sample.arrival);
+    if (rejected.some((each) => each.reason === 'no-mapping')) {
+      others.push(sample);
+      continue;
+    }
+    taken++;
+    // Before its birth was heard, an alias of Sparkplug is unknown through no fault of the mapping.
+    const fine = rejected.every(({ reason }) => ['no-values', 'ignored', 'unknown-alias'].includes(reason));
+    if (readings.length > 0 || fine) good++;
+  }
+  return { taken, others, good };
+}
+
+function describeEntry(
+  entry: PresetConfig | RuleConfig,
+  name: string,
+  messages: number,
+  good: number,
+  time: TimeField | undefined,
+  notes: readonly string[],
+): FoundEntry {
+  // A handful of messages proves less than many.
+  const confidence = Math.round((good / messages) * (1 - 0.5 / (messages + 1)) * 100) / 100;
+  return { entry, name, messages, confidence, time, notes };
+}
+
+function zoneNote(entry: PresetConfig, samples: readonly Sample[]): readonly string[] {
+  if (entry.preset !== 'tasmota') return [];
+  const local = samples.some(
+    ({ topic, payload }) =>
+      topic.endsWith('/SENSOR') && /"Time"\s*:\s*"[^"]{10,19}"/.test(Buffer.from(payload).toString('utf8')),
+  );
+  return local ? ['the times say no zone: add `zone` to use them, or the arrival counts'] : [];
+}
+
+function result(entries: readonly FoundEntry[], samples: readonly Sample[]): Pick<Discovery, 'devices' | 'outcome'> {
+  const outcome: Record<string, number> = {};
+  const devices = new Map<string, Gathered>();
+  const mapped = entries.map(({ entry, name }) => ({ name, mapping: compileMapping({ rules: [entry] }) }));
+  for (const { topic, payload, arrival, retained } of samples) {
+    let read = { readings: [], rejected: [{ reason: 'no-mapping' }] } as Pick<
+      ReturnType<(typeof mapped)[number]['mapping']['map']>,
+      'readings'
+    > & { rejected: readonly { reason: string }[] };
+    let from = '';
+    for (const { name, mapping } of mapped) {
+      read = mapping.map(topic, payload, arrival);
+      from = name;
+      if (!read.rejected.some((each) => each.reason === 'no-mapping')) break;
+    }
+    for (const { reason } of read.rejected) outcome[reason] = (outcome[reason] ?? 0) + 1;
+    for (const reading of read.readings) {
+      outcome['readings'] = (outcome['readings'] ?? 0) + 1;
+      const device = devices.get(reading.device) ?? { from, readings: 0, arrivals: [], quantities: new Map() };
+      devices.set(reading.device, device);
+      gather(device, reading.values, retained ? undefined : arrival);
+    }
+  }
+  return {
+    outcome,
+    devices: [...devices].map(([device, { from, readings, arrivals, quantities }]) => ({
+      device,
+      from,
+      readings,
+      intervalMs: medianGap(arrivals),
+      quantities: [...quantities].map(([name, { count, min, max }]) => {
+        const unit = unitOf(name, min, max);
+        return { name, count, min, max, unit: unit?.unit, unitConfidence: unit?.confidence ?? 0 };
+      }),
+    })),
+  };
+}
+
+interface Gathered {
+  readonly from: string;
+  readings: number;
+  readonly arrivals: number[];
+  readonly quantities: Map<string, { count: number; min: number; max: number }>;
+}
+
+function gather(device: Gathered, values: Readonly<Record<string, number>>, arrival: number | undefined): void {
+  device.readings++;
+  if (arrival !== undefined && arrival !== device.arrivals.at(-1)) device.arrivals.push(arrival);
+  for (const [name, value] of Object.entries(values)) {
+    const before = device.quantities.get(name);
+    if (before === undefined) device.quantities.set(name, { count: 1, min: value, max: value });
+    else {
+      before.count++;
+      before.min = Math.min(before.min, value);
+      before.max = Math.max(before.max, value);
+    }
+  }
+}
+
+function medianGap(arrivals: readonly number[]): number | undefined {
+  const gaps = arrivals.slice(1).map((at, i) => at - arrivals[i]!);
+  gaps.sort((a, b) => a - b);
+  return gaps.length === 0 ? undefined : gaps[gaps.length >> 1];
+}

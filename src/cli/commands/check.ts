@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { type Explanation, explainMessages } from '../../bridges/check/explain.ts';
+import { lintMapping } from '../../bridges/check/lint.ts';
+import { parseMessages } from '../../bridges/check/messages.ts';
+import { FleetcastError, messageOf } from '../../errors.ts';
+import { mappingConfig } from '../../service/configuration/mapping-section.ts';
+import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
+import type { Terminal } from '../terminal.ts';
+
+interface Options extends ConfigOption {
+  readonly samples?: string;
+  readonly topic?: string;
+  readonly payload?: string;
+  readonly json?: boolean;
+}
+
+export function addCheck(program: Command, terminal: Terminal): void {
+  program
+    .command('check')
+    .description('Check a configuration and its mapping, and show what sample messages become and why.')
+    .option('--config <file>', CONFIG_HELP)
+    .option(
+      '--samples <file>',
+      'sample messages: JSON, JSON lines or the output of mosquitto_sub -v; - for standard input',
+    )
+    .option('--topic <topic>', 'one sample message, with --payload')
+    .option('--payload <text>', 'its payload')
+    .option('--json', 'one line of JSON for each message, then one with the findings')
+    .action((options: Options) => run(options, terminal));
+}
+
+function run(options: Options, terminal: Terminal): void {
+  const config = mappingConfig(configured(options).mapping);
+  const messages = samples(options);
+  const findings = lintMapping(config);
+  const errors = findings.filter((each) => each.level === 'error');
+  const explained = errors.length > 0 ? [] : explainMessages(config, messages);
+  if (options.json) {
+    for (const { topic, mapped, fate, why } of explained) {
+      const { rule, readings, rejected } = mapped;
+      terminal.out(JSON.stringify({ topic, rule, fate, readings, rejected, why }));
+    }
+    terminal.out(JSON.stringify({ valid: errors.length === 0, findings }));
+  } else {
+    if (errors.length === 0) terminal.out(`valid: ${config.rules.length} rules`);
+    for (const { level, rule, name, message } of findings) {
+      terminal.out(`${level}: rule ${rule + 1} (${name}): ${message}`);
+    }
+    for (const each of explained) report(each, terminal);
+    const partly = explained.filter((each) => each.mapped.rejected.length > 0).length;
+    if (partly > 0) terminal.out(`${partly} ${partly === 1 ? 'message' : 'messages'} could not be mapped wholly`);
+  }
+  if (errors.length > 0) {
+    throw new FleetcastError('CONFIG_INVALID', `${errors.length} rules of the mapping do not compile`);
+  }
+}
+
+function report({ topic, mapped, captures, fate, why }: Explanation, terminal: Terminal): void {
+  if (mapped.rule === undefined) {
+    terminal.out(`${topic}  ${why[0]}`);
+    return;
+  }
+  terminal.out(`${topic}  rule ${mapped.rule}`);
+  for (const { device, time, values } of mapped.readings) {
+    terminal.out(`  ${device}  ${new Date(time).toISOString()}  ${JSON.stringify(values)}`);
+  }
+  const names = Object.entries(captures).map(([name, value]) => `${name} = ${value}`);
+  if (fate !== 'readings' && names.length > 0) terminal.out(`  ${names.join(', ')}`);
+  for (const line of why.slice(1 + mapped.readings.length)) terminal.out(`  ${line}`);
+}
+
+function samples({ samples: file, topic, payload }: Options) {
+  const now = Date.now();
+  if (topic !== undefined) return [{ topic, payload: Buffer.from(payload ?? ''), arrival: now }];
+  if (payload !== undefined) throw new FleetcastError('USAGE', '--payload needs --topic');
+  if (file === undefined) return [];
+  let text: string;
+  try {
+    text = readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (cause) {
+    throw new FleetcastError('USAGE', `cannot read ${file}: ${messageOf(cause)}`, { cause });
+  }
+  return parseMessages(text, now);
+}
