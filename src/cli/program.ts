@@ -1,13 +1,19 @@
 import { Command } from 'commander';
 import { version } from '../service/version.ts';
+import { addCheck } from './commands/check.ts';
 import { addDeadLetters } from './commands/dead-letters.ts';
 import { addDemo } from './commands/demo.ts';
 import { addDescribe } from './commands/describe.ts';
+import { addDiscover } from './commands/discover.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvaluate } from './commands/evaluate.ts';
+import { addExplain } from './commands/explain.ts';
+import { addHistory } from './commands/history.ts';
 import { addInit } from './commands/init.ts';
 import { addModels } from './commands/models.ts';
 import { addPublish } from './commands/publish.ts';
+import { addRebuild } from './commands/rebuild.ts';
+import { addReplay } from './commands/replay.ts';
 import { addRun } from './commands/run.ts';
 import { addTail } from './commands/tail.ts';
 import { addTrain } from './commands/train.ts';
@@ -19,6 +25,8 @@ type AddCommand = (program: Command, terminal: Terminal) => void;
 const COMMANDS: readonly AddCommand[] = [
   addDemo,
   addInit,
+  addDiscover,
+  addCheck,
   addRun,
   addPublish,
   addTail,
@@ -26,6 +34,10 @@ const COMMANDS: readonly AddCommand[] = [
   addTrain,
   addEvaluate,
   addModels,
+  addHistory,
+  addReplay,
+  addExplain,
+  addRebuild,
   addDescribe,
   addDoctor,
 ];

@@ -97,7 +97,9 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
     expect(model).toMatchObject({ family: 'ridge', status: 'champion' });
     const evaluated = await cli(['evaluate', ...config, '--json']);
     expect(JSON.parse(evaluated.out[0]!)).toMatchObject({ id: model?.id, part: 'test' });
-    expect((await cli(['evaluate', model!.id.slice(0, 10), ...config, '--by-steps'])).out.join('\n')).toMatch(/\n +12 /);
+    expect((await cli(['evaluate', model!.id.slice(0, 10), ...config, '--by-steps'])).out.join('\n')).toMatch(
+      /\n +12 /,
+    );
     const back = await cli(['models', 'rollback', ...config]);
     expect(back.notes[0]).toMatch(/^error MODEL_UNKNOWN/);
     expect((await cli(['models', 'retire', model!.id.slice(0, 8), ...config])).code).toBe(0);
@@ -105,5 +107,38 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
     const shown = (await cli(['models', 'show', model!.id.slice(0, 8), ...config])).out.join('\n');
     expect(shown).toMatch(/promoted: .*[\s\S]*retired: by hand[\s\S]*promoted: by hand/);
     expect((await cli(['models', 'show', 'ffff', ...config])).notes[0]).toMatch(/^error MODEL_UNKNOWN/);
+  });
+
+  it('lists and exports the history', async () => {
+    const listed = await cli(['history', 'list', ...config, '--json']);
+    const rows = JSON.parse(listed.out[0]!) as { series: string; buckets: number; empty: number }[];
+    expect(rows.map(({ series }) => series)).toEqual(['plant/flow', 'plant/temp']);
+    expect(rows[0]).toMatchObject({ empty: 1, gaps: 1 });
+    expect(rows[1]!.buckets - rows[0]!.buckets).toBe(1);
+    const exported = await cli(['history', 'export', ...config, '--series', 'plant/temp']);
+    expect(exported.out.slice(0, 2)).toEqual([
+      'device,quantity,time,value,readings',
+      `plant,temp,${new Date(START).toISOString()},20,1`,
+    ]);
+    expect(exported.out).toHaveLength(rows[1]!.buckets + 1);
+  });
+
+  it('replays, explains and rebuilds, all bit for bit', async () => {
+    const verified = await cli(['replay', '--verify', ...config]);
+    expect([verified.code, verified.notes, verified.out.at(-1)]).toEqual([0, [], 'identical, byte for byte']);
+    const replayed = await cli(['replay', '--prefix', 'again.', ...config, '--json']);
+    expect(JSON.parse(replayed.out[0]!)).toMatchObject({ outputs: { forecasts: expect.any(Number) } });
+    expect((await cli(['tail', 'again.forecasts', ...config, '--last', '1'])).out).toHaveLength(1);
+    const twice = await cli(['replay', '--prefix', 'again.', ...config]);
+    expect([twice.code, twice.notes[0]]).toEqual([2, expect.stringContaining('holds records already')]);
+    const explained = await cli(['explain', 'plant/temp', ...config]);
+    expect(explained.code, explained.notes.join('\n')).toBe(0);
+    expect(explained.out.join('\n')).toMatch(/made again identical[\s\S]*buckets that mattered most/);
+    expect((await cli(['explain', '0/5', ...config, '--json'])).code).toBe(0);
+    expect((await cli(['explain', 'nonsense', ...config])).code).toBe(2);
+    const listed = await cli(['models', 'list', ...config, '--json']);
+    const [model] = JSON.parse(listed.out[0]!) as { id: string }[];
+    const rebuilt = await cli(['rebuild', model!.id.slice(0, 8), ...config]);
+    expect([rebuilt.code, rebuilt.out[0]]).toEqual([0, expect.stringContaining('weights have the same bits')]);
   });
 });
