@@ -1,7 +1,7 @@
 import type { TrainSettings } from '../trainer.ts';
 
 /** Where the Huber loss turns from a parabola into a line, in standard deviations. */
-export const HUBER_DELTA = 0.5;
+export const HUBER_DELTA = 0.25;
 
 export type LossName = TrainSettings['loss'];
 
