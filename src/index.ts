@@ -45,6 +45,8 @@ export { type NodeOptions, NodeStream, Stream, Table, WindowedStream } from './t
 export type { BatchBounds, TaskEvent } from './topology/task-options.ts';
 export type { TaskPhase, TaskStatus } from './topology/task-status.ts';
 export { type SunkRecord, type TestDriverOptions, TopologyTestDriver } from './topology/test-driver.ts';
+export { EngineThreads, type EngineThreadsOptions } from './topology/threads/engine-threads.ts';
+export type { ThreadModule, ThreadSetup } from './topology/threads/messages.ts';
 export type {
   ErrorPolicy,
   SinkEncoder,

@@ -116,8 +116,9 @@ export class Engine {
   }
 
   /**
-   * Resolves when every task has come to its bound (`until`).
-   * @throws what made a task fail for good.
+   * Resolves when every partition has come to its bound (`until`), here or in other engines of the group. What is
+   * behind a repartition topic is waited for only where this engine has all tasks that feed it.
+   * @throws what made a task of this engine fail for good.
    */
   async finished(): Promise<void> {
     for (;;) {
@@ -126,10 +127,32 @@ export class Engine {
       });
       const failed = this.#tasks().find((task) => task.phase === 'failed');
       if (failed !== undefined) throw failed.error;
-      if (this.#running.length > 0 && this.#running.every(isDone)) return;
+      const done = await Promise.all(this.#running.map((running) => this.#isDone(running)));
+      if (this.#running.length > 0 && done.every(Boolean)) return;
       await this.#boundRepartitions();
-      await changed;
+      await Promise.race([changed, this.#clock.sleep(FINISH_POLL_MS)]);
     }
+  }
+
+  async #isDone(running: Running): Promise<boolean> {
+    const { tasks, partitions, part } = running;
+    if (![...tasks.values()].every((task) => task.phase === 'done')) return false;
+    if (tasks.size === partitions) return true;
+    const committed = await this.#options.log.committed(subtopologyGroup(this.#options.group, part.name));
+    for (let p = 0; p < partitions; p++) {
+      if (tasks.has(p)) continue;
+      for (const { topic } of part.sources) {
+        const bound = this.#boundOf(running, topic, p);
+        if (bound === undefined || (committed.get(`${topic}/${p}`) ?? 0) < bound) return false;
+      }
+    }
+    return true;
+  }
+
+  #boundOf({ bounded }: Running, topic: string, partition: number): number | undefined {
+    const at = `${topic}/${partition}`;
+    const { until } = this.#options;
+    return this.#bounds.get(at) ?? (until === undefined || bounded ? undefined : (until.get(at) ?? 0));
   }
 
   /** Sets the bounds of repartition topics whose feeders are done. */
@@ -139,7 +162,7 @@ export class Engine {
         const feeders = this.#running.filter(({ part: { nodes } }) => {
           return nodes.some((node) => node.kind === 'sink' && node.topic === source.topic);
         });
-        if (source.repartition !== true || !feeders.every(isDone)) continue;
+        if (source.repartition !== true || !feeders.every(hasAllDone)) continue;
         for (let p = 0; p < partitions; p++) {
           const { end } = await this.#options.log.offsets(source.topic, p);
           this.#bounds.set(`${source.topic}/${p}`, end);
@@ -229,7 +252,7 @@ export class Engine {
   }
 
   #taskOptions(running: Running, partition: number, member: TaskOptions['member']): TaskOptions {
-    const { log, group, until, stateTopic = 'state', deadLetterTopic = 'dead-letters' } = this.#options;
+    const { log, group, stateTopic = 'state', deadLetterTopic = 'dead-letters' } = this.#options;
     const { part } = running;
     const deadLetterPartitions = this.#partitionsOf.get(this.#topicOf(deadLetterTopic)) ?? 1;
     return {
@@ -246,10 +269,7 @@ export class Engine {
         partitionOf: () => partition % deadLetterPartitions,
       },
       startFrom: this.#options.startFrom ?? 'earliest',
-      until: (topic) => {
-        const at = `${topic}/${partition}`;
-        return this.#bounds.get(at) ?? (until === undefined || running.bounded ? undefined : (until.get(at) ?? 0));
-      },
+      until: (topic) => this.#boundOf(running, topic, partition),
       batch: this.#options.batch ?? {},
       sweepLength: this.#options.sweepLength,
       discardState: this.#options.discardState ?? [],
@@ -341,6 +361,8 @@ export class Engine {
   }
 }
 
+/** How often `finished` looks at partitions that other engines have. */
+const FINISH_POLL_MS = 100;
 const REPARTITION_RETENTION_MS = 7 * 86_400_000;
 
 /** Repartition topics belong to a group: two groups may run one topology beside each other. */
@@ -352,7 +374,7 @@ function named(topology: Topology, group: string): Topology {
   return { ...topology, nodes: new Map(nodes) };
 }
 
-function isDone({ tasks, partitions }: Running): boolean {
+function hasAllDone({ tasks, partitions }: Running): boolean {
   return tasks.size === partitions && [...tasks.values()].every((task) => task.phase === 'done');
 }
 

@@ -1,0 +1,230 @@
+import { Worker } from 'node:worker_threads';
+import { FleetcastError, messageOf } from '../../errors.ts';
+import type { EngineStateReader } from '../engine.ts';
+import { type EngineClock, systemClock } from '../engine-clock.ts';
+import type { StateRange } from '../state-reader.ts';
+import type { TaskEvent } from '../task-options.ts';
+import type { TaskStatus } from '../task-status.ts';
+import type { FromThread, ThreadData, ThreadError, ToThread } from './messages.ts';
+
+export interface EngineThreadsOptions {
+  /** Address of a JavaScript module whose default export is a `ThreadModule`. A topology holds functions, which cannot
+   * be sent to a thread: each thread makes its own, with a log of its own. */
+  readonly module: URL;
+  /** For the module; crosses by structured clone. */
+  readonly args?: unknown;
+  readonly threads: number;
+  /** A thread that has crashed is started again so often; then it stays away, and its partitions go to the others. */
+  readonly maxRestarts?: number;
+  /** First and longest pause before a restart, milliseconds. Default 100 and 30,000. */
+  readonly backoffMs?: readonly [number, number];
+  /** A thread that has not been heard of for so long counts as stuck. Default 30,000. */
+  readonly stuckMs?: number;
+  readonly clock?: EngineClock;
+  readonly onEvent?: (event: TaskEvent) => void;
+}
+
+interface Thread {
+  readonly number: number;
+  worker: Worker | undefined;
+  restarts: number;
+  tasks: readonly TaskStatus[];
+  counts: Readonly<Record<string, Record<string, number>>>;
+  heardAt: number;
+  finished: boolean;
+  failure: FleetcastError | undefined;
+  /** Resolves when the worker has ended for good. */
+  life: Promise<void>;
+}
+
+/**
+ * Engines of one group on worker threads of this process: the group divides the partitions among them. A thread that
+ * crashes takes nothing with it but its tasks, which start again from their last commit.
+ */
+export class EngineThreads {
+  readonly #options: EngineThreadsOptions;
+  readonly #clock: EngineClock;
+  readonly #threads: Thread[] = [];
+  readonly #answers = new Map<number, (message: FromThread & { kind: 'answer' }) => void>();
+  readonly #stopping = new AbortController();
+  #nextId = 0;
+  #changed: (() => void)[] = [];
+
+  constructor(options: EngineThreadsOptions) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** Resolves when every thread has joined its group, or has failed to for good. @throws where all have failed */
+  async start(): Promise<void> {
+    const started: Promise<void>[] = [];
+    for (let number = 0; number < this.#options.threads; number++) {
+      const thread: Thread = {
+        number,
+        worker: undefined,
+        restarts: 0,
+        tasks: [],
+        counts: {},
+        heardAt: this.#clock.now(),
+        finished: false,
+        failure: undefined,
+        life: Promise.resolve(),
+      };
+      this.#threads.push(thread);
+      started.push(
+        new Promise<void>((resolve) => {
+          thread.life = this.#live(thread, resolve).finally(resolve);
+        }),
+      );
+    }
+    await Promise.all(started);
+    const failed = this.#threads.filter(({ failure }) => failure !== undefined);
+    if (failed.length === this.#threads.length) throw failed[0]!.failure;
+  }
+
+  /** Ends all threads after the commits under way. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    for (const { worker } of this.#threads) worker?.postMessage({ kind: 'stop' } satisfies ToThread);
+    await Promise.all(this.#threads.map(({ life }) => life));
+  }
+
+  /** Resolves when every task has come to its bound (`until`). @throws what made a task or all threads fail for good */
+  async finished(): Promise<void> {
+    for (;;) {
+      const failed = this.#threads.find(({ failure }) => failure !== undefined);
+      if (failed !== undefined) throw failed.failure;
+      if (this.#threads.every(({ finished }) => finished)) return;
+      await new Promise<void>((resolve) => this.#changed.push(resolve));
+    }
+  }
+
+  /** How the tasks of all threads fared when last heard of. */
+  status(): TaskStatus[] {
+    const { stuckMs = 30_000 } = this.#options;
+    const now = this.#clock.now();
+    return this.#threads.flatMap(({ tasks, heardAt }) => {
+      return tasks.map((task) => (now - heardAt > stuckMs ? { ...task, stuck: true } : task));
+    });
+  }
+
+  /** Threads that have crashed and been started again, in all. */
+  get restarts(): number {
+    return this.#threads.reduce((sum, { restarts }) => sum + restarts, 0);
+  }
+
+  counts(): Record<string, Record<string, number>> {
+    const sum: Record<string, Record<string, number>> = {};
+    for (const { counts } of this.#threads) {
+      for (const [node, reasons] of Object.entries(counts)) {
+        sum[node] ??= {};
+        for (const [reason, count] of Object.entries(reasons)) sum[node][reason] = (sum[node][reason] ?? 0) + count;
+      }
+    }
+    return sum;
+  }
+
+  /** Reads a store of all tasks of all threads; see `Engine.state`. */
+  state(node: string, store: string): EngineStateReader {
+    return {
+      get: async (key) => {
+        const values = await this.#askAll((id) => ({ kind: 'get', id, node, store, key }));
+        return values.find((value) => value !== undefined);
+      },
+      range: async (options: StateRange = {}) => {
+        const lists = await this.#askAll((id) => ({ kind: 'range', id, node, store, options }));
+        const all = (lists as { readonly key: string; readonly value: unknown }[][]).flat();
+        return all.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).slice(0, options.limit);
+      },
+    };
+  }
+
+  async #live(thread: Thread, onStarted: () => void): Promise<void> {
+    const { maxRestarts = 10, backoffMs: [first, longest] = [100, 30_000] } = this.#options;
+    const { signal } = this.#stopping;
+    for (;;) {
+      const cause = await this.#run(thread, onStarted);
+      thread.worker = undefined;
+      thread.tasks = [];
+      if (signal.aborted || cause === undefined) return;
+      const message = `thread ${thread.number} crashed: ${messageOf(cause)}`;
+      this.#options.onEvent?.({ kind: 'failed', task: `thread ${thread.number}`, message, error: cause });
+      if (thread.restarts >= maxRestarts) {
+        thread.failure = new FleetcastError('OPERATOR_FAILED', message, { cause });
+        return this.#tellChanged();
+      }
+      await this.#clock.sleep(Math.min(longest, first * 2 ** thread.restarts), signal);
+      if (signal.aborted) return;
+      thread.restarts++;
+    }
+  }
+
+  /** One life of a worker; resolves with what ended it, or undefined for an orderly end. */
+  #run(thread: Thread, onStarted: () => void): Promise<unknown> {
+    const { module, args } = this.#options;
+    const data: ThreadData = { module: module.href, args, thread: thread.number };
+    const worker = new Worker(workerFile(), { workerData: data });
+    thread.worker = worker;
+    return new Promise((resolve) => {
+      worker.on('message', (message: FromThread) => this.#hear(thread, message, onStarted));
+      worker.on('error', resolve);
+      worker.on('exit', (code) => resolve(code === 0 ? undefined : new Error(`exit code ${code}`)));
+    });
+  }
+
+  #hear(thread: Thread, message: FromThread, onStarted: () => void): void {
+    thread.heardAt = this.#clock.now();
+    if (message.kind === 'started') {
+      onStarted();
+    } else if (message.kind === 'status') {
+      thread.tasks = message.tasks;
+      thread.counts = message.counts;
+    } else if (message.kind === 'event') {
+      this.#options.onEvent?.(message.event);
+    } else if (message.kind === 'answer') {
+      this.#answers.get(message.id)?.(message);
+    } else {
+      thread.finished = true;
+      if (message.error !== undefined) thread.failure = asError(message.error);
+      this.#tellChanged();
+    }
+  }
+
+  #tellChanged(): void {
+    for (const changed of this.#changed.splice(0)) changed();
+  }
+
+  #askAll(question: (id: number) => ToThread): Promise<unknown[]> {
+    const living = this.#threads.flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
+    return Promise.all(living.map((worker) => this.#ask(worker, question(this.#nextId++))));
+  }
+
+  #ask(worker: Worker, question: ToThread): Promise<unknown> {
+    const id = (question as { readonly id: number }).id;
+    return new Promise((resolve, reject) => {
+      const gone = (): void => {
+        this.#answers.delete(id);
+        reject(new FleetcastError('LOG_UNAVAILABLE', 'the thread that was asked for its state has ended; ask again'));
+      };
+      worker.once('exit', gone);
+      this.#answers.set(id, ({ value, error }) => {
+        worker.off('exit', gone);
+        this.#answers.delete(id);
+        if (error === undefined) resolve(value);
+        else reject(asError(error));
+      });
+      worker.postMessage(question);
+    });
+  }
+}
+
+function asError({ code, message }: ThreadError): FleetcastError {
+  return new FleetcastError(code ?? 'OPERATOR_FAILED', message);
+}
+
+/** Beside this file; from the sources (tests), the built one, because threads cannot run TypeScript. */
+function workerFile(): URL {
+  return import.meta.url.endsWith('.ts')
+    ? new URL('../../../dist/topology/threads/engine.worker.js', import.meta.url)
+    : new URL('./engine.worker.js', import.meta.url);
+}

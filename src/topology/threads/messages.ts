@@ -1,0 +1,43 @@
+import type { ErrorCode } from '../../errors.ts';
+import type { EngineOptions } from '../engine.ts';
+import type { StateRange } from '../state-reader.ts';
+import type { TaskEvent } from '../task-options.ts';
+import type { TaskStatus } from '../task-status.ts';
+
+/** What the module of a thread makes: an engine's options with a log of the thread's own, and how to close that. */
+export interface ThreadSetup {
+  readonly options: EngineOptions;
+  close?(): Promise<void>;
+}
+
+/** Default export of the module that `EngineThreads` runs in each thread. */
+export type ThreadModule<A = unknown> = (args: A, thread: number) => ThreadSetup | Promise<ThreadSetup>;
+
+export interface ThreadData {
+  readonly module: string;
+  readonly args: unknown;
+  readonly thread: number;
+}
+
+export type ToThread =
+  | { readonly kind: 'stop' }
+  | { readonly kind: 'get'; readonly id: number; readonly node: string; readonly store: string; readonly key: string }
+  | {
+      readonly kind: 'range';
+      readonly id: number;
+      readonly node: string;
+      readonly store: string;
+      readonly options: StateRange;
+    };
+
+export interface ThreadError {
+  readonly code: ErrorCode | undefined;
+  readonly message: string;
+}
+
+export type FromThread =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'status'; readonly tasks: TaskStatus[]; readonly counts: Record<string, Record<string, number>> }
+  | { readonly kind: 'event'; readonly event: Omit<TaskEvent, 'error'> }
+  | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: ThreadError }
+  | { readonly kind: 'finished'; readonly error?: ThreadError };
