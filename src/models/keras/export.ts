@@ -1,17 +1,9 @@
-import { strToU8, zipSync } from 'fflate';
-import h5wasm, { File, type Group } from 'h5wasm';
 import type { Tensor } from '../model.ts';
-import { snakeCase } from '../sequential/configuration.ts';
 import type { Activation, DenseLayer, Layer, RecurrentLayer, SequentialSpec } from '../sequential/layers.ts';
 import { checkWeights, planSequential } from '../sequential/plan.ts';
+import { DTYPE, type WrittenLayer, writeContainer } from './container.ts';
 import { invalid } from './limits.ts';
 import { placesOf } from './read.ts';
-
-const DTYPE = { module: 'keras', class_name: 'DTypePolicy', config: { name: 'float32' }, registered_name: null };
-/** Zip has no earlier date. */
-const EPOCH = new Date(1980, 0, 1);
-
-let written = 0;
 
 /**
  * A `.keras` file that `keras.models.load_model` of Keras 3 loads.
@@ -25,17 +17,16 @@ export async function exportKeras(
   savedAt: number,
 ): Promise<Uint8Array> {
   checkWeights(planSequential(spec), weights);
-  const config = JSON.stringify(describe(spec));
-  const saved = new Date(savedAt).toISOString().slice(0, 19).replace('T', '@');
-  const metadata = JSON.stringify({ keras_version: '3.0.0', date_saved: saved });
-  return zipSync(
-    {
-      'metadata.json': strToU8(metadata),
-      'config.json': strToU8(config),
-      'model.weights.h5': await weightsFile(spec, weights),
-    },
-    { level: 0, mtime: EPOCH },
-  );
+  let next = 0;
+  const layers = planSequential(spec).map(({ layer, weights: specs }): WrittenLayer => {
+    const places = placesOf(layer);
+    const each = specs.length / places.length;
+    const from = next;
+    next += specs.length;
+    const part = (i: number) => weights.slice(from + i * each, from + (i + 1) * each);
+    return { type: layer.type, weights: places.map((place, i) => ({ place, tensors: part(i) })) };
+  });
+  return writeContainer(describe(spec), layers, savedAt);
 }
 
 function describe(spec: SequentialSpec): unknown {
@@ -138,46 +129,4 @@ function activation(layer: Layer, name: Activation): string {
     throw invalid(`layer ${layer.name} (${layer.type}): the hard sigmoid of Keras 2 does not exist in Keras 3`);
   }
   return name;
-}
-
-async function weightsFile(spec: SequentialSpec, weights: readonly Tensor[]): Promise<Uint8Array> {
-  const { FS } = await h5wasm.ready;
-  const path = `/export-${written++}.h5`;
-  const file = new File(path, 'w');
-  try {
-    const layers = file.create_group('layers');
-    file.create_group('vars');
-    const used = new Map<string, number>();
-    let next = 0;
-    for (const { layer, weights: specs } of planSequential(spec)) {
-      const base = snakeCase(layer.type);
-      const count = used.get(base) ?? 0;
-      used.set(base, count + 1);
-      const group = layers.create_group(count === 0 ? base : `${base}_${count}`);
-      const places = placesOf(layer);
-      if (!places.includes('/vars')) group.create_group('vars');
-      for (const place of places) {
-        const vars = groupAt(group, place);
-        for (let i = 0; i < specs.length / places.length; i++) {
-          const { data, shape } = weights[next++]!;
-          vars.create_dataset({ name: String(i), data, shape: [...shape], dtype: '<f' });
-        }
-        // How many rows the mean was taken over; Keras expects it and does not use it in predictions.
-        if (layer.type === 'Normalization') vars.create_dataset({ name: '2', data: [0], shape: [], dtype: '<i' });
-      }
-    }
-    file.flush();
-  } finally {
-    file.close();
-  }
-  const bytes = FS.readFile(path) as Uint8Array;
-  FS.unlink(path);
-  return bytes;
-}
-
-function groupAt(group: Group, path: string): Group {
-  return path
-    .split('/')
-    .filter((part) => part !== '')
-    .reduce((at, part) => (at.keys().includes(part) ? (at.get(part) as Group) : at.create_group(part)), group);
 }
