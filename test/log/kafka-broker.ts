@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,8 +10,9 @@ export interface RunningKafka {
   readonly brokers: string[];
   /** Where its data and process ids are; undefined for a broker that was running already. */
   readonly folder: string | undefined;
-  /** Kills or stops the nodes that this call started; `start` brings them back with their data. */
-  halt(signal: 'TERM' | 'KILL'): Promise<void>;
+  readonly nodes: number;
+  /** Kills or stops one node or, without a number, all that this call started; `start` brings them back as they were. */
+  halt(signal: 'TERM' | 'KILL', node?: number): Promise<void>;
   start(): Promise<void>;
   /** Stops and forgets what this call started. */
   stop(): Promise<void>;
@@ -19,12 +20,15 @@ export interface RunningKafka {
 
 const run = promisify(execFile);
 
-/** A broker: the one that KAFKA_BROKERS names, or one of our own; undefined where neither can be had. */
-export async function startKafka(nodes = 1): Promise<RunningKafka | undefined> {
+/**
+ * A broker: the one that KAFKA_BROKERS names, or one of our own; undefined where neither can be had.
+ * @param own only one of our own, for tests that kill it.
+ */
+export async function startKafka(nodes = 1, { own = false } = {}): Promise<RunningKafka | undefined> {
   const named = process.env['KAFKA_BROKERS'];
-  if (named) {
+  if (named && !own) {
     const nothing = async () => {};
-    return { brokers: named.split(','), folder: undefined, halt: nothing, start: nothing, stop: nothing };
+    return { brokers: named.split(','), folder: undefined, nodes: 1, halt: nothing, start: nothing, stop: nothing };
   }
   const starter = toolFile('kafka/start-kafka.sh');
   const stopper = toolFile('kafka/stop-kafka.sh');
@@ -41,8 +45,15 @@ export async function startKafka(nodes = 1): Promise<RunningKafka | undefined> {
   return {
     brokers: bootstrap.split(','),
     folder,
-    halt: async (signal) => {
-      await run(stopper, [folder, signal]);
+    nodes,
+    halt: async (signal, node) => {
+      if (node === undefined) {
+        await run(stopper, [folder, signal]);
+        return;
+      }
+      const pid = Number(readFileSync(join(folder, `n${node}`, 'pid'), 'utf8'));
+      process.kill(pid, `SIG${signal}`);
+      while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 50));
     },
     start: async () => {
       await start();
@@ -52,6 +63,15 @@ export async function startKafka(nodes = 1): Promise<RunningKafka | undefined> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The first of forty free ports in a row, as three nodes take them (ten apart, two each). */

@@ -1,45 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Child } from '../../../test/log/child.ts';
 import { readAll, texts } from '../event-log.contract.ts';
 import type { EventLog } from '../event-log.ts';
 import { openEmbeddedLog } from './embedded-log.ts';
-
-const SCRIPT = fileURLToPath(new URL('../../../test/log/embedded-process.mjs', import.meta.url));
-
-/** A child process and what it has said so far. */
-class Child {
-  readonly lines: string[] = [];
-  readonly process: ChildProcess;
-  readonly ended: Promise<void>;
-  #errors = '';
-
-  constructor(...args: string[]) {
-    this.process = spawn(process.execPath, [SCRIPT, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    createInterface({ input: this.process.stdout! }).on('line', (line) => this.lines.push(line));
-    this.process.stderr!.on('data', (data) => {
-      this.#errors += data;
-    });
-    this.ended = new Promise((resolve) => this.process.on('close', () => resolve()));
-  }
-
-  async said(pattern: RegExp, times = 1): Promise<void> {
-    for (;;) {
-      if (this.lines.filter((line) => pattern.test(line)).length >= times) return;
-      if (this.process.exitCode !== null) throw new Error(`the child ended: ${this.#errors}`);
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-  }
-
-  async kill(): Promise<void> {
-    this.process.kill('SIGKILL');
-    await this.ended;
-  }
-}
 
 describe('embedded log with several processes', { timeout: 60_000 }, () => {
   let path: string;
@@ -59,7 +25,7 @@ describe('embedded log with several processes', { timeout: 60_000 }, () => {
   });
 
   const start = (...args: string[]) => {
-    const child = new Child(args[0]!, path, ...args.slice(1));
+    const child = new Child(args[0]!, `embedded:${path}`, ...args.slice(1));
     children.push(child);
     return child;
   };

@@ -1,0 +1,42 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const SCRIPT = fileURLToPath(new URL('./log-process.mjs', import.meta.url));
+
+/** A process of `log-process.mjs` and what it has said so far. */
+export class Child {
+  readonly lines: string[] = [];
+  readonly process: ChildProcess;
+  readonly ended: Promise<void>;
+  errors = '';
+
+  constructor(...args: string[]) {
+    this.process = spawn(process.execPath, [SCRIPT, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    createInterface({ input: this.process.stdout! }).on('line', (line) => this.lines.push(line));
+    this.process.stderr!.on('data', (data) => {
+      this.errors += data;
+    });
+    this.ended = new Promise((resolve) => this.process.on('close', () => resolve()));
+  }
+
+  async said(pattern: RegExp, times = 1): Promise<void> {
+    for (;;) {
+      if (this.lines.filter((line) => pattern.test(line)).length >= times) return;
+      if (this.process.exitCode !== null) throw new Error(`the child ended: ${this.errors}`);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+  }
+
+  /** Asks it to leave, and waits. */
+  async stop(): Promise<void> {
+    this.process.kill('SIGTERM');
+    await this.ended;
+  }
+
+  async kill(): Promise<void> {
+    this.process.kill('SIGCONT');
+    this.process.kill('SIGKILL');
+    await this.ended;
+  }
+}
