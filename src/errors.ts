@@ -158,6 +158,11 @@ export const ERRORS = {
     action: 'Do not use the model; report it. The model in use stays.',
     retryable: false,
   },
+  NOT_REPRODUCED: {
+    meaning: 'What was made again from the log is not, bit for bit, what the log holds.',
+    action: 'Compare versions of the arithmetic and the configuration; with both the same this is a defect.',
+    retryable: false,
+  },
   TRAINING_TOO_LITTLE_DATA: {
     meaning: 'The history does not hold enough complete windows to train and validate a model.',
     action: 'Wait for more buckets, or choose a shorter lookback or horizon.',
