@@ -2,7 +2,7 @@
 //   node examples/etth1/run.mjs PATH/TO/ETTh1.csv [--train-rows 8640] [--rows 17420] [--steps 2000] [--keep FOLDER] [--json]
 // Needs `mosquitto` on the PATH and a built dist/. Exits with 1 when a promise does not hold.
 import { execFile, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,8 +42,11 @@ const testTo = Number(options['test-to'] ?? (rows >= 14_400 ? 14_400 : rows));
 const folder = options.keep ?? mkdtempSync(join(tmpdir(), 'fleetcast-etth1-'));
 mkdirSync(folder, { recursive: true });
 const say = (text) => (options.json ? undefined : console.log(text));
+// Debian keeps daemons where the PATH of ordinary users does not lead.
+const mosquitto = existsSync('/usr/sbin/mosquitto') ? '/usr/sbin/mosquitto' : 'mosquitto';
 const processes = [];
 const checks = [];
+let failure;
 
 try {
   const result = await main();
@@ -56,11 +59,12 @@ if (checks.some(({ holds }) => !holds)) process.exitCode = 1;
 
 async function main() {
   const port = await freePort();
+  const http = await freePort();
   writeFileSync(
     join(folder, 'mosquitto.conf'),
     `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 100000\n`,
   );
-  start('mosquitto', ['-c', join(folder, 'mosquitto.conf')]);
+  start(mosquitto, ['-c', join(folder, 'mosquitto.conf')]);
   const config = join(folder, 'fleetcast.yaml');
   writeFileSync(
     config,
@@ -79,16 +83,18 @@ async function main() {
       'learner:',
       '  enabled: false',
       'http:',
-      '  port: 0',
+      `  port: ${http}`,
       '',
     ].join('\n'),
   );
-  const service = start(process.execPath, [MAIN, 'run', '--config', config]);
-  await accepts(port);
+  start(process.execPath, [MAIN, 'run', '--config', config]);
+  // MQTT keeps nothing for a subscriber that it has not met: publish only when the bridge has subscribed.
+  await until('the service', () => isReady(http));
 
   const started = Date.now();
-  const first = await publish(port, trainRows);
-  await until('the history of the first rows', async () => (await historyValues(config)) >= trainRows * 7);
+  const table = csv(file, rows);
+  const first = await publish(port, testFrom);
+  await until('the history of the first rows', async () => (await historyValues(config)) >= testFrom * 7);
   say(`published ${first.acknowledged} rows; the history is complete`);
 
   const training = await run('train', [
@@ -98,6 +104,12 @@ async function main() {
     options.width,
     '--max-steps',
     options.steps,
+    '--scaler',
+    'fixed',
+    '--train-end',
+    dateOf(table, trainRows),
+    '--validation-end',
+    dateOf(table, Math.floor((trainRows + testFrom) / 2)),
     '--activate',
   ]);
   say(training);
@@ -106,7 +118,6 @@ async function main() {
   await until('the history of all rows', async () => (await historyValues(config)) >= rows * 7);
   const seconds = (Date.now() - started) / 1000;
 
-  const table = csv(file, rows);
   check('every row was acknowledged', first.acknowledged + rest.acknowledged === rows);
   check('every row is in readings, once', await readingsMatch(config, table));
   check('the history is complete and right', await historyMatches(config, table));
@@ -114,7 +125,6 @@ async function main() {
   check('forecasts cover the test months', scores.windows >= (testTo - testFrom - HORIZON) * 7);
   const bar = Math.min(scores.lastValue.mse, scores.seasonalNaive.mse);
   check('the LSTM beats the better of last value and seasonal naive', scores.lstm.mse < bar);
-  void service;
   return { rows, trainRows, testFrom, testTo, seconds, scores, checks };
 }
 
@@ -221,6 +231,10 @@ function csv(path, limit) {
   };
 }
 
+function dateOf({ times }, row) {
+  return new Date(times[row]).toISOString();
+}
+
 function time(value) {
   return typeof value === 'number' ? value : Date.parse(value);
 }
@@ -247,7 +261,8 @@ function start(command, args) {
     errors = (errors + chunk).slice(-4000);
   });
   child.on('exit', (code) => {
-    if (!child.ending) console.error(`${command} ended by itself (${code}):\n${errors}`);
+    if (child.ending) return;
+    failure = new Error(`${command} ended by itself (${code}):\n${errors}`);
   });
   processes.push(child);
   return child;
@@ -264,21 +279,19 @@ function end(child) {
 
 async function until(what, condition) {
   for (let tries = 0; tries < 150; tries++) {
+    if (failure !== undefined) throw failure;
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 1000));
   }
   throw new Error(`${what} did not come`);
 }
 
-async function accepts(port) {
-  const { connect } = await import('node:net');
-  await until('the broker', async () => {
-    return new Promise((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => resolve(true));
-      socket.on('error', () => resolve(false));
-      socket.on('connect', () => socket.end());
-    });
-  });
+async function isReady(port) {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/health`)).ok;
+  } catch {
+    return false;
+  }
 }
 
 function freePort() {
