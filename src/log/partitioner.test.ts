@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { murmur2, partitionFor } from './partitioner.ts';
 
@@ -18,6 +19,15 @@ describe('murmur2', () => {
 });
 
 describe('partitionFor', () => {
+  test('agrees with `BuiltInPartitioner.partitionForKey` of the Java client 4.3.1', () => {
+    const file = new URL('../../test/log/java-partitions.json', import.meta.url);
+    const vectors = JSON.parse(readFileSync(file, 'utf8')) as [hex: string, partitions: number, partition: number][];
+    expect(vectors).toHaveLength(100);
+    for (const [hex, partitions, partition] of vectors) {
+      expect(partitionFor(Buffer.from(hex, 'hex'), partitions)).toBe(partition);
+    }
+  });
+
   test('takes the hash without its sign, modulo the partitions', () => {
     expect(partitionFor('21', 12)).toBe((-973932308 & 0x7fffffff) % 12);
     expect(partitionFor('abc', 7)).toBe(479470107 % 7);
