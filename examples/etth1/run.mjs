@@ -12,7 +12,6 @@ import { parseArgs } from 'node:util';
 
 const LOOKBACK = 96;
 const HORIZON = 24;
-const HOUR = 3_600_000;
 const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 const { values: options, positionals } = parseArgs({
