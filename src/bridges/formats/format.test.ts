@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { isFleetcastError } from '../../errors.ts';
 import { Reject, type RejectReason } from '../mapping/reject.ts';
 import { DEFAULT_FORMAT_LIMITS } from './bounds.ts';
-import { compileFormat, type PayloadFormat } from './format.ts';
+import { compileFormat, FORMAT_NAMES, type PayloadFormat } from './format.ts';
 
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
 const decode = (format: PayloadFormat, payload: string | Uint8Array, limits = DEFAULT_FORMAT_LIMITS): unknown =>
@@ -255,5 +255,18 @@ it('knows its names', () => {
   } catch (error) {
     expect(isFleetcastError(error, 'CONFIG_INVALID')).toBe(true);
     expect((error as Error).message).toContain('line-protocol');
+  }
+});
+
+it.each(FORMAT_NAMES.filter((name) => name !== 'avro'))('format %s is done with hostile text at once', (name) => {
+  const take = compileFormat(name as 'json', DEFAULT_FORMAT_LIMITS);
+  for (const piece of ['\\"', '"\\', '"', "'", 'a=', 'a="', '1,111', ' ', '[', '{"a":', '\\', 'NaN,', '#\n', '-']) {
+    for (const start of ['', '"', '{"a":"', 'm f="']) {
+      try {
+        take(Buffer.from((start + piece.repeat(60_000 / piece.length)).slice(0, 60_000)));
+      } catch (error) {
+        expect(error).toBeInstanceOf(Reject);
+      }
+    }
   }
 });

@@ -22,7 +22,8 @@ export function jsonDecoder(limits: FormatLimits): Decoder {
 
 /** JSON but for the words NaN and Infinity, as Python's json module writes them. */
 function onlyNotFinite(text: string): boolean {
-  const words = /"(?:[^"\\]|\\.)*"|-?\b(?:NaN|nan|Infinity|inf)\b/g;
+  // Text without an end is taken to the end of all: to try again at each of its quotes would take quadratic time.
+  const words = /"(?:[^"\\]|\\.)*(?:"|\\?$)|-?\b(?:NaN|nan|Infinity|inf)\b/g;
   let found = false;
   const mended = text.replaceAll(words, (word) => {
     if (word.startsWith('"')) return word;
