@@ -50,6 +50,8 @@ export interface LearnerOptions extends TrainingHooks {
   readonly memberId: string;
   /** A training that was asked for so long ago and has not ended is given up, milliseconds. Default six hours. */
   readonly deadlineMs?: number;
+  /** Without a sign of life for so long a learner is followed by another, milliseconds. Default: the log's. */
+  readonly sessionMs?: number;
   /** How often the history is looked at, milliseconds. Default 1,000. */
   readonly pollMs?: number;
   /** Pause after a failure, milliseconds. Default 5,000. */
@@ -130,11 +132,12 @@ export class Learner {
 
   /** Joins the learners of this log; works when it is this one's turn. */
   async start(): Promise<void> {
-    const { log, topics, name, memberId } = this.#options;
+    const { log, topics, name, memberId, sessionMs } = this.#options;
     this.#member = await log.join({
       group: `${topics.modelEvents}.learner.${name}`,
       topics: [topics.modelEvents],
       memberId,
+      ...(sessionMs === undefined ? {} : { sessionMs }),
       onAssigned: (partitions) => {
         if (partitions.includes(0)) this.#begin();
       },
