@@ -64,6 +64,9 @@ export interface BridgeStatus {
   readonly lastTick: number | undefined;
 }
 
+/** Messages after which the reader lets the log have its turn. */
+const BREATH = 2_048;
+
 /**
  * From an MQTT broker to the log. A message is acknowledged only when all its records are durable; acknowledgements go
  * out in the order of arrival. While the log is down nothing is acknowledged, the session stays alive, and the broker
@@ -187,7 +190,16 @@ export class MqttBridge {
     let bytes = 64;
     for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
     this.#lane.offer({ message: receipt, records, bytes });
-    return this.#holdReader();
+    return this.#holdReader() ?? this.#breathe();
+  }
+
+  /**
+   * A busy socket is read again and again before the event loop goes on: then everything the broker may send ahead would
+   * come first, all of it would be one append, and the broker would wait meanwhile. So the reader pauses now and then.
+   */
+  #breathe(): Promise<void> | undefined {
+    if (this.#received % BREATH !== 0) return undefined;
+    return new Promise((resolve) => setImmediate(resolve));
   }
 
   /** Memory stays bounded: beyond the limits the reader waits until half of them is free. */

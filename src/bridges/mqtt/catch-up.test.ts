@@ -16,8 +16,8 @@ describe('CatchUp', () => {
 
   it('remembers a bounded number', () => {
     const catchUp = new CatchUp();
-    for (let i = 0; i < 20_000; i++) catchUp.isRepeat(String(i), first);
-    expect(catchUp.isRepeat('19000', second)).toBe(true);
+    for (let i = 0; i < 40_000; i++) catchUp.isRepeat(String(i), first);
+    expect(catchUp.isRepeat('39000', second)).toBe(true);
     expect(catchUp.isRepeat('100', second)).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 /** So many of the last messages are remembered at least: twice what a broker usually sends ahead. */
-const REMEMBERED = 8_192;
+const REMEMBERED = 16_384;
 /** Unknown messages in a row after which the broker has caught up. */
 const NEW_IN_A_ROW = 16;
 

@@ -8,7 +8,7 @@ export interface SessionOptions extends ConnectionOptions {
   /** Fixed: the broker keeps what was not acknowledged under this name. */
   readonly clientId: string;
   readonly subscriptions: readonly Subscription[];
-  /** Most messages the broker sends ahead of acknowledgements (MQTT 5). Default 4,096. */
+  /** Most messages the broker sends ahead of acknowledgements (MQTT 5). Default 8,192. */
   readonly receiveMaximum?: number;
   /** How long the broker keeps the session of a bridge that is away (MQTT 5). Seconds; default 7 days. */
   readonly sessionExpirySeconds?: number;
@@ -65,7 +65,7 @@ export class MqttSession {
       ...(base.protocolVersion === 5
         ? {
             properties: {
-              receiveMaximum: options.receiveMaximum ?? 4096,
+              receiveMaximum: options.receiveMaximum ?? 8192,
               sessionExpiryInterval: options.sessionExpirySeconds ?? 7 * 86_400,
             },
           }
