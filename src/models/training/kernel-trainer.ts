@@ -3,11 +3,12 @@ import { ARITHMETIC_VERSION } from '../arithmetic.ts';
 import { Arena } from '../kernel/kernel.ts';
 import { measureNetwork, networkForecaster } from '../kernel/network.ts';
 import { kernelMemory, wasmKernel } from '../kernel/wasm.ts';
-import type { Trainer, TrainingSet, TrainSettings, WindowIndex } from '../trainer.ts';
+import type { Trainer, TrainingSet, TrainSettings } from '../trainer.ts';
 import { ChunkPool } from './chunk-pool.ts';
 import { type ChunkShare, CONTROL, MOST_CHUNKS, threadFloats } from './chunks.ts';
 import { checkFamily, initialWeights, networkFactory } from './families.ts';
 import { checkSet, type GradientSource, runTraining } from './loop.ts';
+import { sharedSet } from './shared-set.ts';
 
 /** A batch makes about so many chunks: enough for the threads of a large machine, few enough to be cheap to add up. */
 const CHUNKS = 8;
@@ -60,7 +61,7 @@ function kernelSource(set: TrainingSet, settings: TrainSettings, wantedThreads: 
   const share: ChunkShare = {
     memory: kernelMemory(arena.used, threads),
     threads,
-    set: shared(set),
+    set: sharedSet(set),
     settings,
     chunkRows,
     places,
@@ -117,28 +118,4 @@ function measuredLabels({ shape, train, measured }: TrainingSet, windows: Int32A
     for (let k = first; k < shape.lookback + shape.horizon; k++) count += measured[start + k]!;
   }
   return count;
-}
-
-/** The parts of a set that threads read, on shared memory. */
-function shared(set: TrainingSet): TrainingSet {
-  const share = <A extends Int32Array | Float64Array | Uint8Array>(
-    array: A,
-    make: (buffer: SharedArrayBuffer) => A,
-  ) => {
-    const copy = make(new SharedArrayBuffer(array.byteLength));
-    copy.set(array);
-    return copy;
-  };
-  const index = ({ starts, means, deviations }: WindowIndex): WindowIndex => ({
-    starts: share(starts, (buffer) => new Int32Array(buffer)),
-    means: share(means, (buffer) => new Float64Array(buffer)),
-    deviations: share(deviations, (buffer) => new Float64Array(buffer)),
-  });
-  return {
-    shape: set.shape,
-    values: share(set.values, (buffer) => new Float64Array(buffer)),
-    measured: share(set.measured, (buffer) => new Uint8Array(buffer)),
-    train: index(set.train),
-    validation: { starts: new Int32Array(), means: new Float64Array(), deviations: new Float64Array() },
-  };
 }

@@ -3,6 +3,7 @@ import { FleetcastError } from '../../errors.ts';
 import type { Tensor } from '../model.ts';
 import type { TrainHooks, TrainingSet, TrainResult, TrainSettings } from '../trainer.ts';
 import type { FromWorker, ToWorker, TrainingJob } from './messages.ts';
+import { sharedSet } from './shared-set.ts';
 import type { TrainerName } from './trainers.ts';
 
 /** A trainer that does not answer a cancellation for so long is ended by force. */
@@ -10,8 +11,8 @@ const GRACE_MS = 5_000;
 const NICENESS = 10;
 
 /**
- * Runs a trainer in a worker thread at low priority, so that the stream goes on. The set is copied: the caller may use
- * its own for evaluation meanwhile.
+ * Runs a trainer in a worker thread at low priority, so that the stream goes on. The set is copied
+ * once, to shared memory: the caller may use its own for evaluation meanwhile.
  * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE
  */
 export function trainInWorker(
@@ -23,7 +24,7 @@ export function trainInWorker(
 ): Promise<TrainResult> {
   const { signal, onProgress } = hooks;
   if (signal?.aborted) return Promise.reject(cancelled());
-  const job: TrainingJob = { trainer, set, settings, initial, niceness: NICENESS };
+  const job: TrainingJob = { trainer, set: sharedSet(set), settings, initial, niceness: NICENESS };
   const worker = new Worker(workerFile(), { workerData: job });
   return new Promise<TrainResult>((resolve, reject) => {
     let force: NodeJS.Timeout | undefined;
