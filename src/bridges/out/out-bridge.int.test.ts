@@ -146,12 +146,15 @@ describe('OutBridge', () => {
 });
 
 describe('configuration', () => {
-  it.each(['', 'a/#', 'a/{device}', '$SYS/{device}/{quantity}', '{device}/{quantity}/{what}'])(
-    'refuses %j',
-    (topic) => {
-      expect(() => compileOutTopic(topic)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
-    },
-  );
+  it.each([
+    '',
+    'a/#',
+    'a/{device}',
+    '$SYS/{device}/{quantity}',
+    '{device}/{quantity}/{what}',
+  ])('refuses %j', (topic) => {
+    expect(() => compileOutTopic(topic)).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+  });
 
   it('refuses a loop', () => {
     expect(() => refuseLoop(OUT_DEFAULTS, compileMapping(DEFAULT_MAPPING))).not.toThrow();
