@@ -8,6 +8,7 @@ import { addDiscover } from './commands/discover.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvaluate } from './commands/evaluate.ts';
 import { addExplain } from './commands/explain.ts';
+import { addFleet } from './commands/fleet.ts';
 import { addHistory } from './commands/history.ts';
 import { addInit } from './commands/init.ts';
 import { addModels } from './commands/models.ts';
@@ -24,6 +25,7 @@ type AddCommand = (program: Command, terminal: Terminal) => void;
 
 const COMMANDS: readonly AddCommand[] = [
   addDemo,
+  addFleet,
   addInit,
   addDiscover,
   addCheck,
