@@ -25,22 +25,19 @@ describe('Sequential models on TensorFlow.js', () => {
     tf = await loadTensorFlow();
   });
 
-  it.each(modelFiles(fixtures).map((path) => [nameOf(path), path] as const))(
-    'predicts as Keras and our own arithmetic do: %s',
-    async (_name, path) => {
-      const sample = sampleOf(path);
-      const { spec, weights } = await readKeras(readFileSync(path));
-      const model = await Sequential.create(spec, { weights });
-      const x = Float32Array.from(sample.x);
-      const y = model.predict(x, sample.shape[0]!);
-      expect(largestDifference(y, sample.y)).toBeLessThan(1e-5);
-      expect(largestDifference(y, new SequentialNetwork(spec, weights).predict(x, sample.shape[0]!))).toBeLessThan(
-        1e-5,
-      );
-      expect(model.weights()).toEqual(weights);
-      model.dispose();
-    },
-  );
+  it.each(
+    modelFiles(fixtures).map((path) => [nameOf(path), path] as const),
+  )('predicts as Keras and our own arithmetic do: %s', async (_name, path) => {
+    const sample = sampleOf(path);
+    const { spec, weights } = await readKeras(readFileSync(path));
+    const model = await Sequential.create(spec, { weights });
+    const x = Float32Array.from(sample.x);
+    const y = model.predict(x, sample.shape[0]!);
+    expect(largestDifference(y, sample.y)).toBeLessThan(1e-5);
+    expect(largestDifference(y, new SequentialNetwork(spec, weights).predict(x, sample.shape[0]!))).toBeLessThan(1e-5);
+    expect(model.weights()).toEqual(weights);
+    model.dispose();
+  });
 
   const layers = [
     { type: 'LSTM', units: 3, return_sequences: true },
@@ -61,20 +58,19 @@ describe('Sequential models on TensorFlow.js', () => {
     { type: 'TimeDistributed', layer: { type: 'Dense', units: 2, activation: 'softmax' } },
   ];
 
-  it.each(layers.map((layer) => [JSON.stringify(layer), layer]))(
-    'has gradients that agree with central differences of our own arithmetic: %s',
-    (_name, layer) => {
-      const spec = parseSequential({
-        input_shape: [4, 2],
-        layers: [{ type: 'Masking', mask_value: 9 }, layer, { type: 'Flatten' }, { type: 'Dense', units: 2 }],
-      });
-      checkGradients(
-        tf,
-        spec,
-        normal(5 * 8, 3).map((x, i) => (i > 35 || i === 2 || i === 3 ? 9 : x)),
-      );
-    },
-  );
+  it.each(
+    layers.map((layer) => [JSON.stringify(layer), layer]),
+  )('has gradients that agree with central differences of our own arithmetic: %s', (_name, layer) => {
+    const spec = parseSequential({
+      input_shape: [4, 2],
+      layers: [{ type: 'Masking', mask_value: 9 }, layer, { type: 'Flatten' }, { type: 'Dense', units: 2 }],
+    });
+    checkGradients(
+      tf,
+      spec,
+      normal(5 * 8, 3).map((x, i) => (i > 35 || i === 2 || i === 3 ? 9 : x)),
+    );
+  });
 
   it('has gradients of an embedding', () => {
     const spec = parseSequential({

@@ -92,7 +92,8 @@ function gradientSource(
   };
 }
 
-function lossGraph(tf: TensorFlow, loss: TrainSettings['loss'], error: TfTensor): TfTensor {
+/** The loss of each error; see `pointLoss`. */
+export function lossGraph(tf: TensorFlow, loss: TrainSettings['loss'], error: TfTensor): TfTensor {
   if (loss === 'mse') return tf.square(error);
   const absolute = tf.abs(error);
   if (loss === 'mae') return absolute;
