@@ -160,7 +160,11 @@ describe('the Sparkplug host', () => {
       const again = host();
       for (const value of records) again.under.restore(value);
       again.under.restore(Buffer.from('{"group":5'));
-      again.under.restore(Buffer.from('{}'));
+      for (const damaged of ['{}', 'null', '5', '{"group":"g","node":"n","device":"","birth":"x","metrics":[5]}']) {
+        again.under.restore(Buffer.from(damaged));
+      }
+      const limited = new SparkplugHost({ maxMetrics: 1 });
+      for (const value of records) limited.restore(value);
       expect(values(again.send('DDATA/edge/press', data(77, { alias: 10, intValue: 0xfffe })))).toEqual([
         ['plant/edge/press', T + 77_000, { temperature: -2 }],
       ]);

@@ -63,26 +63,28 @@ export class SparkplugHost {
     );
   }
 
-  /** Takes back a record of {@link SparkplugResult.memory}; what is damaged or of no use is passed over. */
+  /** Takes back a record of {@link SparkplugResult.memory}; what is damaged or beyond the limits is passed over. */
   restore(value: Uint8Array): void {
-    let certificate: Certificate;
+    const certificate = certificateOf(value);
+    if (certificate === undefined) return;
     try {
-      certificate = JSON.parse(Buffer.from(value).toString('utf8')) as Certificate;
-    } catch {
-      return;
+      this.#restore(certificate);
+    } catch (error) {
+      if (!(error instanceof Reject)) throw error;
     }
-    if (typeof certificate?.group !== 'string' || !Array.isArray(certificate.metrics)) return;
+  }
+
+  /** Records of one compacted topic may come in any order: a device's certificate waits for its node's. */
+  #restore(certificate: Certificate): void {
     const node = this.#node(certificate.group, certificate.node);
-    // Records of one compacted topic may come in any order: a device's certificate waits for its node's.
-    if (certificate.device !== '') {
-      const valid = node.birth === '' || node.birth === certificate.birth;
-      node.certificates.set(certificate.device, valid ? certificate : { ...certificate, online: false });
-    } else {
+    if (certificate.device === '') {
       const devices = [...node.certificates.values()].filter((each) => each.device !== '');
       this.#use(node, certificate);
       for (const each of devices) if (each.birth === certificate.birth) this.#use(node, each);
       return;
     }
+    const valid = node.birth === '' || node.birth === certificate.birth;
+    node.certificates.set(certificate.device, valid ? certificate : { ...certificate, online: false });
     if (certificate.birth === node.birth) this.#use(node, certificate);
   }
 
@@ -254,4 +256,19 @@ function bdSeqOf({ metrics }: SparkplugPayload): string | undefined {
 
 function record(certificate: Certificate): MemoryRecord {
   return { key: `sparkplug/${deviceName(certificate)}`, value: Buffer.from(JSON.stringify(certificate)) };
+}
+
+function certificateOf(value: Uint8Array): Certificate | undefined {
+  let parsed: Partial<Certificate> | null;
+  try {
+    parsed = JSON.parse(Buffer.from(value).toString('utf8')) as Partial<Certificate> | null;
+  } catch {
+    return undefined;
+  }
+  if (parsed === null || typeof parsed !== 'object' || !Array.isArray(parsed.metrics)) return undefined;
+  const texts = [parsed.group, parsed.node, parsed.device, parsed.birth];
+  const right =
+    texts.every((text) => typeof text === 'string') &&
+    parsed.metrics.every((metric) => Array.isArray(metric) && typeof metric[0] === 'string');
+  return right ? (parsed as Certificate) : undefined;
 }
