@@ -1,5 +1,7 @@
 import type { ModelEvent } from '../events/records.ts';
 import type { ModelRegistry } from '../pipelines/model-registry.ts';
+import type { ModelLine } from '../retraining/model-line.ts';
+import type { ModelRow } from './http/page-source.ts';
 import type { ModelPart } from './status.ts';
 import type { FleetView } from './view/fleet-view.ts';
 
@@ -10,13 +12,15 @@ export class ModelWatch {
   readonly #view: FleetView;
   readonly #registry: ModelRegistry;
   readonly #name: string;
+  readonly #line: () => Promise<ModelLine>;
   #known: Serving | undefined;
   #asked = '';
 
-  constructor(view: FleetView, registry: ModelRegistry, name: string) {
+  constructor(view: FleetView, registry: ModelRegistry, name: string, line: () => Promise<ModelLine>) {
     this.#view = view;
     this.#registry = registry;
     this.#name = name;
+    this.#line = line;
   }
 
   part(): ModelPart {
@@ -28,6 +32,25 @@ export class ModelWatch {
       errors: this.#view.modelErrors(),
       forecasts: Object.fromEntries(this.#view.forecastsByModel),
     };
+  }
+
+  /** All models of the line on the log, newest first. */
+  async list(): Promise<ModelRow[]> {
+    const [listed, { models }] = await Promise.all([this.#registry.list(), this.#line()]);
+    return listed
+      .map(({ id, artefact }) => {
+        const life = models.get(id);
+        return {
+          id,
+          name: artefact.name,
+          family: artefact.family,
+          status: life?.status ?? 'trained',
+          createdAt: artefact.createdAt,
+          reason: life?.events.at(-1)?.reason ?? '',
+          metrics: artefact.metrics,
+        };
+      })
+      .reverse();
   }
 
   #ask(id: string, since: number): void {

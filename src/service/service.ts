@@ -9,6 +9,8 @@ import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { Learner, type LearnerEvent } from '../retraining/learner.ts';
+import { promote, rollBack } from '../retraining/lifecycle.ts';
+import { readModelLine } from '../retraining/model-line.ts';
 import { describeMermaid, describeText } from '../topology/describe.ts';
 import { Engine } from '../topology/engine.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
@@ -189,7 +191,9 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
   });
 
   let bridging = false;
-  const models = new ModelWatch(view, registry, learnerSection.name);
+  const models = new ModelWatch(view, registry, learnerSection.name, () =>
+    readModelLine(log, topics.modelEvents, learnerSection.name),
+  );
   const place = { kind: log.kind, where: options.log === undefined ? logPlace(configuration) : '' };
   const status = (): ServiceStatus => {
     const tasks = engine.status();
@@ -241,6 +245,7 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
   };
 
   const metrics = new Metrics(status);
+  const hand = { log, topics, now, registry, name: learnerSection.name, shape };
   let http: HttpServer | undefined;
   if (httpSection.enabled) {
     http = await startHttp({
@@ -252,6 +257,10 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
         view,
         status,
         metrics: () => metrics.read(),
+        models: () => models.list(),
+        promote: (id, reason) => promote({ ...hand, reason }, id),
+        rollBack: (reason) => rollBack({ ...hand, reason }),
+        state: (node, store, key) => engine.state(node, store).get(key),
         describe: () => ({ text: describeText(topology), mermaid: describeMermaid(topology) }),
       },
       now,

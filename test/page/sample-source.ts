@@ -1,3 +1,4 @@
+import { FleetcastError } from '../../src/errors.ts';
 import type { Forecast } from '../../src/events/records.ts';
 import type { PageSource } from '../../src/service/http/page-source.ts';
 import { NO_TRAINING, type ServiceStatus } from '../../src/service/status.ts';
@@ -83,6 +84,35 @@ export function sampleSource(options: { devices: number; health?: 'ok' | 'stuck'
     view,
     status: () => status(view, options.health ?? 'ok'),
     describe: () => ({ text: 'readings -> quality', mermaid: 'flowchart LR' }),
+    models: async () => [
+      {
+        id: MODEL,
+        name: 'default',
+        family: 'segment-lstm',
+        status: 'champion',
+        createdAt: START,
+        reason: 'test MAE 0.31 against 0.44 of seasonal-naive',
+        metrics: { 'test.mae': 0.31, 'test.mae.seasonal-naive': 0.44 },
+      },
+      {
+        id: MODEL.replace('9f', '00'),
+        name: 'default',
+        family: 'ridge',
+        status: 'replaced',
+        createdAt: START - HOUR,
+        reason: 'by hand',
+        metrics: { 'test.mae': 0.35 },
+      },
+    ],
+    promote: async (id) => {
+      if (id !== MODEL) throw new FleetcastError('MODEL_UNKNOWN', `no model ${id}`);
+      return id;
+    },
+    rollBack: async () => MODEL,
+    state: async (node, store, key) => {
+      if (node !== 'bucket') throw new FleetcastError('USAGE', `no node ${node}/${store}`);
+      return key === 'device-01' ? { ring: Float64Array.of(1, 2), seen: new Map([['a', 1]]) } : undefined;
+    },
     metrics: async () => ({ type: 'text/plain', body: 'fleetcast_up 1\n' }),
   };
   return { source, step };

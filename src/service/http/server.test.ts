@@ -90,6 +90,39 @@ describe('the HTTP interfaces', () => {
     expect(await status('/', { cookie: cookie.split(';')[0]! })).toBe(200);
   });
 
+  it('changes models only for callers with the token', async () => {
+    const post = (url: string, path: string, body: object, headers: Record<string, string> = {}) =>
+      fetch(url + path, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json', ...headers },
+      });
+    const open = await start();
+    expect(await (await fetch(`${open}/api/models`)).json()).toMatchObject({ actions: false, models: [{}, {}] });
+    expect((await post(open, '/api/models/rollback', {})).status).toBe(403);
+    await server?.close();
+    const url = await start({ token: 'secret' });
+    const bearer = { authorization: 'Bearer secret' };
+    expect((await post(url, '/api/models/rollback', {})).status).toBe(401);
+    expect((await post(url, '/api/models/rollback', {}, bearer)).status).toBe(200);
+    expect((await post(url, '/api/models/rollback', {}, { ...bearer, origin: 'http://evil.example' })).status).toBe(
+      403,
+    );
+    const unknown = await post(url, '/api/models/promote', { id: 'x' }, bearer);
+    expect([unknown.status, await unknown.json()]).toEqual([409, { code: 'MODEL_UNKNOWN', error: 'no model x' }]);
+  });
+
+  it('reads the state of a node by key', async () => {
+    const url = await start();
+    const get = async (path: string) => {
+      const response = await fetch(url + path);
+      return [response.status, await response.json()];
+    };
+    expect(await get('/api/state/bucket/grid/device-01')).toEqual([200, { ring: [1, 2], seen: { a: 1 } }]);
+    expect(await get('/api/state/bucket/grid/nobody')).toMatchObject([404, {}]);
+    expect(await get('/api/state/nothing/grid/x')).toMatchObject([400, { code: 'USAGE' }]);
+  });
+
   it('refuses an address that others can reach without a token', async () => {
     const { source } = sampleSource({ devices: 1, health: 'ok' });
     await expect(startHttp({ host: '0.0.0.0', port: 0, source, now: Date.now })).rejects.toMatchObject({

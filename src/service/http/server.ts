@@ -55,6 +55,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
     return reply.code(code).send({ error: messageOf(error) });
   });
   addRoutes(app, source, live, options.now);
+  addActions(app, source, token !== undefined);
   try {
     await listen(app, host, port, options.anyPort ?? false);
   } catch (cause) {
@@ -106,6 +107,45 @@ function addRoutes(app: FastifyInstance, source: PageSource, live: Broadcast, no
     reply.hijack();
     live.add(reply.raw, device ?? '', quantity ?? '');
   });
+}
+
+/** What changes something: only where there is a token, and so a caller who has brought it. */
+function addActions(app: FastifyInstance, source: PageSource, allowed: boolean): void {
+  app.get('/api/models', async () => ({ actions: allowed, models: await source.models() }));
+  const action = (path: string, act: (body: { id?: unknown }) => Promise<string>) =>
+    app.post(path, async (request, reply) => {
+      if (!allowed) return reply.code(403).send({ error: 'models are changed over HTTP only where http.token is set' });
+      try {
+        return { id: await act((request.body ?? {}) as { id?: unknown }) };
+      } catch (error) {
+        if (!(error instanceof FleetcastError)) throw error;
+        return reply.code(error.retryable ? 503 : 409).send({ code: error.code, error: error.message });
+      }
+    });
+  action('/api/models/promote', ({ id }) => source.promote(String(id ?? ''), 'by hand, over HTTP'));
+  action('/api/models/rollback', () => source.rollBack('by hand, over HTTP'));
+  app.get('/api/state/:node/:store/:key', async (request, reply) => {
+    const { node, store, key } = request.params as Record<'node' | 'store' | 'key', string>;
+    try {
+      const value = await source.state(node, store, key);
+      return value === undefined ? reply.code(404).send({ error: 'nothing here for this key' }) : plain(value);
+    } catch (error) {
+      if (!(error instanceof FleetcastError)) throw error;
+      return reply.code(400).send({ code: error.code, error: error.message });
+    }
+  });
+}
+
+/** Maps and typed arrays as JSON; bytes as base64. */
+function plain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return { base64: Buffer.from(value).toString('base64') };
+  if (ArrayBuffer.isView(value)) return Array.from(value as unknown as ArrayLike<number>);
+  if (value instanceof Map) return plain(Object.fromEntries(value));
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, plain(field)]));
+  }
+  return value;
 }
 
 function deviceQuery(request: FastifyRequest): DeviceQuery {

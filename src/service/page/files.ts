@@ -16,6 +16,7 @@ const ASSETS = [
   'fleet.js',
   'chart.js',
   'panels.js',
+  'models.js',
   'format.js',
   'icon.svg',
 ] as const;

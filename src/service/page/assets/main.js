@@ -2,6 +2,7 @@
 import { forecastTable, SeriesChart } from './chart.js';
 import { FleetList } from './fleet.js';
 import { element, modelName, number, percent, setText, time } from './format.js';
+import './models.js';
 import { drawHealth, drawLetters, drawStatus, rebuildFlow } from './panels.js';
 
 const byId = (id) => document.getElementById(id);
