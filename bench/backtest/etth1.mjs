@@ -58,6 +58,7 @@ const result = await backtest({
   end: START + lines.length * HOUR,
   every: 30 * 24,
   holdOut: 20 * 24,
+  onPeriod: ({ from: start }) => console.error(new Date(start).toISOString().slice(0, 10)),
 });
 const seconds = Number(process.hrtime.bigint() - began) / 1e9;
 console.log(options.json ? JSON.stringify(result) : backtestTable(result));

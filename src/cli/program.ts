@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { version } from '../service/version.ts';
+import { addBacktest } from './commands/backtest.ts';
 import { addCheck } from './commands/check.ts';
 import { addDeadLetters } from './commands/dead-letters.ts';
 import { addDemo } from './commands/demo.ts';
@@ -40,6 +41,7 @@ const COMMANDS: readonly AddCommand[] = [
   addReplay,
   addExplain,
   addRebuild,
+  addBacktest,
   addDescribe,
   addDoctor,
 ];

@@ -21,7 +21,7 @@ export interface BacktestOptions extends Omit<Desk, 'publish'>, TrainingHooks {
   readonly request?: Omit<RequestOptions, 'split' | 'from' | 'to'>;
   /** Event time of the first training: what is before it is all that it knows. */
   readonly start: number;
-  /** Event time at which it ends. */
+  /** Event time at which it ends; at the latest where the history does. */
   readonly end: number;
   /** Buckets between trainings. */
   readonly every: number;
@@ -56,10 +56,15 @@ export const ONCE = 'once';
  * @throws TRAINING_TOO_LITTLE_DATA where the first training is impossible
  */
 export async function backtest(options: BacktestOptions): Promise<Backtest> {
-  const { windows, start, end, every } = options;
+  const { windows, start, every } = options;
   const { interval } = windows;
   const request = await newRequest(options, { ...options.request, reason: 'backtest', buckets: 0 });
   const history = await requestedHistory(options, request, options.signal);
+  const last = history.reduce(
+    (newest, { start: from, values }) => Math.max(newest, from + values.length * interval),
+    0,
+  );
+  const end = Math.min(options.end, last);
   const periods: BacktestPeriod[] = [];
   let once: ServedModel | undefined;
   let loop: ServedModel | undefined;

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { TRAINER_NAMES } from '../../models/training/trainers.ts';
+import { backtest, backtestTable } from '../../retraining/backtest.ts';
+import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
+import { withLog } from '../opened.ts';
+import { list, oneOf, time, whole } from '../options.ts';
+import type { Terminal } from '../terminal.ts';
+
+interface Options extends ConfigOption {
+  readonly start: number;
+  readonly end?: number;
+  readonly every: number;
+  readonly holdOut: number;
+  readonly trainer?: string;
+  readonly series?: readonly string[];
+  readonly json?: boolean;
+}
+
+export function addBacktest(program: Command, terminal: Terminal): void {
+  program
+    .command('backtest')
+    .description(
+      'Retrain over the history as it would have happened live, and compare with one model and naive forecasts.',
+    )
+    .option('--config <file>', CONFIG_HELP)
+    .requiredOption('--start <time>', 'when the first model is trained, on what had closed by then', time)
+    .option('--end <time>', 'where it ends (default: now)', time)
+    .option('--every <n>', 'buckets between trainings', whole(1), 720)
+    .option('--hold-out <n>', 'buckets before each training that judge it', whole(1), 240)
+    .option('--trainer <name>', TRAINER_NAMES.join(', '), oneOf(TRAINER_NAMES))
+    .option('--series <list>', 'only these series, as device/quantity, comma between them', list)
+    .option('--json', 'as JSON')
+    .action((options: Options) =>
+      withLog(options, async ({ configuration, log, topics, windows, now }) => {
+        const { width, maxSteps, seed, trainer: configured } = configuration.learner;
+        const trainer = options.trainer ?? configured;
+        const result = await backtest({
+          log,
+          topics,
+          now,
+          windows,
+          signal: terminal.signal,
+          start: options.start,
+          end: options.end ?? now(),
+          every: options.every,
+          holdOut: options.holdOut,
+          request: {
+            trainer,
+            family: trainer === 'ridge' ? 'ridge' : 'segment-lstm',
+            settings: { width, maxSteps, seed },
+            ...(options.series === undefined ? {} : { series: options.series }),
+          },
+          onPeriod: ({ from }) => terminal.note(`forecast from ${new Date(from).toISOString().slice(0, 10)}`),
+        });
+        terminal.out(options.json ? JSON.stringify(result) : backtestTable(result));
+      }),
+    );
+}
