@@ -5,8 +5,8 @@
 
 import { ssigmoid, stanh, vsigmoid, vtanh } from './functions';
 
-/** Rows of the packed panel: 512 × 8 floats, 16 KiB, half of a first-level cache. */
-const BLOCK: i32 = 512;
+/** Rows of the packed panel: 256 × 16 floats, 16 KiB, half of a first-level cache. */
+const BLOCK: i32 = 256;
 /** Below so many rows of output, packing costs more than it brings. */
 const PACK_ROWS: i32 = 8;
 
@@ -36,6 +36,29 @@ export function gemm(
     const aBlock = a + <usize>from * strideInner;
     const bBlock = b + <usize>from * ldB;
     let j = 0;
+    for (; j + 15 < cols; j += 16) {
+      let source = bBlock + <usize>(j << 2);
+      let ldSource = ldB;
+      if (rows >= PACK_ROWS) {
+        for (let k = 0, p = source, to = panel; k < count; k++, p += ldB, to += 64) {
+          v128.store(to, v128.load(p));
+          v128.store(to, v128.load(p, 16), 16);
+          v128.store(to, v128.load(p, 32), 32);
+          v128.store(to, v128.load(p, 48), 48);
+        }
+        source = panel;
+        ldSource = 64;
+      }
+      const target = out + <usize>(j << 2);
+      let i = 0;
+      for (; i + 1 < rows; i += 2) {
+        tile2(count, aBlock + <usize>i * strideRow, strideRow, strideInner, source, ldSource, target + <usize>i * ldOut, ldOut);
+      }
+      if (i < rows) {
+        tile1(count, aBlock + <usize>i * strideRow, strideInner, source, ldSource, target + <usize>i * ldOut);
+        tile1(count, aBlock + <usize>i * strideRow, strideInner, source + 32, ldSource, target + <usize>i * ldOut + 32);
+      }
+    }
     for (; j < wide; j += 8) {
       let source = bBlock + <usize>(j << 2);
       let ldSource = ldB;
@@ -68,6 +91,49 @@ export function gemm(
       }
     }
   }
+}
+
+/** Two rows by sixteen columns: the fastest shape on sixteen registers. */
+// @ts-ignore: decorator
+@inline
+function tile2(count: i32, a0: usize, strideRow: usize, strideInner: usize, b: usize, ldB: usize, o0: usize, ldOut: usize): void {
+  let a1 = a0 + strideRow;
+  const o1 = o0 + ldOut;
+  let s00 = v128.load(o0);
+  let s01 = v128.load(o0, 16);
+  let s02 = v128.load(o0, 32);
+  let s03 = v128.load(o0, 48);
+  let s10 = v128.load(o1);
+  let s11 = v128.load(o1, 16);
+  let s12 = v128.load(o1, 32);
+  let s13 = v128.load(o1, 48);
+  for (let k = 0; k < count; k++) {
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
+    b += ldB;
+    const x0 = v128.load32_splat(a0);
+    s00 = f32x4.add(s00, f32x4.mul(x0, b0));
+    s01 = f32x4.add(s01, f32x4.mul(x0, b1));
+    s02 = f32x4.add(s02, f32x4.mul(x0, b2));
+    s03 = f32x4.add(s03, f32x4.mul(x0, b3));
+    const x1 = v128.load32_splat(a1);
+    s10 = f32x4.add(s10, f32x4.mul(x1, b0));
+    s11 = f32x4.add(s11, f32x4.mul(x1, b1));
+    s12 = f32x4.add(s12, f32x4.mul(x1, b2));
+    s13 = f32x4.add(s13, f32x4.mul(x1, b3));
+    a0 += strideInner;
+    a1 += strideInner;
+  }
+  v128.store(o0, s00);
+  v128.store(o0, s01, 16);
+  v128.store(o0, s02, 32);
+  v128.store(o0, s03, 48);
+  v128.store(o1, s10);
+  v128.store(o1, s11, 16);
+  v128.store(o1, s12, 32);
+  v128.store(o1, s13, 48);
 }
 
 // @ts-ignore: decorator
