@@ -2,12 +2,14 @@
 FROM node:20-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --omit=optional
+# No install scripts: what is needed ships its binaries in its packages. Native TensorFlow (900 MB) stays out; training
+# has its own kernel, and TensorFlow.js runs on WebAssembly.
+RUN npm ci --ignore-scripts && rm -rf node_modules/@tensorflow/tfjs-node
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY schemas schemas
 COPY src src
-RUN npm run build && npm prune --omit=dev --omit=optional
+RUN npm run build && npm prune --omit=dev --ignore-scripts && rm -rf node_modules/@tensorflow/tfjs-node
 
 FROM node:20-slim
 ENV NODE_ENV=production
