@@ -23,10 +23,14 @@ const run = promisify(execFile);
 /**
  * A broker: the one that KAFKA_BROKERS names, or one of our own; undefined where neither can be had.
  * @param own only one of our own, for tests that kill it.
+ * @param properties more of the broker's configuration, by its port; ports + 2 to + 9 are free for further listeners.
  */
-export async function startKafka(nodes = 1, { own = false } = {}): Promise<RunningKafka | undefined> {
+export async function startKafka(
+  nodes = 1,
+  { own = false, properties = undefined as ((port: number) => string) | undefined } = {},
+): Promise<RunningKafka | undefined> {
   const named = process.env['KAFKA_BROKERS'];
-  if (named && !own) {
+  if (named && !own && properties === undefined) {
     const nothing = async () => {};
     return { brokers: named.split(','), folder: undefined, nodes: 1, halt: nothing, start: nothing, stop: nothing };
   }
@@ -37,7 +41,7 @@ export async function startKafka(nodes = 1, { own = false } = {}): Promise<Runni
   const port = await freePort();
   const start = async () => {
     const { stdout } = await run(starter, [String(port), folder, String(nodes)], {
-      env: { ...process.env, HEAP: '384m' },
+      env: { ...process.env, HEAP: '384m', EXTRA_PROPS: properties?.(port) ?? '' },
     });
     return JSON.parse(stdout.trim().split('\n').at(-1)!) as { bootstrap: string };
   };
@@ -78,7 +82,7 @@ function isAlive(pid: number): boolean {
 async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 20_000);
-    const free = await Promise.all([0, 1, 10, 11, 20, 21].map((more) => isFree(port + more)));
+    const free = await Promise.all([0, 1, 2, 3, 10, 11, 20, 21].map((more) => isFree(port + more)));
     if (free.every(Boolean)) return port;
   }
 }
