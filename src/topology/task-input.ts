@@ -61,6 +61,11 @@ export class TaskInput {
     return this.#cursors.map(({ end }) => end);
   }
 
+  /** There is more on the log than was polled. */
+  get behind(): boolean {
+    return this.#cursors.some(({ position, end }) => position < end);
+  }
+
   /** Every source has come to its bound. */
   get done(): boolean {
     return this.#sources.every(({ topic }, i) => {

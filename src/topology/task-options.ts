@@ -4,12 +4,19 @@ import type { Subtopology } from './plan.ts';
 import type { SinkTarget } from './sink-runner.ts';
 import type { SinkNode } from './topology.ts';
 
-/** Bounds of micro-batches: large for throughput, small and without linger for latency. */
+/**
+ * Bounds of micro-batches and commits. A task that has caught up commits each micro-batch at once; one that is behind
+ * puts several into one commit, because a commit costs a write to the disk.
+ */
 export interface BatchBounds {
   /** Most input records. Default 2,000. */
   readonly maxRecords?: number;
   /** About how many bytes of input. Default 8 MiB. */
   readonly maxBytes?: number;
+  /** Most input records of one commit. Default 10,000. */
+  readonly commitRecords?: number;
+  /** Longest time from the first micro-batch of a commit to the commit, milliseconds. Default 50. */
+  readonly commitMs?: number;
   /** How long one poll of a quiet input waits, milliseconds. Default 250; a new record ends the wait at once. */
   readonly pollMs?: number;
   /** How long to gather more after the first record, milliseconds. Default 0: what is there is taken. */

@@ -15,11 +15,27 @@ import type { TaskPhase } from './task-status.ts';
 /** Larger micro-batches outlive the young generation of the heap: they were slower. */
 const MAX_RECORDS = 2_000;
 const MAX_BYTES = 8 * 1024 * 1024;
+const COMMIT_RECORDS = 10_000;
+const COMMIT_MS = 50;
 const POLL_MS = 250;
 /** How often the start of the input log is looked up, for the margin that a restore has. */
 const RETENTION_CHECK_MS = 10_000;
 /** Keys that one poll of an idle input writes. */
 const IDLE_SWEEP_KEYS = 10_000;
+
+interface Staged {
+  readonly outputs: OutRecord[];
+  batches: number;
+  records: number;
+  since: number;
+  /** By source, next offset after the last micro-batch, and the ingest time of its last record. */
+  taken: readonly number[];
+  timestamp: number;
+}
+
+function nothingStaged(): Staged {
+  return { outputs: [], batches: 0, records: 0, since: 0, taken: [], timestamp: 0 };
+}
 
 /** What a run tells its task while it goes. */
 export interface RunProgress {
@@ -69,6 +85,8 @@ export class TaskRun {
   #open = false;
   /** Micro-batches that have run and are not committed: the state is that of the last commit where there are none. */
   #uncommitted = 0;
+  /** What micro-batches have left for the next commit. */
+  #staged: Staged = nothingStaged();
   readonly #readers: (() => void)[] = [];
 
   constructor(options: TaskOptions, counts: Counts, judge: Judge, progress: RunProgress) {
@@ -89,6 +107,8 @@ export class TaskRun {
       counts,
     });
     this.#intake = new Intake(part.sources, this.#executor.batch, this.#abort.signal, (waiting) => {
+      // What came before must not wait as well.
+      if (waiting && this.#staged.batches > 0) this.#commit();
       progress.phase(waiting ? 'waiting' : this.restored < 1 ? 'replaying' : 'running');
     });
   }
@@ -110,6 +130,8 @@ export class TaskRun {
       this.#open = true;
       this.#answer();
       const done = await this.#loop(input);
+      this.#refuseFailed();
+      if (this.#staged.batches > 0) this.#commit();
       await this.#settle();
       return done;
     } finally {
@@ -195,6 +217,10 @@ export class TaskRun {
       this.#lastInputAt = this.#options.clock.now();
       for (const part of parts) if (!(await this.#take(part))) return false;
       await this.#runBatch();
+      if (this.#commitIsDue(input)) {
+        await this.#settle();
+        this.#commit();
+      }
       await this.#watchRetention();
     }
     return false;
@@ -233,14 +259,14 @@ export class TaskRun {
     return true;
   }
 
-  /**
-   * The commit. On any failure the task drops its state, restores, and resumes from the committed offset.
-   */
   async #runBatch(): Promise<void> {
-    if (this.#readers.length > 0) await this.#settle();
+    if (this.#readers.length > 0) {
+      if (this.#staged.batches > 0) this.#commit();
+      await this.#settle();
+    }
     const executor = this.#executor;
     const size = executor.batch.size;
-    const timestamp = this.#lastRecord!.timestamp;
+    const { timestamp } = this.#lastRecord!;
     const tableRows = [...executor.batch.tableRows];
     this.#uncommitted++;
 
@@ -248,24 +274,48 @@ export class TaskRun {
     executor.run();
 
     // 2. Stage outputs, due state snapshots and the input offset.
-    const staged = executor.takeOutputs();
-    this.#stageState(staged, size, timestamp, 0, tableRows);
-    const committed = [...this.#taken];
-    const offsets = new Map(this.#options.part.sources.map(({ topic }, i) => [topic, committed[i]!]));
-    await this.#settle();
+    const staged = this.#staged;
+    if (staged.batches === 0) staged.since = this.#options.clock.now();
+    for (const record of executor.takeOutputs()) staged.outputs.push(record);
+    this.#stageState(staged.outputs, size, timestamp, 0, tableRows);
+    staged.batches++;
+    staged.records += size;
+    staged.taken = [...this.#taken];
+    staged.timestamp = timestamp;
+  }
 
-    // 3. Commit them in one transaction.
-    this.#inFlight = this.#writer!.commit(staged, offsets).then(() => {
+  #commitIsDue(input: TaskInput): boolean {
+    const { commitRecords = COMMIT_RECORDS, commitMs = COMMIT_MS } = this.#options.batch;
+    const { batches, records, since } = this.#staged;
+    if (batches === 0) return false;
+    return !input.behind || records >= commitRecords || this.#options.clock.now() - since >= commitMs;
+  }
+
+  /**
+   * The commit. On any failure the task drops its state, restores, and resumes from the committed offset.
+   */
+  #commit(): void {
+    const { outputs, batches, records, taken, timestamp } = this.#staged;
+    this.#staged = nothingStaged();
+    const offsets = new Map(this.#options.part.sources.map(({ topic }, i) => [topic, taken[i]!]));
+    const before = this.#inFlight;
+    const commit = async (): Promise<void> => {
+      await before;
+
+      // 3. Commit them in one transaction.
+      await this.#writer!.commit(outputs, offsets);
+
       // 4. Only then report progress.
-      this.committed = committed;
+      this.committed = taken;
       this.lastIngestTime = timestamp;
       this.commits++;
-      this.records += size;
+      this.records += records;
       this.lastCommitAt = this.#options.clock.now();
-      this.#uncommitted--;
+      this.#uncommitted -= batches;
       this.#progress.moved();
       this.#answer();
-    });
+    };
+    this.#inFlight = commit();
     this.#inFlight.catch((error: unknown) => {
       this.#failure ??= { error };
       this.#abort.abort();
@@ -302,6 +352,7 @@ export class TaskRun {
 
   /** Nothing came in: what the sweep has left is written after a while. */
   async #idle(): Promise<void> {
+    if (this.#staged.batches > 0) this.#commit();
     await this.#settle();
     this.#progress.moved();
     const { clock, idleSweepMs, part } = this.#options;

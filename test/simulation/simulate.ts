@@ -53,6 +53,7 @@ class World {
   readonly #input: readonly (readonly OutRecord[])[];
   readonly #sweepLength: number;
   readonly #maxRecords: number;
+  readonly #commitRecords: number;
   #born = 0;
   #clockShift = 0;
 
@@ -64,6 +65,7 @@ class World {
     const { random } = scheduler;
     this.#sweepLength = 1 + random.below(30);
     this.#maxRecords = 1 + random.below(12);
+    this.#commitRecords = 1 + random.below(30);
     this.#input = inputOf(random);
   }
 
@@ -137,7 +139,7 @@ class World {
       group: GROUP,
       memberId: process.name,
       sweepLength: this.#sweepLength,
-      batch: { maxRecords: this.#maxRecords },
+      batch: { maxRecords: this.#maxRecords, commitRecords: this.#commitRecords },
       backoffMs: [5, 100],
       idleSweepMs: this.#sweepLength % 2 === 0 ? 50 : 1e12,
       clock,
