@@ -58,7 +58,13 @@ async function bench(name, log) {
     for (let at = 0; at < RECORDS; ) {
       const batch = await log.read('in', 0, at, { maxRecords: BATCH });
       at = batch.nextOffset;
-      const out = batch.records.map(({ timestamp, key, value }) => ({ topic: 'out', partition: 0, timestamp, key, value }));
+      const out = batch.records.map(({ timestamp, key, value }) => ({
+        topic: 'out',
+        partition: 0,
+        timestamp,
+        key,
+        value,
+      }));
       await writer.commit(out, new Map([['in', at]]));
     }
   });
@@ -80,7 +86,13 @@ const folder = mkdtempSync(join(tmpdir(), 'fleetcast-bench-'));
 try {
   await bench('memory', new MemoryLog());
   await bench('embedded', await openEmbeddedLog({ path: join(folder, 'log') }));
-  const db = open({ path: join(folder, 'bare'), noSubdir: false, encoding: 'binary', keyEncoding: 'uint32', overlappingSync: false });
+  const db = open({
+    path: join(folder, 'bare'),
+    noSubdir: false,
+    encoding: 'binary',
+    keyEncoding: 'uint32',
+    overlappingSync: false,
+  });
   await measure(`bare lmdb: one put a record, ${BATCH} a transaction`, RECORDS, async () => {
     for (let i = 0; i < RECORDS; i += BATCH) {
       db.transactionSync(() => {
@@ -92,5 +104,11 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-const environment = { date: new Date().toISOString(), node: process.version, cpu: cpus()[0]?.model, cores: availableParallelism(), valueBytes: VALUE.length };
+const environment = {
+  date: new Date().toISOString(),
+  node: process.version,
+  cpu: cpus()[0]?.model,
+  cores: availableParallelism(),
+  valueBytes: VALUE.length,
+};
 console.log(JSON.stringify({ environment, results }, undefined, 2));
