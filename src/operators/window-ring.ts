@@ -103,12 +103,10 @@ export class WindowRing {
     const base = this.#f64(block) + at.values;
     const next = blocks.i32[this.#i32(block) + at.next]!;
     const out = new Float64Array(length);
-    const first = next - length;
-    if (first >= 0) {
-      out.set(blocks.f64.subarray(base + first, base + next));
-    } else {
-      out.set(blocks.f64.subarray(base + capacity + first, base + capacity));
-      out.set(blocks.f64.subarray(base, base + next), -first);
+    const { f64 } = blocks;
+    for (let i = 0, slot = next < length ? next - length + capacity : next - length; i < length; i++) {
+      out[i] = f64[base + slot]!;
+      slot = slot + 1 === capacity ? 0 : slot + 1;
     }
     return out;
   }
