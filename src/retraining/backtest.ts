@@ -11,7 +11,7 @@ import {
   requestedHistory,
   requestedSet,
   type TrainingHooks,
-  trainRequest,
+  trainBest,
   type WindowSettings,
 } from './train.ts';
 
@@ -76,7 +76,7 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
       testEnd: at,
     };
     // `to` keeps everything from `at` on out of the training's reach, whatever the split says.
-    const trained = await trainRequest(options, windows, { ...request, split, to: at }, options, { champion: loop });
+    const trained = await trainBest(options, windows, { ...request, split, to: at }, options, { champion: loop });
     once ??= trained;
     const mae = (name: string): number => trained.evaluation.rows.find((row) => row.name === name)?.mae ?? Infinity;
     const replaced = mae(CANDIDATE) < mae(CHAMPION) || loop === undefined;

@@ -25,7 +25,7 @@ import {
   type RequestOptions,
   requestedEvent,
   type TrainingHooks,
-  trainRequest,
+  trainBest,
   type WindowSettings,
 } from './train.ts';
 import type { TrialSettings } from './trial.ts';
@@ -223,7 +223,7 @@ export class Learner {
     this.#state = 'training';
     try {
       const champion = await this.#served(this.#line.champion, signal);
-      const trained = await trainRequest(desk, this.#options.windows, request, this.#hooks(signal), { champion });
+      const trained = await trainBest(desk, this.#options.windows, request, this.#hooks(signal), { champion });
       await publishTrained(desk, request, trained);
     } catch (error) {
       // A failure of the log is no failure of the training: it is done again.
