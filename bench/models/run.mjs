@@ -4,7 +4,7 @@
 //   ONNXRUNTIME_NODE_INSTALL=skip npm install --no-save onnxruntime-node   (or ONNXRUNTIME=/path/to/node_modules/onnxruntime-node)
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, loadavg } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { dataFolder, etth1, protocolSet } from '../accuracy/sets.mjs';
@@ -170,33 +170,37 @@ for (const [lookback, horizon, units] of [
 
 const set = protocolSet(etth1(`${dataFolder()}/ett/ETTh1.csv`), { lookback: 96, horizon: 24, season: 24 });
 const bare = protocolSet(etth1(`${dataFolder()}/ett/ETTh1.csv`), { lookback: 24, horizon: 1, season: 24 });
+/** Wall-clock and processor seconds (all threads) of a training. */
+async function timed(what, train, samples) {
+  const [began, cpu] = [performance.now(), process.cpuUsage()];
+  await train();
+  const wall = (performance.now() - began) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  const used = (user + system) / 1e6;
+  if (samples > 0) {
+    report(`${what}, samples a second of processor time`, samples / used);
+    report(`${what}, samples a second of wall-clock time`, samples / wall);
+  } else {
+    const line = [`${what}, seconds (wall clock / processor)`, `${wall.toFixed(1)} / ${used.toFixed(1)}`, ''];
+    lines.push(line);
+    console.log(line.join('\t'));
+  }
+}
+
 for (const threads of [1, 2]) {
   const settings = defaultSettings(bare, { family: 'lstm', width: 32, batch: 64, maxSteps: 2000, loss: 'mse' });
-  const began = performance.now();
-  const { steps: done } = await kernelTrainer(threads).train({ ...bare, validation: none() }, settings);
-  const seconds = (performance.now() - began) / 1000;
-  report(`kernel trainer, ${threads} threads, plain LSTM T 24 F 1 H 32, batch 64, samples/s`, (64 * done) / seconds);
+  await timed(
+    `kernel trainer, ${threads} threads, plain LSTM T 24 F 1 H 32, batch 64`,
+    () => kernelTrainer(threads).train({ ...bare, validation: none() }, settings),
+    64 * 2000,
+  );
 }
 for (const change of [{}, { width: 32 }]) {
   const settings = defaultSettings(set, change);
-  const began = performance.now();
-  await kernelTrainer().train(set, settings);
-  const seconds = (performance.now() - began) / 1000;
-  const line = [
-    `training the default model on ETTh1 H24 from nothing, d ${settings.width}, seconds`,
-    seconds.toFixed(1),
-    '',
-  ];
-  lines.push(line);
-  console.log(line.join('\t'));
+  const what = `training the segment LSTM on ETTh1 H24 from nothing, d ${settings.width}`;
+  await timed(what, () => kernelTrainer().train(set, settings), 0);
 }
-{
-  const began = performance.now();
-  await ridgeTrainer.train(set, defaultSettings(set));
-  const line = ['ridge on ETTh1 H24, seconds', ((performance.now() - began) / 1000).toFixed(2), ''];
-  lines.push(line);
-  console.log(line.join('\t'));
-}
+await timed('ridge on ETTh1 H24', () => ridgeTrainer.train(set, defaultSettings(set)), 0);
 
 function none() {
   return { starts: new Int32Array(), means: new Float64Array(), deviations: new Float64Array() };
@@ -205,7 +209,7 @@ function none() {
 if (options.save) {
   const date = new Date().toISOString().slice(0, 10);
   const table = [['measurement', 'value', 'ratio to ONNX Runtime'], ['---', '---', '---'], ...lines];
-  const head = `${cpus()[0].model}, ${availableParallelism()} threads, Node ${process.version}. Rates are per second of processor time, the best of five rounds; the machine did other work at the same time.`;
+  const head = `${cpus()[0].model}, ${availableParallelism()} threads, Node ${process.version}. Rates are per second of processor time, the best of five rounds; the machine did other work at the same time, load about ${loadavg()[0].toFixed(0)}.`;
   const file = fileURLToPath(new URL(`../results/models-${date}.md`, import.meta.url));
   writeFileSync(
     file,
