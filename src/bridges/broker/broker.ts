@@ -13,7 +13,10 @@ export interface BrokerOptions extends BrokerAccess {
   readonly anyPort?: boolean;
   /** Most connections at a time; further ones are closed. Default 10,000. */
   readonly maxConnections?: number;
-  /** Largest PUBLISH in bytes; a client that sends a larger one is disconnected. Default 1 MiB. */
+  /**
+   * Largest PUBLISH in bytes; a client that sends a larger one is disconnected. Default 4 MiB: far over what
+   * the bridge takes, so that what is merely too large for it ends as a dead letter and its sender goes on.
+   */
   readonly maxPacketBytes?: number;
   /** A client that takes nothing for so long is disconnected; its session stays. Milliseconds, default 60,000. */
   readonly drainTimeoutMs?: number;
@@ -118,7 +121,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     socket.setNoDelay(true);
     socket.once('close', () => sockets.delete(socket));
     const client = aedes.handle(socket);
-    limitPackets(client, socket, options.maxPacketBytes ?? 1024 * 1024, refuse);
+    limitPackets(client, socket, options.maxPacketBytes ?? 4 * 1024 * 1024, refuse);
   });
   const watchdog = watchQueues(sockets, options.maxQueuedBytes ?? 64 * 1024 * 1024, refuse);
   try {
