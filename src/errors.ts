@@ -104,13 +104,13 @@ export const ERRORS = {
   },
   STATE_ORPHANED: {
     meaning: 'Stored state belongs to a node that the topology no longer has, or has with another codec.',
-    action: 'Give the node its old name, supply a migration, or discard the state with `fleetcast reset`.',
+    action:
+      'Give the node its old name, supply a migration, or give the state up with the engine option `discardState`.',
     retryable: false,
   },
   STATE_LOG_CUT: {
     meaning: 'The input that is needed to rebuild the state has been deleted by retention.',
-    action:
-      'Raise the retention of the input topic, or start from the snapshots with `fleetcast reset --to-snapshots`.',
+    action: 'Begin anew under another `topics.prefix`, and raise the retention of the input topic.',
     retryable: false,
   },
   OPERATOR_FAILED: {
@@ -125,7 +125,7 @@ export const ERRORS = {
   },
   BRIDGE_CONNECT: {
     meaning: 'The MQTT broker cannot be reached or refuses the connection.',
-    action: 'Check address, credentials and certificates; the bridge keeps trying.',
+    action: 'Check address, credentials and certificates; a running bridge keeps trying.',
     retryable: true,
   },
   BRIDGE_PAYLOAD: {
