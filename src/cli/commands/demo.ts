@@ -1,6 +1,6 @@
-import { join, relative, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { connectPublisher } from '../../bridges/mqtt/publisher.ts';
+import { connectPublisher, type Publisher } from '../../bridges/mqtt/publisher.ts';
 import { createLogger } from '../../service/logging/logger.ts';
 import { type Service, startService } from '../../service/service.ts';
 import { BACKLOG_HOURS, DEMO_CONFIG, demoConfiguration } from '../demo/demo-configuration.ts';
@@ -53,11 +53,11 @@ async function demo(options: Options, terminal: Terminal): Promise<void> {
   try {
     terminal.note(`page: ${service.pageUrl}`);
     const config = relative(process.cwd(), join(folder, DEMO_CONFIG));
-    terminal.note(`look inside: fleetcast tail forecasts --follow --config ${config}`);
+    terminal.note(`look inside: ${ownCommand()} tail forecasts --follow --config ${config}`);
     const fleet = new Fleet(seed);
     fleet.skipTo(hours);
     display = new Display(service, fleet, options.speed, started, terminal);
-    const publisher = await connectPublisher({ url: service.brokerUrl, protocol: '3.1.1', clientId: 'demo-fleet' });
+    const publisher = await connectFleet(service.brokerUrl, stop.signal);
     try {
       await playFleet({
         fleet,
@@ -82,6 +82,25 @@ async function demo(options: Options, terminal: Terminal): Promise<void> {
       options.json ? JSON.stringify(demoResult(status, elapsed, first)) : demoSummary(status, elapsed, first),
     );
   }
+}
+
+const CONNECT_TRIES = 5;
+
+/** The broker runs in this process: while the process restores its state, its answer can be late. */
+async function connectFleet(url: string, signal: AbortSignal): Promise<Publisher> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await connectPublisher({ url, protocol: '3.1.1', clientId: 'demo-fleet' });
+    } catch (error) {
+      if (tries === CONNECT_TRIES || signal.aborted) throw error;
+    }
+  }
+}
+
+/** How this program was called: `npm run demo` works before anything is linked. */
+function ownCommand(): string {
+  const called = process.argv[1] ?? '';
+  return basename(called) === 'main.js' ? `node ${relative(process.cwd(), called)}` : 'fleetcast';
 }
 
 const REDRAW_MS = 250;
