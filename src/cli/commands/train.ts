@@ -128,7 +128,8 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
     }
     terminal.out(summarise(artefact));
     terminal.out('');
-    terminal.out(`${evaluationTable(evaluation)}`);
+    if (evaluation.windows > 0) terminal.out(evaluationTable(evaluation));
+    else terminal.out('no errors: no window was held out (--split leaves more to the test part, --series chooses)');
     terminal.out('');
     terminal.out(`trained ${trained.id} in ${durationText(elapsedMs)}`);
     if (chosen) terminal.out(`in use from now on: ${decision.reason}`);
