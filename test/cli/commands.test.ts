@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -96,5 +96,17 @@ describe('the command line', () => {
     }
     expect(readFileSync(join(data, 'letter.txt'), 'utf8')).toBe('mine');
     expect(existsSync(join(data, 'data.mdb'))).toBe(false);
+
+    const marker = join(data, 'fleetcast-log.json');
+    for (const [text, code] of [
+      ['{"format":"fleetcast-log","version":99,"state":"ready"}\n', 'DATA_FOLDER_NEWER'],
+      ['{"format":"fleetcast-log","version":1,"state":"ready"}\n', 'DATA_FOLDER_DAMAGED'],
+    ] as const) {
+      writeFileSync(marker, text);
+      const refused = await cli(['run', '--config', file]);
+      expect([refused.code, refused.notes[0]]).toEqual([1, expect.stringContaining(`error ${code}: `)]);
+      expect(readFileSync(marker, 'utf8')).toBe(text);
+      expect(readdirSync(data).sort()).toEqual(['fleetcast-log.json', 'letter.txt']);
+    }
   });
 });

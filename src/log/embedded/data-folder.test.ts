@@ -88,6 +88,13 @@ describe('data folder of the embedded log', () => {
     await refused('DATA_FOLDER_DAMAGED');
   });
 
+  test('whose place is taken by a file is refused, and the file left as it was', async () => {
+    path = join(base, 'letter.txt');
+    writeFileSync(path, 'mine');
+    await expect(openEmbeddedLog({ path })).rejects.toMatchObject({ code: 'DATA_FOLDER_DAMAGED' });
+    expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+
   test('whose making was interrupted is made to the end', async () => {
     mkdirSync(path, { recursive: true });
     writeFileSync(join(path, 'fleetcast-log.json'), '{"format":"fleetcast-log","version":1,"state":"creating"}');

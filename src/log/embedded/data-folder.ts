@@ -37,7 +37,11 @@ interface Marker {
 export function claimFolder(path: string): () => void {
   const marker = readMarker(path);
   if (marker === undefined) {
-    mkdirSync(path, { recursive: true });
+    try {
+      mkdirSync(path, { recursive: true });
+    } catch (cause) {
+      throw damaged(path, `no folder can be made here (${messageOf(cause)})`, cause);
+    }
     if (readdirSync(path).length > 0) {
       throw damaged(path, 'it holds files but is no log of fleetcast; choose an empty folder');
     }
