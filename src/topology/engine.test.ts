@@ -7,6 +7,7 @@ import type { StateSnapshot } from '../events/records.ts';
 import type { EventLog, LogRecord } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { Engine, type EngineOptions, subtopologyGroup } from './engine.ts';
+import { resetGroup } from './reset.ts';
 import type { Topology, TopologyNode } from './topology.ts';
 
 /** One input record as the sums topology reads it. */
@@ -61,9 +62,12 @@ async function all(log: EventLog, topic: string): Promise<LogRecord[][]> {
 
 async function run(log: EventLog, topology: Topology, options: Partial<EngineOptions> = {}): Promise<Engine> {
   const engine = new Engine({ log, topology, group: 'g', until: await ends(log, 'in'), backoffMs: [0, 0], ...options });
-  await engine.start();
-  await engine.finished();
-  await engine.stop();
+  try {
+    await engine.start();
+    await engine.finished();
+  } finally {
+    await engine.stop();
+  }
   return engine;
 }
 
@@ -224,6 +228,20 @@ describe('Engine', () => {
     await expect(run(log, short, { until: await ends(log, 'short') })).rejects.toThrow(
       /short\/0 begins at offset 3, the state needs the records from 0 on/,
     );
+  });
+
+  it('refuses state whose group was forgotten, and begins anew after a reset', async () => {
+    const log = await logWith([
+      { key: 'a', v: 1, after: 0 },
+      { key: 'b', v: 2, after: 0 },
+    ]);
+    await run(log, sums());
+    const first = await all(log, 'out');
+    await log.deleteGroup(subtopologyGroup('g', 'in'));
+    await expect(run(log, sums())).rejects.toThrow(/its group has no committed offset/);
+    expect(await resetGroup({ log, topology: sums(), group: 'g', now: 1 })).toBeGreaterThan(0);
+    await run(log, sums(), { outputTopic: (topic) => `again-${topic}` });
+    expect(await all(log, 'again-out')).toEqual(first);
   });
 
   it('finishes its sweep when nothing comes in, so that a restore has nothing to replay', async () => {
