@@ -139,9 +139,7 @@ async function readState(
   const keys = `${place.task}/`;
   const inputs = journalPrefix(place);
   let globals: StateSnapshot | undefined;
-  let newest = -1;
   for await (const { prefix, key, snapshot } of readSnapshots(options.log, place, [keys, inputs], hooks.onSnapshots)) {
-    newest = Math.max(newest, snapshot?.offset ?? -1);
     if (prefix === inputs) {
       journal?.restore(Number(key), snapshot);
     } else if (key === '') {
@@ -153,6 +151,8 @@ async function readState(
       state.setSnapshotOffset(row, snapshot.offset);
     }
   }
+  let newest = Math.max(globals?.offset ?? -1, (journal?.end ?? 0) - 1);
+  for (let row = 0; row < state.keys.rowCount; row++) newest = Math.max(newest, state.snapshotOffset(row));
   return { globals, newest };
 }
 
