@@ -144,7 +144,11 @@ export class Sweep {
     this.#cursor = 0;
     this.#end = this.#state.keys.rowCount;
     this.#records = 0;
-    const header: Header = { complete: { offset: this.#complete.offset, time: this.#complete.time }, time, inputs: this.#inputs };
+    const header: Header = {
+      complete: { offset: this.#complete.offset, time: this.#complete.time },
+      time,
+      inputs: this.#inputs,
+    };
     const stores: Record<string, Uint8Array> = { [HEADER]: Buffer.from(JSON.stringify(header)) };
     for (const name in this.#complete.globals) stores[COMPLETE + name] = this.#complete.globals[name]!;
     for (const name in this.#current.globals) stores[CURRENT + name] = this.#current.globals[name]!;
