@@ -1,28 +1,17 @@
-import { existsSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type HttpServer, startHttp } from '../../src/service/http/server.ts';
+import { CHROMIUM, CHROMIUM_FLAGS, forecastPixels, hasChromium } from './chromium.ts';
 import { type Sample, sampleSource } from './sample-source.ts';
 
-const CHROMIUM = process.env['FLEETCAST_TEST_CHROMIUM'] ?? '/usr/bin/chromium';
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
-
-describe.skipIf(!existsSync(CHROMIUM))(`the page in Chromium (${CHROMIUM})`, () => {
+describe.skipIf(!hasChromium)(`the page in Chromium (${CHROMIUM})`, () => {
   let browser: Browser;
   let server: HttpServer;
   let sample: Sample;
   beforeAll(async () => {
     sample = sampleSource({ devices: 3000, hours: 30 });
     server = await startHttp({ host: '127.0.0.1', port: 0, source: sample.source, now: Date.now });
-    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+    browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: CHROMIUM_FLAGS });
   });
   afterAll(async () => {
     await browser?.close();
@@ -73,19 +62,3 @@ describe.skipIf(!existsSync(CHROMIUM))(`the page in Chromium (${CHROMIUM})`, () 
     await page.close();
   });
 });
-
-/** Pixels of the chart in the colour of the forecast, and a number that changes when they move. */
-function forecastPixels(page: Page): Promise<{ count: number; signature: number }> {
-  return page.evaluate(`(() => {
-    const canvas = document.querySelector('#chart canvas');
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    let count = 0;
-    let signature = 0;
-    for (let i = 0; i < data.length; i += 4) {
-      if (Math.abs(data[i] - 0xd9) + Math.abs(data[i + 1] - 0x73) + Math.abs(data[i + 2] - 0x0d) > 12) continue;
-      count += 1;
-      signature = (signature * 31 + i) % 1_000_000_007;
-    }
-    return { count, signature };
-  })()`);
-}
