@@ -92,6 +92,11 @@ export const ERRORS = {
     action: 'Restore it from a copy, or start with another folder; it was left untouched.',
     retryable: false,
   },
+  DATA_FOLDER_MISSING: {
+    meaning: 'There is no data folder where the configuration says, so there is nothing to read.',
+    action: 'Check log.embedded.path; `fleetcast run` makes the folder.',
+    retryable: false,
+  },
   DATA_FOLDER_NEWER: {
     meaning: 'The data folder was written by a newer version.',
     action: 'Use that version or newer; the folder was left untouched.',

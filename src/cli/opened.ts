@@ -5,7 +5,7 @@ import type { TopicNames } from '../pipelines/topics.ts';
 import { type ModelLine, readModelLine } from '../retraining/model-line.ts';
 import type { WindowSettings } from '../retraining/train.ts';
 import type { LoadedConfiguration } from '../service/configuration/load.ts';
-import { openLog } from '../service/open-log.ts';
+import { openExistingLog } from '../service/open-log.ts';
 import { namesOf, pipelineOf, specsOf } from '../service/pipeline-settings.ts';
 import { type ConfigOption, configured } from './configured.ts';
 
@@ -25,7 +25,7 @@ export interface Opened {
 /** Opens the configured log for `work`, and closes it whatever comes. Topics that are missing are created. */
 export async function withLog<T>(option: ConfigOption, work: (opened: Opened) => Promise<T>): Promise<T> {
   const configuration = configured(option);
-  const log = await openLog(configuration);
+  const log = await openExistingLog(configuration);
   try {
     await log.ensureTopics(specsOf(configuration));
     const topics = namesOf(configuration);

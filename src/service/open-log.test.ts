@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { parseConfiguration } from './configuration/load.ts';
-import { logFolder, logPlace, openLog } from './open-log.ts';
+import { logFolder, logPlace, openExistingLog, openLog } from './open-log.ts';
 
 const loaded = (text: string, folder: string) => ({ ...parseConfiguration(text, 'x'), file: undefined, folder });
 
@@ -15,6 +15,17 @@ it('opens the embedded log in the configured folder', async () => {
     const log = await openLog(configuration);
     expect([log.kind, await log.topics()]).toEqual(['embedded', []]);
     await log.close();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+it('makes no folder for a command that only looks', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fleetcast-open-'));
+  try {
+    const configuration = loaded('log: {embedded: {path: mistyped}}', folder);
+    await expect(openExistingLog(configuration)).rejects.toMatchObject({ code: 'DATA_FOLDER_MISSING' });
+    expect(existsSync(join(folder, 'mistyped'))).toBe(false);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

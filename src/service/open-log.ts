@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { FleetcastError } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { KafkaLogOptions } from '../log/kafka/kafka-options.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
@@ -30,6 +32,18 @@ export async function openLog(configuration: LoadedConfiguration): Promise<Event
   }
   const { openKafkaLog } = await import('../log/kafka/kafka-log.ts');
   return openKafkaLog(kafkaOptions(configuration));
+}
+
+/**
+ * Opens the configured log for a command that only looks at it: a mistyped path must not make a new, empty log.
+ * @throws DATA_FOLDER_MISSING, and what {@link openLog} throws
+ */
+export async function openExistingLog(configuration: LoadedConfiguration): Promise<EventLog> {
+  const path = logFolder(configuration);
+  if (path !== undefined && !existsSync(path)) {
+    throw new FleetcastError('DATA_FOLDER_MISSING', `${path} does not exist`, { details: { path } });
+  }
+  return openLog(configuration);
 }
 
 function kafkaOptions({ log, folder }: LoadedConfiguration): KafkaLogOptions {

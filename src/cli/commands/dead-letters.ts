@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { replayDeadLetters } from '../../bridges/dead-letters/replay.ts';
-import { openLog } from '../../service/open-log.ts';
+import { openExistingLog } from '../../service/open-log.ts';
 import { namesOf } from '../../service/pipeline-settings.ts';
 import { mappingOf } from '../../service/service.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
@@ -31,7 +31,7 @@ export function addDeadLetters(program: Command, terminal: Terminal): void {
     .action(async (options: Options) => {
       const configuration = configured(options);
       const mapping = mappingOf(configuration);
-      const log = await openLog(configuration);
+      const log = await openExistingLog(configuration);
       try {
         const { reason, mqttTopic, all, dryRun } = options;
         const result = await replayDeadLetters({

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { FleetcastError } from '../../errors.ts';
 import type { EventLog, LogRecord, TopicSpec } from '../../log/event-log.ts';
 import { closest } from '../../service/configuration/suggestion.ts';
-import { openLog } from '../../service/open-log.ts';
+import { openExistingLog } from '../../service/open-log.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
 import { time, whole } from '../options.ts';
 import { recordLine } from '../record-line.ts';
@@ -33,7 +33,7 @@ export function addTail(program: Command, terminal: Terminal): void {
     .option('--partition <n>', 'of this partition only', whole(0))
     .action(async (topic: string, options: Options) => {
       const configuration = configured(options);
-      const log = await openLog(configuration);
+      const log = await openExistingLog(configuration);
       try {
         const spec = await topicOf(log, topic, configuration.topics.prefix);
         await tail(log, spec, options, terminal);
