@@ -119,6 +119,8 @@ export class MqttSession {
   async end(): Promise<void> {
     this.#ended = true;
     clearInterval(this.#keepalive);
+    // Ended before the broker has answered, mqtt.js would connect again and take the session from a later process.
+    this.#client.options.reconnectPeriod = 0;
     await new Promise<void>((resolve) => this.#client.end(true, {}, () => resolve()));
   }
 
