@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Child } from '../../../test/log/child.ts';
 import { texts } from '../event-log.contract.ts';
 import { openEmbeddedLog } from './embedded-log.ts';
 
@@ -102,17 +103,146 @@ describe('data folder of the embedded log', () => {
     expect(JSON.parse(readFileSync(join(path, 'fleetcast-log.json'), 'utf8')).state).toBe('ready');
   });
 
-  test('with damaged records says so when they are read, and gives the others', async () => {
+  test('with damaged records beyond what is verified says so when they are read, and gives the others', async () => {
     await fill();
     const file = join(path, 'data.mdb');
     const data = readFileSync(file);
     const at = data.indexOf(Buffer.alloc(300, '7 '));
     data.fill(0, at + 100, at + 200);
     writeFileSync(file, data);
-    const log = await openEmbeddedLog({ path });
+    const log = await openEmbeddedLog({ path, verifyBytes: 0 });
     await expect(log.read('t', 0, 7, { maxRecords: 1 })).rejects.toMatchObject({ code: 'DATA_FOLDER_DAMAGED' });
     const fine = await log.read('t', 0, 8, { maxRecords: 1 });
     expect(texts(fine.records)[0]!.slice(0, 4)).toBe('8 8 ');
     await log.close();
   });
+
+  describe('with damage inside the database', () => {
+    const file = () => join(path, 'data.mdb');
+    const digest = () => createHash('sha256').update(readFileSync(file())).digest('hex');
+    const PAGE = 4096;
+
+    /** A log of about 10 MB with tables of every kind, freed pages, and both small and large chunks. */
+    const fillAll = async () => {
+      const log = await openEmbeddedLog({ path, now: () => 0, maintainEveryMs: 0 });
+      await log.ensureTopics([TOPIC, { name: 'c', partitions: 2, cleanup: 'compact' }]);
+      for (let i = 0; i < 240; i++) {
+        const key = Buffer.from(`k${i % 7}`);
+        await log.append([
+          { topic: 't', partition: 0, timestamp: i, key, value: Buffer.alloc(40_000, `${i} `) },
+          { topic: 'c', partition: i % 2, timestamp: i, key, value: Buffer.alloc(i * 5, `${i} `) },
+        ]);
+        if (i === 120) await log.maintain();
+      }
+      const member = await log.join({
+        group: 'g',
+        topics: ['t'],
+        memberId: 'm',
+        onAssigned: () => {},
+        onRevoked: () => {},
+      });
+      await member.leave();
+      await log.close();
+    };
+
+    const overwrite = (data: Buffer, page: number, count: number) => {
+      const random = seededBytes(page + 1);
+      const end = Math.min(data.length, (page + count) * PAGE);
+      for (let at = page * PAGE; at < end; at++) data[at] = random();
+    };
+
+    test('is refused wherever it is, without a byte written', async () => {
+      await fillAll();
+      const whole = readFileSync(file());
+      const pages = whole.length / PAGE;
+      const places: [number, number][] = [
+        [0, 1],
+        [1, 1],
+        [3, 20],
+        [20, 30],
+        [60, 30],
+        [200, 30],
+        [800, 30],
+        [pages >> 1, 30],
+        [pages - 40, 30],
+      ];
+      for (const [page, count] of places) {
+        const data = Buffer.from(whole);
+        overwrite(data, page, count);
+        writeFileSync(file(), data);
+        const [before, written] = [digest(), statSync(file()).mtimeMs];
+        await expect(openEmbeddedLog({ path }), `${count} pages from ${page}`).rejects.toMatchObject({
+          code: 'DATA_FOLDER_DAMAGED',
+          message: expect.stringContaining(path),
+        });
+        expect([digest(), statSync(file()).mtimeMs]).toEqual([before, written]);
+      }
+      writeFileSync(file(), whole);
+      const log = await openEmbeddedLog({ path });
+      expect(await log.offsets('t', 0)).toEqual({ earliest: 0, end: 240 });
+      await log.close();
+    });
+
+    test('a single page is either refused or was not in use: everything is read and written as before', async () => {
+      await fillAll();
+      const whole = readFileSync(file());
+      let refusals = 0;
+      const pages = [...Array.from({ length: 24 }, (_, i) => i), ...Array.from({ length: 24 }, (_, i) => 30 + i * 97)];
+      for (const page of pages) {
+        if (page * PAGE >= whole.length) continue;
+        const data = Buffer.from(whole);
+        overwrite(data, page, 1);
+        writeFileSync(file(), data);
+        const before = digest();
+        const log = await openEmbeddedLog({ path }).catch((error: unknown) => error as Error & { code: string });
+        if (log instanceof Error) {
+          expect(log.code).toBe('DATA_FOLDER_DAMAGED');
+          expect(digest()).toBe(before);
+          refusals++;
+          continue;
+        }
+        let count = 0;
+        while (count < 240) count += (await log.read('t', 0, count)).records.length;
+        await log.append([{ topic: 't', partition: 0, timestamp: 1, key: null, value: Buffer.alloc(100_000) }]);
+        await log.maintain();
+        await log.close();
+      }
+      expect(refusals).toBeGreaterThan(20);
+    });
+  });
+
+  test('opens again and again while another process writes, and after it was killed', { timeout: 60_000 }, async () => {
+    const topics = ['in', 'out'].map((name) => ({ name, partitions: 2, cleanup: 'delete' as const }));
+    const first = await openEmbeddedLog({ path });
+    await first.ensureTopics(topics);
+    await first.close();
+    for (let round = 0; round < 3; round++) {
+      const child = new Child('append', `embedded:${path}`, `m${round}`, '1000000');
+      try {
+        await child.said(/^acked/, 20);
+        for (let i = 0; i < 15; i++) {
+          const log = await openEmbeddedLog({ path });
+          expect((await log.read('in', 0, 0)).records.length).toBeGreaterThan(0);
+          await log.close();
+        }
+      } finally {
+        await child.kill();
+      }
+      const log = await openEmbeddedLog({ path });
+      const { end } = await log.offsets('in', 0);
+      expect(end).toBeGreaterThan(20);
+      await log.close();
+    }
+  });
 });
+
+/** The same bytes for the same seed (xorshift). */
+function seededBytes(seed: number): () => number {
+  let state = (seed * 2654435761) >>> 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state & 0xff;
+  };
+}

@@ -9,6 +9,7 @@ import {
   readFileSync,
   readSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -49,8 +50,19 @@ export function claimFolder(path: string): () => void {
     return () => writeMarker(path, 'ready');
   }
   if (marker.state === 'creating') return () => writeMarker(path, 'ready');
-  checkData(path);
+  const needed = checkData(path);
+  extend(join(path, 'data.mdb'), needed);
   return () => {};
+}
+
+/**
+ * Whether a log was made in the folder, which then has a database of the right size. Nothing is written.
+ * @throws DATA_FOLDER_DAMAGED, DATA_FOLDER_NEWER
+ */
+export function holdsLog(path: string): boolean {
+  if (readMarker(path)?.state !== 'ready') return false;
+  checkData(path);
+  return true;
 }
 
 function readMarker(path: string): Marker | undefined {
@@ -79,27 +91,25 @@ function writeMarker(path: string, state: Marker['state']): void {
   renameSync(temporary, join(path, MARKER));
 }
 
-/** LMDB maps the file into memory: what is cut short or no database at all has to be found before. */
-function checkData(path: string): void {
+/** LMDB maps the file into memory: what is cut short or no database at all has to be found before. @returns its size. */
+function checkData(path: string): number {
   const file = join(path, 'data.mdb');
   if (!existsSync(file)) throw damaged(path, 'data.mdb is missing');
   const fd = openSync(file, 'r');
-  let needed: number;
-  let size: number;
   try {
-    size = fstatSync(fd).size;
+    const { size } = fstatSync(fd);
     const first = readMeta(fd, 0);
     const second = first === undefined ? undefined : readMeta(fd, first.pageSize);
     if (first === undefined || second === undefined) throw damaged(path, 'data.mdb is no database');
     const latest = second.transaction > first.transaction ? second : first;
-    needed = (latest.lastPage + 1) * latest.pageSize;
+    const needed = (latest.lastPage + 1) * latest.pageSize;
     if (size < needed - UNWRITTEN_PAGES * latest.pageSize) {
       throw damaged(path, `data.mdb has ${size} bytes of ${needed}`);
     }
+    return needed;
   } finally {
     closeSync(fd);
   }
-  if (size < needed) extend(file, needed);
 }
 
 interface Meta {
@@ -122,6 +132,7 @@ function readMeta(fd: number, at: number): Meta | undefined {
 
 /** A page that is mapped but lies beyond the end of the file would end the process; a zero page is an error only. */
 function extend(file: string, bytes: number): void {
+  if (statSync(file).size >= bytes) return;
   const fd = openSync(file, 'r+');
   try {
     if (fstatSync(fd).size < bytes) ftruncateSync(fd, bytes);
@@ -130,6 +141,6 @@ function extend(file: string, bytes: number): void {
   }
 }
 
-function damaged(path: string, what: string, cause?: unknown): FleetcastError {
+export function damaged(path: string, what: string, cause?: unknown): FleetcastError {
   return new FleetcastError('DATA_FOLDER_DAMAGED', `${path}: ${what}`, { cause });
 }

@@ -20,6 +20,7 @@ import { EmbeddedGroup } from './embedded-group.ts';
 import { EmbeddedMember, type MemberLog } from './embedded-member.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { type PartitionId, type StoredTopic, Tables } from './tables.ts';
+import { hold, verifyFolder } from './verify-folder.ts';
 import { type Share, WriteQueue } from './write-queue.ts';
 
 export interface EmbeddedLogOptions {
@@ -37,12 +38,15 @@ export interface EmbeddedLogOptions {
   readonly tombstoneMs?: number;
   /** Milliseconds between cleanings in the background; 0 is never. Default 30,000. */
   readonly maintainEveryMs?: number;
+  /** Most bytes of records whose checksums are verified at the opening, the latest first. Default 512 MiB. */
+  readonly verifyBytes?: number;
   /** Hears of errors in the background cleaning. */
   readonly onError?: (error: unknown) => void;
 }
 
 const DAY_MS = 86_400_000;
 const MAINTAIN_EVERY_MS = 30_000;
+const VERIFY_BYTES = 512 * 2 ** 20;
 const MAX_RECORD_BYTES = 64 * 2 ** 20;
 /** The background cleaning rewrites a compacted partition when so much of it is new; `maintain` always. */
 const DIRTY_SHARE = 0.5;
@@ -52,6 +56,7 @@ const DIRTY_SHARE = 0.5;
  * @throws DATA_FOLDER_DAMAGED, DATA_FOLDER_NEWER (the folder is left untouched), LOG_FULL.
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EventLog> {
+  await verifyFolder(options.path, options.verifyBytes ?? VERIFY_BYTES);
   return new EmbeddedLog(options, new Tables(options.path, options.reserveBytes));
 }
 
@@ -70,6 +75,7 @@ class EmbeddedLog implements EventLog, MemberLog {
   readonly #groups = new Map<string, EmbeddedGroup>();
   readonly #sessions = new Set<GroupSession>();
   readonly #timer: NodeJS.Timeout | undefined;
+  readonly #release: () => void;
   #maintaining: Promise<void> | undefined;
   #closed = false;
 
@@ -77,6 +83,7 @@ class EmbeddedLog implements EventLog, MemberLog {
     this.#options = options;
     this.#now = options.now ?? Date.now;
     this.#tables = tables;
+    this.#release = hold(options.path);
     this.#reader = new PartitionReader(tables);
     this.#cleaner = new Cleaner(tables, this.#now, options.tombstoneMs ?? DAY_MS);
     this.#bell = new Bell(tables, () => this.#changedElsewhere());
@@ -199,6 +206,7 @@ class EmbeddedLog implements EventLog, MemberLog {
       this.#bell.close();
       for (const waiters of this.#waiters.values()) waiters.wake();
       await this.#maintaining?.catch(() => {});
+      this.#release();
       await this.#tables.close();
     }
   }

@@ -30,6 +30,20 @@ const MAX_READERS = 512;
 /** What must stay free on the disk for LMDB to fail in order. */
 const RESERVE_BYTES = 8 * 2 ** 20;
 
+/** Opens the environment and none of its tables; this reads nothing but the meta pages and changes nothing. */
+export function openRoot(path: string): RootDatabase<Buffer, string> {
+  return open<Buffer, string>({
+    path,
+    noSubdir: false,
+    encoding: 'binary',
+    maxDbs: 12,
+    maxReaders: MAX_READERS,
+    mapSize: MAP_BYTES,
+    overlappingSync: false,
+    remapChunks: false,
+  });
+}
+
 /**
  * The LMDB environment and its tables.
  * - `topics`: name → id and spec.
@@ -64,16 +78,7 @@ export class Tables {
     this.#reserve = reserve;
     this.requireSpace();
     try {
-      this.root = open<Buffer, string>({
-        path,
-        noSubdir: false,
-        encoding: 'binary',
-        maxDbs: 12,
-        maxReaders: MAX_READERS,
-        mapSize: MAP_BYTES,
-        overlappingSync: false,
-        remapChunks: false,
-      });
+      this.root = openRoot(path);
       const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
       this.topics = this.root.openDB('topics', { encoding: 'json' });
       this.groups = this.root.openDB('groups', { encoding: 'json' });
