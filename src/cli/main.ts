@@ -3,10 +3,11 @@ import { runCli } from './program.ts';
 import { processTerminal } from './terminal.ts';
 
 const stop = new AbortController();
+let done = false;
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(name, () => {
-    // The second Ctrl-C does not wait for a clean end.
-    if (stop.signal.aborted) process.exit(130);
+    // The second Ctrl-C does not wait for a clean end; nor does the first where the command is through.
+    if (stop.signal.aborted || done) process.exit(130);
     stop.abort();
   });
 }
@@ -16,3 +17,4 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 process.exitCode = await runCli(process.argv.slice(2), processTerminal(stop.signal));
+done = true;

@@ -269,8 +269,9 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
     ends.push(() => http!.close());
   }
 
-  await bridge.start();
+  // Also where the start fails: what it has begun must not outlive it.
   ends.push(() => bridge.stop());
+  await bridge.start();
   bridging = true;
   logger.info({ page: http?.url, log: place }, 'started');
   return { status, view, log, pageUrl: http?.url, brokerUrl: connection?.url ?? broker!.url };

@@ -92,4 +92,19 @@ describe('fleetcast run as its own process', () => {
     expect([verified.code, verified.notes, verified.out.at(-1)]).toEqual([0, [], 'identical, byte for byte']);
     expect(await third.end('SIGINT')).toBe('0');
   }, 90_000);
+
+  it('ends with an error where the bridge cannot start, and leaves nothing running', { timeout: 40_000 }, async () => {
+    const file = join(folder, 'refused.yaml');
+    const broker = 'broker: {url: "mqtt://user:secret@127.0.0.1:1888"}';
+    writeFileSync(file, [broker, 'log: {embedded: {path: refused}}', 'http: {port: 0}'].join('\n'));
+    const child = spawn(process.execPath, [MAIN, 'run', '--config', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+    children.push(child);
+    let notes = '';
+    child.stderr.on('data', (text: Buffer) => {
+      notes += text.toString('utf8');
+    });
+    expect(await new Promise((resolve) => child.once('exit', resolve))).toBe(1);
+    expect(notes).toContain('error BRIDGE_CONNECT');
+    expect(notes).not.toContain('secret');
+  });
 });
