@@ -21,14 +21,18 @@ export function logPlace(configuration: LoadedConfiguration): string {
 
 /**
  * Opens the configured log. Only what is used is loaded.
+ * @param onError hears of errors in the background and of damage that any call meets, of an embedded log.
  * @throws DATA_FOLDER_DAMAGED, DATA_FOLDER_NEWER, LOG_UNAVAILABLE, CONFIG_INVALID
  */
-export async function openLog(configuration: LoadedConfiguration): Promise<EventLog> {
+export async function openLog(
+  configuration: LoadedConfiguration,
+  onError: (error: unknown) => void = () => {},
+): Promise<EventLog> {
   const { embedded } = configuration.log;
   const path = logFolder(configuration);
   if (path !== undefined) {
     const { openEmbeddedLog } = await import('../log/embedded/embedded-log.ts');
-    return openEmbeddedLog({ path, ...(embedded === undefined ? {} : { maxBytes: embedded.maxSize }) });
+    return openEmbeddedLog({ path, onError, ...(embedded === undefined ? {} : { maxBytes: embedded.maxSize }) });
   }
   const { openKafkaLog } = await import('../log/kafka/kafka-log.ts');
   return openKafkaLog(kafkaOptions(configuration));

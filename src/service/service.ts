@@ -4,7 +4,7 @@ import { compileMapping, type Mapping } from '../bridges/mapping/mapping.ts';
 import { MqttBridge } from '../bridges/mqtt/bridge.ts';
 import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
 import { refuseLoop } from '../bridges/out/out-config.ts';
-import { messageOf } from '../errors.ts';
+import { isFleetcastError, messageOf } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
@@ -51,6 +51,8 @@ export interface Service {
   readonly pageUrl: string | undefined;
   /** Address of the MQTT broker that the bridge listens to. */
   readonly brokerUrl: string;
+  /** Settles with an error after which the service cannot go on and has to be stopped; else never. */
+  readonly failed: Promise<unknown>;
   /** Ends everything in the reverse order, clean: what was acknowledged is on the log, and the next start resumes. */
   stop(): Promise<void>;
 }
@@ -66,15 +68,23 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       await end().catch((error: unknown) => options.logger.error({ err: error }, 'a part did not end cleanly'));
     }
   };
+  let fail: (error: unknown) => void = () => {};
+  const failed = new Promise<unknown>((resolve) => {
+    fail = resolve;
+  });
   try {
-    return { ...(await startParts(options, ends)), stop };
+    return { ...(await startParts(options, ends, fail)), failed, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]): Promise<Omit<Service, 'stop'>> {
+async function startParts(
+  options: ServiceOptions,
+  ends: (() => Promise<void>)[],
+  fail: (error: unknown) => void,
+): Promise<Omit<Service, 'stop' | 'failed'>> {
   const { configuration, logger, now = Date.now, anyPort = false } = options;
   const { broker: brokerSection, learner: learnerSection, http: httpSection, folder } = configuration;
   const startedAt = now();
@@ -84,7 +94,11 @@ async function startParts(options: ServiceOptions, ends: (() => Promise<void>)[]
   const out = outConfig(configuration.out);
   if (out !== undefined) refuseLoop(out, mapping);
 
-  const log = options.log ?? (await openLog(configuration));
+  const onLogError = (error: unknown): void => {
+    if (isFleetcastError(error, 'DATA_FOLDER_DAMAGED')) fail(error);
+    else logger.warn({ err: error }, 'the log was not cleaned');
+  };
+  const log = options.log ?? (await openLog(configuration, onLogError));
   if (options.log === undefined) ends.push(() => log.close());
   await log.ensureTopics(specsOf(configuration));
 

@@ -17,11 +17,17 @@ export function addRun(program: Command, terminal: Terminal): void {
       terminal.note(`readings from ${service.brokerUrl}`);
       if (service.pageUrl !== undefined) terminal.note(`page at ${service.pageUrl}`);
       terminal.note('running; Ctrl-C ends it');
+      let failure: unknown;
       await new Promise<void>((resolve) => {
         if (terminal.signal.aborted) resolve();
         terminal.signal.addEventListener('abort', () => resolve(), { once: true });
+        void service.failed.then((error) => {
+          failure = error;
+          resolve();
+        });
       });
       terminal.note('ending');
       await service.stop();
+      if (failure !== undefined) throw failure;
     });
 }

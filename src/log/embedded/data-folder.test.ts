@@ -110,8 +110,10 @@ describe('data folder of the embedded log', () => {
     const at = data.indexOf(Buffer.alloc(300, '7 '));
     data.fill(0, at + 100, at + 200);
     writeFileSync(file, data);
-    const log = await openEmbeddedLog({ path, verifyBytes: 0 });
+    const heard: unknown[] = [];
+    const log = await openEmbeddedLog({ path, verifyBytes: 0, onError: (error) => heard.push(error) });
     await expect(log.read('t', 0, 7, { maxRecords: 1 })).rejects.toMatchObject({ code: 'DATA_FOLDER_DAMAGED' });
+    expect(heard).toEqual([expect.objectContaining({ code: 'DATA_FOLDER_DAMAGED' })]);
     const fine = await log.read('t', 0, 8, { maxRecords: 1 });
     expect(texts(fine.records)[0]!.slice(0, 4)).toBe('8 8 ');
     await log.close();

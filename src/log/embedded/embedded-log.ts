@@ -40,7 +40,7 @@ export interface EmbeddedLogOptions {
   readonly maintainEveryMs?: number;
   /** Most bytes of records whose checksums are verified at the opening, the latest first. Default 512 MiB. */
   readonly verifyBytes?: number;
-  /** Hears of errors in the background cleaning. */
+  /** Hears of errors in the background cleaning, and of damage that any call meets (which throws besides). */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -57,7 +57,7 @@ const DIRTY_SHARE = 0.5;
  */
 export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<EventLog> {
   await verifyFolder(options.path, options.verifyBytes ?? VERIFY_BYTES);
-  return new EmbeddedLog(options, new Tables(options.path, options.reserveBytes));
+  return new EmbeddedLog(options, new Tables(options.path, options.reserveBytes, options.onError));
 }
 
 /** Keys and values of records that were read are views onto a chunk of up to 64 KiB: copy what is kept for long. */
@@ -93,7 +93,7 @@ class EmbeddedLog implements EventLog, MemberLog {
     const every = options.maintainEveryMs ?? MAINTAIN_EVERY_MS;
     if (every > 0) {
       this.#timer = setInterval(() => {
-        this.#maintain(DIRTY_SHARE).catch((error: unknown) => options.onError?.(error));
+        this.#maintain(DIRTY_SHARE).catch((error: unknown) => options.onError?.(tables.translate(error)));
       }, every);
       this.#timer.unref();
     }

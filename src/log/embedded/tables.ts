@@ -68,11 +68,14 @@ export class Tables {
   readonly index: Database<Buffer, Buffer>;
   readonly log: Database<Buffer, Buffer>;
   readonly #reserve: number;
+  readonly #onDamage: (error: FleetcastError) => void;
   #bell: number;
   #seen = -1;
   #closed = false;
 
-  constructor(path: string, reserve = RESERVE_BYTES) {
+  /** @param onDamage hears of damage that a read or a write meets, besides the exception. */
+  constructor(path: string, reserve = RESERVE_BYTES, onDamage: (error: FleetcastError) => void = () => {}) {
+    this.#onDamage = onDamage;
     const ready = claimFolder(path);
     this.path = path;
     this.#reserve = reserve;
@@ -89,7 +92,7 @@ export class Tables {
       this.log = this.root.openDB('log', binary);
       this.root.readerCheck();
     } catch (cause) {
-      throw this.#translate(cause);
+      throw this.translate(cause);
     }
     ready();
     this.#bell = openSync(this.bellPath, constants.O_RDWR | constants.O_CREAT);
@@ -122,7 +125,7 @@ export class Tables {
         this.#putHead(head.changes + 1, head.bytes);
       });
     } catch (cause) {
-      throw isFleetcastError(cause) ? cause : this.#translate(cause);
+      throw this.#failed(cause);
     }
     if (this.#seen === before) this.#seen = before + 1;
     writeSync(this.#bell, BELL, 0, 1, 0);
@@ -136,14 +139,21 @@ export class Tables {
     try {
       return work();
     } catch (cause) {
-      throw isFleetcastError(cause) ? cause : this.#translate(cause);
+      throw this.#failed(cause);
     }
   }
 
   /** Whether another handle or process has written since this was asked before. */
   changedElsewhere(): boolean {
-    this.refresh();
-    const { changes } = this.head();
+    let changes: number;
+    try {
+      this.refresh();
+      ({ changes } = this.head());
+    } catch (cause) {
+      // Asked by a timer, which nobody hears; whoever reads next meets the same.
+      this.#failed(cause);
+      return false;
+    }
     const changed = changes !== this.#seen;
     this.#seen = changes;
     return changed;
@@ -199,7 +209,15 @@ export class Tables {
     this.root.put('head', stored);
   }
 
-  #translate(cause: unknown): FleetcastError {
+  #failed(cause: unknown): FleetcastError {
+    const error = this.translate(cause);
+    if (error.code === 'DATA_FOLDER_DAMAGED') this.#onDamage(error);
+    return error;
+  }
+
+  /** What LMDB threw, as an error of ours; ours as they are. */
+  translate(cause: unknown): FleetcastError {
+    if (isFleetcastError(cause)) return cause;
     const text = messageOf(cause);
     if (/MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|VERSION_MISMATCH|PANIC)/.test(text)) {
       return new FleetcastError('DATA_FOLDER_DAMAGED', `${this.path}: ${text}`, { cause });
