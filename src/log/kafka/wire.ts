@@ -110,12 +110,33 @@ function load() {
   RequestQueue.prototype.scheduleCheckPendingRequests = function scheduleCheckPendingRequests() {
     if (this.pending.length > 0 || this.throttledUntil > Date.now()) original.call(this);
   };
+  shareConnects();
   const probe = new kafkajs.Kafka({ brokers: ['localhost:1'], logLevel: kafkajs.logLevel.NOTHING });
   const symbol = Object.getOwnPropertySymbols(probe).find((each) => each.description?.endsWith('createCluster'));
   if (symbol === undefined) throw new Error('this is not the kafkajs that fleetcast was made for (2.2.4)');
   return {
     PRIVATE_CREATE_CLUSTER: symbol,
     Encoder: require('kafkajs/src/protocol/encoder') as new (size?: number) => WireEncoder,
+  };
+}
+
+/**
+ * kafkajs opens a socket for each `connect()` that comes before the first has succeeded, and keeps one of them. The
+ * others stay open, and when the broker closes them as idle (after ten minutes) they take the live connection down with
+ * them: requests on it then time out. Here all who connect at once wait for the same socket.
+ */
+function shareConnects(): void {
+  const Connection = require('kafkajs/src/network/connection') as {
+    prototype: { connect(): Promise<boolean> };
+  };
+  const { connect } = Connection.prototype;
+  const pending = new WeakMap<object, Promise<boolean>>();
+  Connection.prototype.connect = function connectOnce() {
+    const under = pending.get(this);
+    if (under !== undefined) return under;
+    const made = connect.call(this).finally(() => pending.delete(this));
+    pending.set(this, made);
+    return made;
   };
 }
 
