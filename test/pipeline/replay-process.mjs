@@ -7,7 +7,7 @@ import { ModelRegistry } from '../../dist/pipelines/model-registry.js';
 import { pipelineConfig } from '../../dist/pipelines/pipeline-config.js';
 import { Engine } from '../../dist/topology/engine.js';
 
-const [path, group, configuration] = process.argv.slice(2);
+const [path, group, configuration, killAt] = process.argv.slice(2);
 const config = pipelineConfig(JSON.parse(configuration));
 const say = (line) => process.stdout.write(`${line}\n`);
 const log = await openEmbeddedLog({ path });
@@ -25,7 +25,7 @@ const engine = new Engine({
   until,
   outputTopic: (topic) => `${group}.${topic}`,
   // Small batches and a short sweep: many commits to be killed between.
-  batch: { maxRecords: 40 },
+  batch: { maxRecords: 40, commitRecords: 40 },
   sweepLength: 200,
   sessionMs: 1500,
   backoffMs: [20, 200],
@@ -33,12 +33,15 @@ const engine = new Engine({
 await engine.start();
 say('ready');
 const seen = new Map();
+let commits = 0;
 const timer = setInterval(() => {
   for (const { task, inputs } of engine.status()) {
     const offset = inputs[0]?.offset ?? 0;
     if (seen.get(task) === offset) continue;
     seen.set(task, offset);
-    say(`committed ${task} ${offset}`);
+    // Killed from within: a parent that is slow to hear of it would come too late.
+    commits += 1;
+    if (commits > Number(killAt)) process.kill(process.pid, 'SIGKILL');
   }
 }, 1);
 await engine.finished();
