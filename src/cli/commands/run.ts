@@ -27,7 +27,10 @@ export function addRun(program: Command, terminal: Terminal): void {
         });
       });
       terminal.note('ending');
-      await service.stop();
+      // A log that has turned out damaged may not even close: the damage is what the user must hear of.
+      await service.stop().catch((error: unknown) => {
+        if (failure === undefined) throw error;
+      });
       if (failure !== undefined) throw failure;
     });
 }
