@@ -183,6 +183,12 @@ export const ERRORS = {
     action: 'Start it again when wanted.',
     retryable: true,
   },
+  CHECKPOINT_UNUSABLE: {
+    meaning:
+      'A training checkpoint is damaged, or belongs to other data, settings, initial weights or another trainer.',
+    action: 'Train from the beginning; the request is still on the log.',
+    retryable: false,
+  },
   TRAINER_UNAVAILABLE: {
     meaning: 'The wanted training backend cannot be loaded.',
     action: 'Run `fleetcast doctor`; choose another backend.',

@@ -60,6 +60,18 @@ export interface TrainProgress {
 export interface TrainHooks {
   readonly onProgress?: (progress: TrainProgress) => void;
   readonly signal?: AbortSignal;
+  /**
+   * Called with the whole state of the training every `checkpointMs`, and once more when it is cancelled. The bytes are
+   * the receiver's. A closed form has no checkpoints: it is done again.
+   */
+  readonly onCheckpoint?: (checkpoint: Uint8Array) => void;
+  /** Milliseconds between checkpoints; 0 for one after every step. Default 30,000. */
+  readonly checkpointMs?: number;
+  /**
+   * A checkpoint to go on from. Set, settings, initial weights and trainer must be those that it was made with; the
+   * result then has the bits of the training that was never interrupted.
+   */
+  readonly resume?: Uint8Array;
 }
 
 export interface TrainResult {
@@ -75,7 +87,7 @@ export interface Trainer {
   readonly name: string;
   /**
    * @param initial weights to start from (warm start); drawn from the seed otherwise.
-   * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED
+   * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, CHECKPOINT_UNUSABLE
    */
   train(
     set: TrainingSet,

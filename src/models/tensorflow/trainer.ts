@@ -57,6 +57,7 @@ function gradientSource(
     layout,
     weights,
     gradients,
+    moments: [optimiser.heap.subarray(2 * size, 3 * size), optimiser.heap.subarray(3 * size, 4 * size)],
     compute(windows, step) {
       const count = windows.length;
       drawWindows(set, set.train, 0, count, drawn, windows);

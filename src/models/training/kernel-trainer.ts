@@ -80,6 +80,7 @@ function kernelSource(set: TrainingSet, settings: TrainSettings, wantedThreads: 
     layout,
     weights: heap.subarray(weights, weights + layout.size),
     gradients: heap.subarray(gradients, gradients + layout.size),
+    moments: [heap.subarray(first, first + layout.size), heap.subarray(second, second + layout.size)],
     compute(windows, step) {
       const { control } = share;
       const measured = measuredLabels(set, windows, finisher.teacher);

@@ -5,6 +5,7 @@ import type { Tensor } from '../model.ts';
 import { checkTensors, type ParameterLayout, packTensors, unpackTensors } from '../parameters.ts';
 import { Random } from '../random.ts';
 import type { TrainHooks, TrainingSet, TrainResult, TrainSettings, WindowIndex } from '../trainer.ts';
+import { readCheckpoint, type TrainingState, trainingDigest, writeCheckpoint } from './checkpoint.ts';
 import { pointLoss } from './loss.ts';
 import { learningRate } from './schedule.ts';
 
@@ -14,6 +15,8 @@ export interface GradientSource {
   /** Weights and their gradients, laid out by `layout`; both may move between calls. */
   readonly weights: Float32Array;
   readonly gradients: Float32Array;
+  /** The two moments of Adam, laid out like the weights. */
+  readonly moments: readonly [Float32Array, Float32Array];
   /**
    * Fills `gradients` for the mean loss over the measured labels of these windows of `set.train`.
    * @returns that loss
@@ -33,6 +36,7 @@ const VALIDATION_WINDOWS = 2048;
 /** A model whose validation loss has become so many times that of the untrained one has diverged. */
 const DIVERGED = 1.5;
 const YIELD_MS = 25;
+const CHECKPOINT_MS = 30_000;
 
 /** @throws TRAINING_TOO_LITTLE_DATA */
 export function checkSet(set: TrainingSet): void {
@@ -51,8 +55,8 @@ export function checkSet(set: TrainingSet): void {
 /**
  * Trains: each epoch draws a fresh random share of the windows; Adam with clipped gradients; the last weights of the
  * schedule are the result, validation only guards against divergence. Same set, settings and weights to start from:
- * same result, because every choice is drawn from the seed.
- * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED
+ * same result, because every choice is drawn from the seed; so is a training that goes on from a checkpoint.
+ * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, CHECKPOINT_UNUSABLE
  */
 export async function runTraining(
   source: GradientSource,
@@ -76,52 +80,71 @@ export async function runTraining(
   const random = new Random(settings.seed, 3);
   const order = Int32Array.from({ length: windows }, (_, i) => i);
   const judge = () => meanLoss(source, set, validation, settings);
-  const before = judge();
-  let validationLoss = before;
-  let loss = Number.NaN;
-  let [moment1, moment2] = [1, 1];
+  const { onCheckpoint, checkpointMs = CHECKPOINT_MS, resume } = hooks;
+  const digest = onCheckpoint || resume ? trainingDigest(set, settings, start.weights, trainer) : new Uint8Array(0);
+  let state: TrainingState;
+  if (resume === undefined) {
+    const before = judge();
+    state = { step: 0, sum: 0, count: 0, moment1: 1, moment2: 1, before, validationLoss: before };
+  } else state = readCheckpoint(resume, digest, steps, source);
+  let loss = state.sum / state.count;
   const began = performance.now();
+  const first = state.step;
   let yielded = began;
-  for (let step = 0, epoch = 1; epoch <= epochs; epoch++) {
+  let saved = began;
+  const save = () => {
+    onCheckpoint?.(writeCheckpoint(state, digest, source));
+    saved = performance.now();
+  };
+  for (let epoch = 1; epoch <= epochs; epoch++) {
     random.shuffle(order, drawn);
-    let sum = 0;
-    let count = 0;
-    for (let i = 0; i < perEpoch && step < steps; i++, step++) {
+    const end = Math.min(epoch * perEpoch, steps);
+    // Epochs that a checkpoint has behind it only draw, so that the order is the one that they left.
+    if (first > end) continue;
+    if (state.step === (epoch - 1) * perEpoch) [state.sum, state.count] = [0, 0];
+    while (state.step < end) {
+      const { step } = state;
+      const i = step - (epoch - 1) * perEpoch;
       const stepLoss = await source.compute(order.subarray(i * batch, (i + 1) * batch), step);
       const norm = normOf(source.gradients);
       if (!Number.isFinite(stepLoss) || !Number.isFinite(norm)) {
         throw new FleetcastError('TRAINING_DIVERGED', `the loss is ${stepLoss} at step ${step + 1}`);
       }
       const scale = settings.clipNorm > 0 && norm > settings.clipNorm ? settings.clipNorm / norm : 1;
-      moment1 *= 0.9;
-      moment2 *= 0.999;
+      state.moment1 *= 0.9;
+      state.moment2 *= 0.999;
       const rate = learningRate(settings.learningRate, step, steps, start.warm);
-      source.update(scale, rate / (1 - moment1), 1 / (1 - moment2));
-      sum += stepLoss;
-      count++;
-      loss = sum / count;
+      source.update(scale, rate / (1 - state.moment1), 1 / (1 - state.moment2));
+      state.sum += stepLoss;
+      state.count++;
+      state.step++;
+      loss = state.sum / state.count;
       const now = performance.now();
-      if (now - yielded > YIELD_MS || step === 0) {
+      if (now - saved >= checkpointMs) save();
+      if (now - yielded > YIELD_MS || step === first) {
         hooks.onProgress?.({
           epoch,
           epochs,
           step: step + 1,
           steps,
           loss,
-          validationLoss,
-          remainingMs: step < 5 ? Number.NaN : ((now - began) / (step + 1)) * (steps - step - 1),
+          validationLoss: state.validationLoss,
+          remainingMs: step < first + 5 ? Number.NaN : ((now - began) / (step + 1 - first)) * (steps - step - 1),
         });
         await setImmediate();
         yielded = performance.now();
         if (hooks.signal?.aborted) {
+          save();
           throw new FleetcastError('TRAINING_CANCELLED', `cancelled at step ${step + 1} of ${steps}`);
         }
       }
     }
-    validationLoss = judge();
-    const remainingMs = ((performance.now() - began) / step) * (steps - step);
+    state.validationLoss = judge();
+    const { step, validationLoss } = state;
+    const remainingMs = ((performance.now() - began) / Math.max(1, step - first)) * (steps - step);
     hooks.onProgress?.({ epoch, epochs, step, steps, loss, validationLoss, remainingMs });
   }
+  const { before, validationLoss } = state;
   if (validationLoss > DIVERGED * before) {
     throw new FleetcastError(
       'TRAINING_DIVERGED',

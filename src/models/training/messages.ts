@@ -8,12 +8,16 @@ export interface TrainingJob {
   readonly set: TrainingSet;
   readonly settings: TrainSettings;
   readonly initial: readonly Tensor[] | undefined;
+  readonly checkpoints: boolean;
+  readonly checkpointMs: number | undefined;
+  readonly resume: Uint8Array | undefined;
   /** Added to the thread's niceness: training gives way to the stream. */
   readonly niceness: number;
 }
 
 export type FromWorker =
   | { readonly kind: 'progress'; readonly progress: TrainProgress }
+  | { readonly kind: 'checkpoint'; readonly checkpoint: Uint8Array<ArrayBuffer> }
   | { readonly kind: 'done'; readonly result: TrainResult }
   | { readonly kind: 'failed'; readonly code: ErrorCode | undefined; readonly message: string };
 

@@ -13,7 +13,7 @@ const NICENESS = 10;
 /**
  * Runs a trainer in a worker thread at low priority, so that the stream goes on. The set is copied
  * once, to shared memory: the caller may use its own for evaluation meanwhile.
- * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE
+ * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, CHECKPOINT_UNUSABLE
  */
 export function trainInWorker(
   trainer: TrainerName,
@@ -22,9 +22,18 @@ export function trainInWorker(
   hooks: TrainHooks = {},
   initial?: readonly Tensor[],
 ): Promise<TrainResult> {
-  const { signal, onProgress } = hooks;
+  const { signal, onProgress, onCheckpoint, checkpointMs, resume } = hooks;
   if (signal?.aborted) return Promise.reject(cancelled());
-  const job: TrainingJob = { trainer, set: sharedSet(set), settings, initial, niceness: NICENESS };
+  const job: TrainingJob = {
+    trainer,
+    set: sharedSet(set),
+    settings,
+    initial,
+    checkpoints: onCheckpoint !== undefined,
+    checkpointMs,
+    resume,
+    niceness: NICENESS,
+  };
   const worker = new Worker(workerFile(), { workerData: job });
   return new Promise<TrainResult>((resolve, reject) => {
     let force: NodeJS.Timeout | undefined;
@@ -38,6 +47,7 @@ export function trainInWorker(
     signal?.addEventListener('abort', cancel, { once: true });
     worker.on('message', (message: FromWorker) => {
       if (message.kind === 'progress') onProgress?.(message.progress);
+      else if (message.kind === 'checkpoint') onCheckpoint?.(message.checkpoint);
       else if (message.kind === 'done') resolve(message.result);
       else reject(new FleetcastError(message.code ?? 'TRAINER_UNAVAILABLE', message.message));
     });

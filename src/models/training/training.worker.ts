@@ -1,6 +1,7 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isFleetcastError, messageOf } from '../../errors.ts';
+import type { TrainHooks } from '../trainer.ts';
 import type { FromWorker, ToWorker, TrainingJob } from './messages.ts';
 import { loadTrainer } from './trainers.ts';
 
@@ -21,14 +22,24 @@ try {
 
 try {
   const trainer = await loadTrainer(job.trainer);
-  const onProgress = (progress: Extract<FromWorker, { kind: 'progress' }>['progress']) =>
-    post({ kind: 'progress', progress });
-  const result = await trainer.train(job.set, job.settings, { onProgress, signal: controller.signal }, job.initial);
+  const hooks: TrainHooks = {
+    onProgress: (progress) => post({ kind: 'progress', progress }),
+    signal: controller.signal,
+    ...(job.checkpoints && { onCheckpoint: sendCheckpoint }),
+    ...(job.checkpointMs !== undefined && { checkpointMs: job.checkpointMs }),
+    ...(job.resume !== undefined && { resume: job.resume }),
+  };
+  const result = await trainer.train(job.set, job.settings, hooks, job.initial);
   post({ kind: 'done', result });
 } catch (error) {
   post({ kind: 'failed', code: isFleetcastError(error) ? error.code : undefined, message: messageOf(error) });
 } finally {
   port.close();
+}
+
+function sendCheckpoint(checkpoint: Uint8Array): void {
+  const own = Uint8Array.from(checkpoint);
+  port.postMessage({ kind: 'checkpoint', checkpoint: own } satisfies FromWorker, [own.buffer]);
 }
 
 function post(message: FromWorker): void {
