@@ -160,6 +160,7 @@ async function historyValues(config) {
 async function history(config) {
   const series = new Map();
   for await (const { value } of tail(config, 'history')) {
+    if (value.type !== 'HistorySegment') continue;
     if (!series.has(value.quantity)) series.set(value.quantity, new Map());
     const values = series.get(value.quantity);
     value.values.forEach((each, i) => {

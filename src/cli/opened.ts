@@ -3,7 +3,7 @@ import { ModelRegistry } from '../pipelines/model-registry.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import type { TopicNames } from '../pipelines/topics.ts';
 import { type ModelLine, readModelLine } from '../retraining/model-line.ts';
-import type { WindowSettings } from '../retraining/train.ts';
+import type { WindowSettings } from '../retraining/training-job.ts';
 import type { LoadedConfiguration } from '../service/configuration/load.ts';
 import { openExistingLog } from '../service/open-log.ts';
 import { namesOf, pipelineOf, specsOf } from '../service/pipeline-settings.ts';

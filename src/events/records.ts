@@ -77,6 +77,17 @@ export interface HistorySegment {
   readonly complete: boolean;
 }
 
+/**
+ * In every partition of `readings`: asks the pipeline to write the segments that have changed. The same record on
+ * `history`, key `flush/id`: everything that came before it in the partition of `readings` is written. A training set is
+ * what `history` holds up to there.
+ */
+export interface HistoryFlush {
+  readonly type: 'HistoryFlush';
+  readonly id: string;
+  readonly time: number;
+}
+
 /** Topic `forecasts`, key device. `values[i]` is for the bucket that starts at `origin + i × interval`. */
 export interface Forecast {
   readonly type: 'Forecast';
@@ -167,6 +178,7 @@ export type FleetRecord =
   | Activation
   | DeadLetter
   | HistorySegment
+  | HistoryFlush
   | Forecast
   | Score
   | Alert
@@ -189,6 +201,11 @@ export function splitSeriesKey(key: string): { device: string; quantity: string 
 /** Key on topic `history`: the series and the start of the segment, so that compaction keeps every segment once. */
 export function historyKey(device: string, quantity: string, start: number): string {
   return `${seriesKey(device, quantity)}/${start}`;
+}
+
+/** Key on topic `history` of the record that says that a flush is through. */
+export function flushKey(id: string): string {
+  return `flush/${escapePart(id)}`;
 }
 
 function escapePart(part: string): string {

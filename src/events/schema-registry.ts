@@ -9,6 +9,7 @@ const FILES: Readonly<Record<RecordType | 'ModelArtefact', string>> = {
   Activation: 'activation',
   DeadLetter: 'dead-letter',
   HistorySegment: 'history-segment',
+  HistoryFlush: 'history-flush',
   Forecast: 'forecast',
   Score: 'score',
   Alert: 'alert',

@@ -4,6 +4,7 @@ import { standardise } from '../models/training/windows.ts';
 import { jsonCodec } from '../state/codecs.ts';
 import type { GlobalStore } from '../state/store.ts';
 import { baselineForecast, betterBaseline } from './baselines.ts';
+import { isFlush } from './history.ts';
 import { type Candidate, type CandidateRole, type ForecastCandidates, type SeriesWindow, scaleOf } from './items.ts';
 import type { Collector, DeferredCollector, Operator, OperatorContext, Position, StreamRecord } from './operator.ts';
 import type { PreparedActivation, ServedModel } from './served-model.ts';
@@ -77,6 +78,7 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
   }
 
   broadcast(value: unknown, _position: Position, out: Collector<ForecastCandidates>): void {
+    if (isFlush(value)) return;
     const { activation, served, refusal } = value as PreparedActivation;
     if (activation.name !== this.#config.name) {
       out.count('activation-of-another-line');

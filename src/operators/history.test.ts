@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HOUR } from '../../test/readings.ts';
-import type { HistorySegment } from '../events/records.ts';
+import type { HistoryFlush, HistorySegment } from '../events/records.ts';
 import { TopologyBuilder } from '../topology/builder.ts';
 import { TopologyTestDriver } from '../topology/test-driver.ts';
 import { History, type HistoryConfig } from './history.ts';
@@ -52,6 +52,22 @@ describe('history', () => {
     pipe(driver, 1, 6, 'closed', T0 + 1e7);
     driver.tick(T0 + 2e7);
     expect(written(driver).at(-1)).toEqual([0, [5, 6, Number.NaN, Number.NaN], 1, false]);
+  });
+
+  it('writes all that has changed when a flush is asked for, and says so after it', () => {
+    const driver = start();
+    for (const device of ['b', 'a', 'c']) {
+      driver.pipe('buckets', device, { kind: 'closed', quantity: 'q', start: T0, value: 1, count: 1 }, T0, T0);
+    }
+    const flush = (id: string) => driver.broadcast({ type: 'HistoryFlush', id, time: T0 });
+    flush('one');
+    const said = () =>
+      driver.values<HistorySegment | HistoryFlush>('segments').map((each) => ('id' in each ? each.id : each.device));
+    expect(said()).toEqual(['a', 'b', 'c', 'one']);
+    flush('two');
+    expect(said().slice(4)).toEqual(['two']);
+    driver.tick(T0 + 1e7);
+    expect(said()).toHaveLength(5);
   });
 
   it('corrects older segments with a higher revision, also before the first', () => {

@@ -1,8 +1,8 @@
-import type { HistorySegment } from '../events/records.ts';
+import type { HistoryFlush, HistorySegment } from '../events/records.ts';
 import type { KeyedStore, StoreCodec } from '../state/store.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
 import type { Bucket } from './items.ts';
-import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from './operator.ts';
+import type { Collector, Keyed, Operator, OperatorContext, Position, StreamRecord, Timers } from './operator.ts';
 
 export interface HistoryConfig {
   readonly interval: number;
@@ -35,15 +35,17 @@ interface SeriesHistory {
 /**
  * Folds closed buckets into segments, the records of topic `history`. A segment is written when its last bucket has
  * passed, and after a while when it has changed: an open one grows, a late reading corrects an older one. Each write has
- * the whole segment and a higher revision, so that compaction leaves the newest.
+ * the whole segment and a higher revision, so that compaction leaves the newest. A broadcast {@link HistoryFlush} has
+ * everything written that has changed, and follows it: so a training set is a set of offsets.
  *
  * A correction to a segment that is no longer at hand is counted as `history-too-old`; `bucket` allows none of those when
  * both have the same `correctFor`.
  */
-export class History implements Operator<Bucket, HistorySegment> {
+export class History implements Operator<Bucket, HistorySegment | HistoryFlush> {
   readonly #config: HistoryConfig;
   #devices!: KeyedStore<SeriesHistory[]>;
   #timers!: Timers;
+  #fireTimers!: () => void;
 
   constructor(config: HistoryConfig) {
     this.#config = config;
@@ -52,9 +54,10 @@ export class History implements Operator<Bucket, HistorySegment> {
   init(context: OperatorContext): void {
     this.#devices = context.keyed('segments', codec);
     this.#timers = context.timers;
+    this.#fireTimers = () => context.fireTimers();
   }
 
-  process(record: StreamRecord<Bucket>, out: Collector<HistorySegment>): void {
+  process(record: StreamRecord<Bucket>, out: Collector<HistorySegment | HistoryFlush>): void {
     const bucket = record.value;
     const { interval } = this.#config;
     let device = this.#devices.get(record);
@@ -83,10 +86,17 @@ export class History implements Operator<Bucket, HistorySegment> {
     }
   }
 
-  timer(at: Keyed, _time: number, out: Collector<HistorySegment>): void {
+  timer(at: Keyed, _time: number, out: Collector<HistorySegment | HistoryFlush>): void {
     for (const series of this.#devices.get(at) ?? []) {
       for (const segment of series.segments) if (segment.dirty) this.#write(at.key, series, segment, out);
     }
+  }
+
+  /** Whoever has an unwritten change has a timer: all of them now, and then the record that says so. */
+  broadcast(value: unknown, _position: Position, out: Collector<HistorySegment | HistoryFlush>): void {
+    if (!isFlush(value)) return;
+    this.#fireTimers();
+    out.emit(value, value.time);
   }
 
   #segmentOf(series: SeriesHistory, bucket: number): Segment | undefined {
@@ -112,7 +122,7 @@ export class History implements Operator<Bucket, HistorySegment> {
   }
 
   /** Writes what has become complete and lets go of what nothing can correct any more. */
-  #advance(device: string, series: SeriesHistory, out: Collector<HistorySegment>): void {
+  #advance(device: string, series: SeriesHistory, out: Collector<HistorySegment | HistoryFlush>): void {
     const span = this.#config.segment * this.#config.interval;
     for (const segment of series.segments) {
       if (segment.complete || series.end < segment.start + span) continue;
@@ -131,7 +141,7 @@ export class History implements Operator<Bucket, HistorySegment> {
     return start + span <= series.end - this.#config.correctFor;
   }
 
-  #write(device: string, series: SeriesHistory, segment: Segment, out: Collector<HistorySegment>): void {
+  #write(device: string, series: SeriesHistory, segment: Segment, out: Collector<HistorySegment | HistoryFlush>): void {
     segment.dirty = false;
     out.emit(
       {
@@ -148,6 +158,11 @@ export class History implements Operator<Bucket, HistorySegment> {
       segment.start,
     );
   }
+}
+
+/** Whether a broadcast asks for a flush; the others name models. */
+export function isFlush(value: unknown): value is HistoryFlush {
+  return (value as { readonly type?: unknown }).type === 'HistoryFlush';
 }
 
 const codec: StoreCodec<SeriesHistory[]> = {

@@ -83,6 +83,8 @@ export interface OperatorContext {
   global<V>(name: string, codec: StoreCodec<V>, initial: V): GlobalStore<V>;
   /** One timer for each key of this node, on the time of ticks. */
   readonly timers: Timers;
+  /** Only inside `broadcast`: every timer of this node fires now, at the broadcast's place, whatever its deadline. */
+  fireTimers(): void;
 }
 
 export interface Timers {

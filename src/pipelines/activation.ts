@@ -1,5 +1,6 @@
 import { isFleetcastError } from '../errors.ts';
-import type { Activation } from '../events/records.ts';
+import type { Activation, HistoryFlush } from '../events/records.ts';
+import { isFlush } from '../operators/history.ts';
 import type { PreparedActivation, ServedModel } from '../operators/served-model.ts';
 import type { Prepare } from '../topology/topology.ts';
 
@@ -18,7 +19,8 @@ export interface ModelSource {
  * activation is refused, counted, and changes nothing, in every replay alike.
  */
 export function activationPreparer(name: string, models: ModelSource): Prepare {
-  return async (value, signal): Promise<PreparedActivation> => {
+  return async (value, signal): Promise<PreparedActivation | HistoryFlush> => {
+    if (isFlush(value)) return value;
     const activation = value as Activation;
     if (activation.name !== name || activation.modelId === '') return { activation, served: undefined, refusal: '' };
     try {

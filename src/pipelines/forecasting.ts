@@ -3,6 +3,8 @@ import {
   type Activation,
   type DeadLetter,
   type FleetRecord,
+  flushKey,
+  type HistoryFlush,
   historyKey,
   type Reading,
   type Score,
@@ -68,7 +70,11 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
     )
     .sink('history-log', {
       topic: topics.history,
-      encode: (record) => encoded(historyKey(record.key, record.value.quantity, record.value.start), record),
+      encode: ({ value }) => {
+        const key =
+          value.type === 'HistoryFlush' ? flushKey(value.id) : historyKey(value.device, value.quantity, value.start);
+        return { key, value: encodeRecord(value) };
+      },
     });
 
   const candidates = buckets
@@ -120,7 +126,8 @@ export function decodeReading(record: LogRecord): SourceItem<Reading> {
     case 'Tick':
       return { kind: 'tick', time: value.time };
     case 'Activation':
-      return { kind: 'broadcast', value: value satisfies Activation };
+    case 'HistoryFlush':
+      return { kind: 'broadcast', value: value satisfies Activation | HistoryFlush };
     default:
       return { kind: 'skip', reason: 'unexpected-type' };
   }

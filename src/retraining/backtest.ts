@@ -3,17 +3,8 @@ import type { ServedModel } from '../operators/served-model.ts';
 import type { Borders } from './data-set.ts';
 import { type ErrorRow, evaluate } from './evaluate.ts';
 import type { Desk } from './publisher.ts';
-import {
-  CANDIDATE,
-  CHAMPION,
-  newRequest,
-  type RequestOptions,
-  requestedHistory,
-  requestedSet,
-  type TrainingHooks,
-  trainBest,
-  type WindowSettings,
-} from './train.ts';
+import { newRequest, type RequestOptions, requestedHistory, trainRequest } from './train.ts';
+import { CANDIDATE, CHAMPION, requestedSet, type TrainingHooks, type WindowSettings } from './training-job.ts';
 
 export interface BacktestOptions extends Omit<Desk, 'publish'>, TrainingHooks {
   readonly windows: WindowSettings;
@@ -76,7 +67,10 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
       testEnd: at,
     };
     // `to` keeps everything from `at` on out of the training's reach, whatever the split says.
-    const trained = await trainBest(options, windows, { ...request, split, to: at }, options, { champion: loop });
+    const trained = await trainRequest(options, windows, { ...request, split, to: at }, options, {
+      champion: loop,
+      ridgeBeside: true,
+    });
     once ??= trained;
     const mae = (name: string): number => trained.evaluation.rows.find((row) => row.name === name)?.mae ?? Infinity;
     const replaced = mae(CANDIDATE) < mae(CHAMPION) || loop === undefined;

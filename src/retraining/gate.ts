@@ -1,6 +1,6 @@
 import type { ErrorRow, Evaluation } from './evaluate.ts';
 import { bestNaive } from './evaluate.ts';
-import { CANDIDATE, CHAMPION } from './train.ts';
+import { CANDIDATE, CHAMPION } from './training-job.ts';
 
 export interface Decision {
   readonly accept: boolean;

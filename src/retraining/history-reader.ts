@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { decode, schemaOf } from '../events/codec.ts';
 import { type HistorySegment, seriesKey } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
@@ -32,7 +33,8 @@ export interface HistoryReadOptions {
   readonly topic: string;
   /** What to read; everything up to now by default. */
   readonly ranges?: readonly OffsetRange[];
-  readonly only?: (device: string, quantity: string) => boolean;
+  /** Series keys; all where left out. */
+  readonly only?: ReadonlySet<string>;
   /** Event times: buckets that start at or after `from` and before `to`. */
   readonly from?: number;
   readonly to?: number;
@@ -50,36 +52,102 @@ export async function historyRanges(log: EventLog, topic: string): Promise<Offse
   return ranges;
 }
 
+/** Encoded segments as they came from the log: can be handed to another thread, which decodes them. */
+export interface RawHistory {
+  readonly ranges: readonly OffsetRange[];
+  readonly values: readonly Uint8Array[];
+  /**
+   * Segments from beyond the ranges that replace one without a record inside them. A segment that had not closed when a
+   * training set was fixed is written again when it does, and compaction then removes the record that the set had.
+   */
+  readonly replaced: readonly Uint8Array[];
+  readonly skipped: number;
+}
+
 /** Reads history segments and puts them together; the highest revision of each counts, the later one among equals. */
 export async function readHistory(options: HistoryReadOptions): Promise<HistoryRead> {
+  const raw = await readRawHistory(options);
+  const { series, skipped } = assembleHistory(raw, options);
+  return { series, ranges: raw.ranges, skipped };
+}
+
+/**
+ * Reads the segments without decoding them.
+ * @param beyond also what replaces, after the ranges, a segment that has no record inside them any more
+ */
+export async function readRawHistory(options: HistoryReadOptions, beyond = false): Promise<RawHistory> {
   const { log, topic, only, signal } = options;
   const ranges = options.ranges ?? (await historyRanges(log, topic));
-  const bySeries = new Map<string, Map<number, HistorySegment>>();
+  const values: Uint8Array[] = [];
+  const replaced: Uint8Array[] = [];
   let skipped = 0;
   for (const { partition, from, to } of ranges) {
-    let next = Math.max(from, (await log.offsets(topic, partition)).earliest);
-    while (next < to) {
+    const { earliest, end } = await log.offsets(topic, partition);
+    const last = beyond ? end : to;
+    const inside = new Set<string>();
+    let next = Math.max(from, earliest);
+    while (next < last) {
       signal?.throwIfAborted();
       const batch = await log.read(topic, partition, next, { maxRecords: 1000 });
-      for (const { offset, value } of batch.records) {
-        if (offset >= to || value === null) continue;
-        if (schemaOf(value) !== 'HistorySegment') {
+      for (const { offset, key, value } of batch.records) {
+        if (offset >= last || value === null || key === null) continue;
+        const schema = schemaOf(value);
+        if (schema === 'HistoryFlush') continue;
+        if (schema !== 'HistorySegment') {
           skipped++;
           continue;
         }
-        const segment = decode<HistorySegment>('HistorySegment', value);
-        if (only?.(segment.device, segment.quantity) === false) continue;
-        if (!keep(bySeries, segment)) skipped++;
+        const name = Buffer.from(key).toString('utf8');
+        if (only !== undefined && !only.has(name.slice(0, name.lastIndexOf('/')))) continue;
+        if (offset < to) {
+          inside.add(name);
+          values.push(value);
+        } else if (!inside.has(name)) {
+          inside.add(name);
+          replaced.push(value);
+        }
       }
       if (batch.nextOffset <= next) break;
       next = batch.nextOffset;
     }
   }
+  return { ranges, values, replaced, skipped };
+}
+
+/**
+ * Decodes segments and puts them together.
+ * @param cut where the set ended: buckets of replaced segments count before it. These are the buckets that the set had,
+ * unless a late reading has corrected one since; {@link historyDigest} tells.
+ */
+export function assembleHistory(
+  { values, replaced, skipped: before }: Omit<RawHistory, 'ranges'>,
+  { from, to, cut }: Pick<HistoryReadOptions, 'from' | 'to'> & { readonly cut?: number } = {},
+): Pick<HistoryRead, 'series' | 'skipped'> {
+  const bySeries = new Map<string, Map<number, HistorySegment>>();
+  let skipped = before;
+  for (const value of values) {
+    if (!keep(bySeries, decode<HistorySegment>('HistorySegment', value))) skipped++;
+  }
+  for (const value of cut === undefined ? [] : replaced) {
+    const segment = decode<HistorySegment>('HistorySegment', value);
+    const values = segment.values.map((each, i) => (segment.start + i * segment.interval < cut! ? each : Number.NaN));
+    keep(bySeries, { ...segment, values });
+  }
   const series = [...bySeries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, segments]) => join([...segments.values()], options.from, options.to))
+    .map(([, segments]) => join([...segments.values()], from, to))
     .filter((one) => one !== undefined);
-  return { series, ranges, skipped };
+  return { series, skipped };
+}
+
+/** SHA-256 of the buckets, 64 hex digits: what a training set was made of. */
+export function historyDigest(series: readonly HistorySeries[]): string {
+  const hash = createHash('sha256');
+  for (const { device, quantity, start, interval, values } of series) {
+    hash.update(`${seriesKey(device, quantity)} ${start} ${interval} ${values.length}\n`);
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return hash.digest('hex');
 }
 
 function keep(bySeries: Map<string, Map<number, HistorySegment>>, segment: HistorySegment): boolean {

@@ -18,16 +18,8 @@ import { type Desk, eventRecord, publish } from './publisher.ts';
 import type { TrainingRequest } from './request.ts';
 import { ScoreFollower } from './score-follower.ts';
 import { Shadow, scoresAt, shadowEvent } from './shadow.ts';
-import {
-  failedEvent,
-  newRequest,
-  publishTrained,
-  type RequestOptions,
-  requestedEvent,
-  type TrainingHooks,
-  trainBest,
-  type WindowSettings,
-} from './train.ts';
+import { failedEvent, newRequest, publishTrained, type RequestOptions, requestedEvent, trainRequest } from './train.ts';
+import type { TrainingHooks, WindowSettings } from './training-job.ts';
 import type { TrialSettings } from './trial.ts';
 import { type Drift, type TriggerSettings, trainingDue } from './triggers.ts';
 
@@ -82,6 +74,7 @@ export function trialDefaults({ shape }: WindowSettings): TrialSettings {
 const DEADLINE_MS = 6 * 3_600_000;
 const POLL_MS = 1_000;
 const RETRY_MS = 5_000;
+const FLUSH_PATIENCE_MS = 30_000;
 
 /**
  * Trains models as the history grows and puts them into use. All that it knows it reads from the log: a learner that dies
@@ -208,7 +201,8 @@ export class Learner {
     if (due === undefined) return false;
     const { name, request } = this.#options;
     const desk = this.#desk();
-    await publish(desk, [requestedEvent(desk, await newRequest(desk, { ...request, ...due, name, buckets }))]);
+    const options = { flushPatienceMs: FLUSH_PATIENCE_MS, ...request, ...due, name, buckets };
+    await publish(desk, [requestedEvent(desk, await newRequest(desk, options, signal))]);
     return true;
   }
 
@@ -223,7 +217,10 @@ export class Learner {
     this.#state = 'training';
     try {
       const champion = await this.#served(this.#line.champion, signal);
-      const trained = await trainBest(desk, this.#options.windows, request, this.#hooks(signal), { champion });
+      const trained = await trainRequest(desk, this.#options.windows, request, this.#hooks(signal), {
+        champion,
+        ridgeBeside: true,
+      });
       await publishTrained(desk, request, trained);
     } catch (error) {
       // A failure of the log is no failure of the training: it is done again.

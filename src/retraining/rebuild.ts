@@ -2,9 +2,11 @@ import type { ModelArtefact } from '../models/model.ts';
 import type { TrainSettings } from '../models/trainer.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelSource } from '../pipelines/activation.ts';
+import type { Borders } from './data-set.ts';
 import type { Desk } from './publisher.ts';
 import type { TrainingRequest } from './request.ts';
-import { type TrainingHooks, trainRequest } from './train.ts';
+import { trainRequest } from './train.ts';
+import type { TrainingHooks } from './training-job.ts';
 
 export interface Rebuilt {
   /** Every weight has the same bits. */
@@ -28,8 +30,14 @@ export async function rebuild(
   const minMeasured = Number(training.settings['minMeasured'] ?? 0.5);
   const windows = { shape, interval, scaleLength: scaler.length, minMeasured, level: calibration.level };
   const others = parent === '' ? {} : { parent: await models.load(parent, hooks.signal) };
-  const trained = await trainRequest(desk, windows, requestOf(artefact), hooks, others);
-  const difference = firstDifference(artefact, trained.artefact);
+  const request = requestOf(artefact);
+  const { testEnd: cut } = request.split as Borders;
+  const trained = await trainRequest(desk, windows, request, hooks, { ...others, cut });
+  const then = training.settings['dataDigest'];
+  const changed = then !== undefined && then !== trained.artefact.training.settings['dataDigest'];
+  const difference = changed
+    ? 'the training set: a late reading has corrected it and compaction has removed what it was'
+    : firstDifference(artefact, trained.artefact);
   const weights = artefact.weights.reduce((sum, { data }) => sum + data.length, 0);
   return { identical: difference === '', difference, weights };
 }
@@ -37,12 +45,13 @@ export async function rebuild(
 /** The request that an artefact was made from. */
 export function requestOf(artefact: ModelArtefact): TrainingRequest {
   const { training, family, name, scaler, parent, note, createdAt } = artefact;
-  const { backend, minMeasured: _, testEnd, series, from, to, ...settings } = training.settings;
+  const { backend, minMeasured: _, dataDigest: __, testEnd, series, from, to, ...settings } = training.settings;
   return {
     name,
     family: family === 'ridge' ? 'ridge' : 'segment-lstm',
     trainer: String(backend),
     ranges: training.ranges,
+    flushed: true,
     settings: settings as unknown as TrainSettings,
     scaler: scaler.kind,
     split: { trainEnd: training.trainEnd, validationEnd: training.validationEnd, testEnd: Number(testEnd) },

@@ -9,6 +9,8 @@ export interface TrainingRequest {
   /** Name of the trainer of the models room. */
   readonly trainer: string;
   readonly ranges: readonly OffsetRange[];
+  /** The pipeline had written its open segments, so that the ranges hold all that had closed. */
+  readonly flushed: boolean;
   /** What differs from the recipe. */
   readonly settings: Partial<TrainSettings>;
   readonly scaler: Scaler['kind'];

@@ -1,6 +1,6 @@
 import type { TrainProgress } from '../models/trainer.ts';
 import type { LearnerStatus } from '../retraining/learner.ts';
-import type { TrainingStage } from '../retraining/train.ts';
+import type { TrainingStage } from '../retraining/training-job.ts';
 import { NO_TRAINING, type TrainingPart } from './status.ts';
 
 /** Follows a training for the page and the terminal. */

@@ -23,6 +23,8 @@ export class OperatorRunner {
   readonly #merged: RecordBuffer;
   #timers: TimerQueue | undefined;
   readonly #hasControls: boolean;
+  /** The broadcast that is being handled. */
+  #current: { readonly control: Control; readonly batch: MicroBatch } | undefined;
 
   constructor(
     node: OperatorNode,
@@ -87,25 +89,27 @@ export class OperatorRunner {
     const { operator } = this;
     if (control.kind === 'broadcast') {
       if (operator.broadcast === undefined) return;
+      this.#current = { control, batch };
       this.#unkeyed(control, batch, (out) => operator.broadcast!(control.value, control, out));
+      this.#current = undefined;
       return;
     }
-    if (this.#timers !== undefined) this.#fire(this.#timers, control, batch);
+    if (this.#timers !== undefined) this.#fire(this.#timers, control, control.time, batch);
     if (operator.tick !== undefined) this.#unkeyed(control, batch, (out) => operator.tick!(control.time, out));
   }
 
-  /** Timers before `tick`, in the order of deadline, then key. */
-  #fire(timers: TimerQueue, tick: Control & { kind: 'tick' }, batch: MicroBatch): void {
+  /** Timers until `time`, in the order of deadline, then key. */
+  #fire(timers: TimerQueue, control: Control, time: number, batch: MicroBatch): void {
     const { keys } = this.#state;
-    const sequence = batch.sequenceOf(tick.turn);
+    const sequence = batch.sequenceOf(control.turn);
     const keep = batch.replaying ? (row: number) => this.#state.snapshotOffset(row) >= sequence : undefined;
-    for (const row of timers.due(tick.time, (r) => keys.keyOf(r) ?? '', keep)) {
-      const at: Position = { ...tick, key: keys.keyOf(row) ?? '', row };
+    for (const row of timers.due(time, (r) => keys.keyOf(r) ?? '', keep)) {
+      const at: Position = { ...control, key: keys.keyOf(row) ?? '', row };
       timers.clear(at);
       this.#out.at(at);
       this.#out.mark();
       try {
-        this.operator.timer!(at, tick.time, this.#out);
+        this.operator.timer!(at, time === Number.POSITIVE_INFINITY ? control.ingestTime : time, this.#out);
       } catch (error) {
         this.#poison.handle(this.node, at, error, batch);
         this.#out.rollBack();
@@ -145,6 +149,12 @@ export class OperatorRunner {
       get timers() {
         if (own.#timers !== undefined) return own.#timers;
         throw new FleetcastError('TOPOLOGY_INVALID', `${name} sets timers but has no method timer`);
+      },
+      fireTimers: () => {
+        if (own.#current === undefined) throw new Error(`${name} fires its timers outside of a broadcast`);
+        if (own.#timers === undefined) return;
+        own.#fire(own.#timers, own.#current.control, Number.POSITIVE_INFINITY, own.#current.batch);
+        own.#out.at(own.#current.control);
       },
     };
   }

@@ -16,7 +16,7 @@ const learner = new Learner({
   windows: config,
   name: 'default',
   triggers: { firstAfter: 100, every: 0 },
-  request: { settings: { width: 8, maxSteps: 400, seed: 1 } },
+  request: { flushPatienceMs: 0, settings: { width: 8, maxSteps: 400, seed: 1 } },
   now: Date.now,
   memberId,
   pollMs: 20,

@@ -20,17 +20,19 @@ export const codec: SourceCodec<number> = {
   },
 };
 
-/** Sums by key; an idle key emits its sum by timer; a batch's emits in flush carry the global factor of their moment. */
+/** Sums by key; an idle key emits its sum by timer, all keys do at a broadcast of 5; a batch's emits in flush carry the global factor of their moment. */
 class Sum implements Operator<number, number> {
   #sums!: KeyedStore<{ sum: number }>;
   #factor!: GlobalStore<number>;
   #timers!: OperatorContext['timers'];
+  #fireTimers!: () => void;
   readonly #batch: { record: StreamRecord<number>; value: number }[] = [];
 
   init(context: OperatorContext): void {
     this.#sums = context.keyed('sums', jsonCodec());
     this.#factor = context.global('factor', jsonCodec(), 1);
     this.#timers = context.timers;
+    this.#fireTimers = () => context.fireTimers();
   }
 
   process(record: StreamRecord<number>, out: Collector<number>): void {
@@ -57,6 +59,7 @@ class Sum implements Operator<number, number> {
 
   broadcast(value: unknown): void {
     this.#factor.set(value as number);
+    if (value === 5) this.#fireTimers();
   }
 }
 

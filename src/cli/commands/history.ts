@@ -72,7 +72,7 @@ async function read({ log, topics }: Opened, options: Options, terminal: Termina
     log,
     topic: topics.history,
     signal: terminal.signal,
-    ...(wanted === undefined ? {} : { only: (device, quantity) => wanted.has(seriesKey(device, quantity)) }),
+    ...(wanted === undefined ? {} : { only: wanted }),
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(options.to === undefined ? {} : { to: options.to }),
   });

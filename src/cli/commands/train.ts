@@ -31,9 +31,13 @@ interface Options extends ConfigOption {
   readonly testEnd?: number;
   readonly lookback?: number;
   readonly horizon?: number;
+  readonly flush: boolean;
   readonly activate?: boolean;
   readonly json?: boolean;
 }
+
+/** A pipeline whose history stands still for so long is not running. */
+const FLUSH_PATIENCE_MS = 3_000;
 
 export function addTrain(program: Command, terminal: Terminal): void {
   program
@@ -58,6 +62,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--test-end <time>', 'labels of the test part are before this time', time)
     .option('--lookback <n>', 'buckets of a window (the pipeline serves only its own)', whole(2))
     .option('--horizon <n>', 'buckets to forecast (the pipeline serves only its own)', whole(1))
+    .option('--no-flush', 'leave the buckets out that the running pipeline has not written yet')
     .option('--activate', 'put the model in use if it beats the naive forecasts and the model in use')
     .option('--json', 'the result as JSON')
     .action((options: Options) => train(options, terminal));
@@ -94,6 +99,7 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
       },
       ...defined({ scaler: options.scaler, series: options.series, from: options.from, to: options.to }),
       ...splitOf(options),
+      flushPatienceMs: options.flush ? FLUSH_PATIENCE_MS : 0,
       signal: terminal.signal,
       onStage: (stage, detail) => note(`${stage}: ${detail}`),
       onProgress: (each) => progress.show(each),

@@ -1,0 +1,213 @@
+import { FleetcastError } from '../errors.ts';
+import { buildArtefact } from '../models/artefact.ts';
+import { loadVerifiedModel, modelFromArtefact } from '../models/load.ts';
+import { calibrate } from '../models/metrics.ts';
+import type { TrainHooks } from '../models/trainer.ts';
+import { architectureOf } from '../models/training/families.ts';
+import { defaultSettings } from '../models/training/settings.ts';
+import { trainInWorker } from '../models/training/train-in-worker.ts';
+import { TRAINER_NAMES, type TrainerName } from '../models/training/trainers.ts';
+import type { ServedModel } from '../operators/served-model.ts';
+import { decodeModel, encodeModel } from '../pipelines/model-codec.ts';
+import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
+import { buildDataSet, type DataSet } from './data-set.ts';
+import { type Evaluation, evaluate } from './evaluate.ts';
+import { assembleHistory, type HistorySeries, historyDigest, type RawHistory } from './history-reader.ts';
+import type { TrainingRequest } from './request.ts';
+
+/** The part of the pipeline's configuration that a data set depends on. */
+export type WindowSettings = Pick<PipelineConfig, 'shape' | 'interval' | 'scaleLength' | 'minMeasured' | 'level'>;
+
+/** How far a training has come, for a progress display. */
+export type TrainingStage = 'flushing' | 'reading' | 'training' | 'evaluating' | 'publishing';
+
+export interface TrainingHooks extends TrainHooks {
+  readonly onStage?: (stage: TrainingStage, detail: string) => void;
+}
+
+/** Everything that a training needs, as it goes to the thread that does it. */
+export interface TrainingJob {
+  readonly history: Omit<RawHistory, 'ranges'>;
+  readonly windows: WindowSettings;
+  readonly request: TrainingRequest;
+  /** Also a ridge regression on the same windows: where it is better on the hold-out, it is the model. */
+  readonly ridgeBeside: boolean;
+  /** Encoded artefacts. */
+  readonly champion?: Uint8Array;
+  readonly parent?: Uint8Array;
+  /** Where the recorded set ended, for a rebuild after compaction. */
+  readonly cut?: number;
+}
+
+export interface TrainedBytes {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  /** On the test part: the model, the champion where there is one, last value, seasonal naive. */
+  readonly evaluation: Evaluation;
+}
+
+/** Name of the new model's row in an evaluation, of the model in use, of the ridge regression beside a network. */
+export const CANDIDATE = 'model';
+export const CHAMPION = 'champion';
+export const RIDGE = 'ridge';
+
+/** The data set of a request, as the given scaler sees it. */
+export function requestedSet(
+  history: readonly HistorySeries[],
+  windows: WindowSettings,
+  request: Pick<TrainingRequest, 'scaler' | 'split'>,
+  other?: ServedModel,
+): DataSet {
+  const { shape, interval, scaleLength, minMeasured } = windows;
+  const common = { shape, interval, minMeasured, split: request.split };
+  if (other === undefined) return buildDataSet(history, { ...common, scaleLength, scaler: request.scaler });
+  const { kind, length, series } = other.artefact.scaler;
+  return buildDataSet(history, { ...common, scaleLength: length, scaler: kind, fixedScales: series });
+}
+
+/**
+ * Does a training: data set, weights, verification, hold-out. All of it is work for the processor, so it belongs into a
+ * thread of its own; see `trainApart`.
+ * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, MODEL_DISAGREES
+ */
+export async function runTrainingJob(job: TrainingJob, hooks: TrainingHooks = {}): Promise<TrainedBytes> {
+  const { request, windows } = job;
+  const from = request.from ?? undefined;
+  const to = request.to ?? undefined;
+  const { series } = assembleHistory(job.history, {
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+    ...(job.cut === undefined ? {} : { cut: job.cut }),
+  });
+  const champion = servedOf(job.champion);
+  const parent = servedOf(job.parent);
+  const trained = await trainOne(series, windows, request, hooks, { champion, parent });
+  if (!job.ridgeBeside || request.family === 'ridge') return trained;
+  const { signal } = hooks;
+  const ridge = await trainOne(
+    series,
+    windows,
+    { ...request, family: 'ridge', trainer: 'ridge', settings: {}, parent: '' },
+    signal === undefined ? {} : { signal },
+    { champion, parent: undefined },
+  );
+  const [network, linear] = [trained.evaluation.rows[0]!, ridge.evaluation.rows[0]!];
+  const better = linear.mae < network.mae ? ridge : trained;
+  const other = better === ridge ? { ...network, name: request.family } : { ...linear, name: RIDGE };
+  const { rows } = better.evaluation;
+  const evaluation = { ...better.evaluation, rows: [rows[0]!, other, ...rows.slice(1)] };
+  return { ...better, evaluation };
+}
+
+async function trainOne(
+  history: readonly HistorySeries[],
+  windows: WindowSettings,
+  request: TrainingRequest,
+  hooks: TrainingHooks,
+  others: { readonly champion: ServedModel | undefined; readonly parent: ServedModel | undefined },
+): Promise<TrainedBytes> {
+  const set = requestedSet(history, windows, request);
+  const { family } = request;
+  const settings = defaultSettings(set, family === 'ridge' ? request.settings : { ...request.settings, family });
+  hooks.onStage?.('training', `${set.train.starts.length} windows of ${history.length} series`);
+  const { shape, values, measured, train, validation } = set;
+  const result = await trainInWorker(
+    trainerName(request.trainer),
+    { shape, values, measured, train, validation },
+    settings,
+    hooks,
+    others.parent?.artefact.weights,
+  );
+
+  hooks.onStage?.('evaluating', `${set.test.starts.length} windows held out`);
+  const draft = {
+    family,
+    name: request.name,
+    shape,
+    interval: windows.interval,
+    architecture: family === 'ridge' ? {} : architectureOf(settings),
+    weights: result.weights,
+    scaler: set.scaler,
+    training: {
+      ranges: request.ranges,
+      trainEnd: set.borders.trainEnd,
+      validationEnd: set.borders.validationEnd,
+      seed: settings.seed,
+      trainer: result.trainer,
+      settings: {
+        ...settings,
+        backend: request.trainer,
+        minMeasured: windows.minMeasured,
+        testEnd: set.borders.testEnd,
+        series: JSON.stringify(request.series),
+        from: request.from ?? '',
+        to: request.to ?? '',
+        dataDigest: historyDigest(history),
+      },
+      windows: train.starts.length,
+    },
+    parent: request.parent,
+    createdAt: request.time,
+    note: request.reason,
+    licence: '',
+  };
+  const unmeasured = { level: windows.level, quantiles: new Array<number>(shape.horizon).fill(0) };
+  const first = buildArtefact({ ...draft, calibration: unmeasured, metrics: {} });
+  const model = modelFromArtefact(first, '');
+  const forecast = model.forecast.bind(model);
+  const calibrated = set.validation.starts.length > 0 ? set.validation : set.train;
+  const quantiles = calibrate(set, calibrated, forecast, windows.level);
+  const evaluation = evaluate(set, 'test', new Map([[CANDIDATE, forecast]]));
+  const champion = others.champion && judgeOther(history, windows, { ...request, split: set.borders }, others.champion);
+  const rows = champion === undefined ? evaluation.rows : [evaluation.rows[0]!, champion, ...evaluation.rows.slice(1)];
+  const artefact = buildArtefact({
+    ...draft,
+    calibration: { level: windows.level, quantiles },
+    metrics: {
+      ...metricsOf(rows),
+      'validation.loss': finite(result.validationLoss),
+      'train.loss': finite(result.loss),
+    },
+  });
+  const { id, bytes } = encodeModel(artefact);
+  await loadVerifiedModel(artefact, id);
+  return { id, bytes, evaluation: { windows: evaluation.windows, rows } };
+}
+
+function servedOf(bytes: Uint8Array | undefined): ServedModel | undefined {
+  if (bytes === undefined) return undefined;
+  const artefact = decodeModel(bytes);
+  return { artefact, model: modelFromArtefact(artefact, '') };
+}
+
+function judgeOther(
+  history: readonly HistorySeries[],
+  windows: WindowSettings,
+  request: TrainingRequest,
+  other: ServedModel,
+): Evaluation['rows'][number] | undefined {
+  const { shape } = other.model;
+  if (shape.lookback !== windows.shape.lookback || shape.horizon !== windows.shape.horizon) return undefined;
+  const set = requestedSet(history, windows, request, other);
+  return evaluate(set, 'test', new Map([[CHAMPION, other.model.forecast.bind(other.model)]])).rows[0];
+}
+
+function metricsOf(rows: Evaluation['rows']): Record<string, number> {
+  const metrics: Record<string, number> = {};
+  for (const { name, mse, mae } of rows) {
+    const suffix = name === CANDIDATE ? '' : `.${name}`;
+    if (Number.isFinite(mse)) metrics[`test.mse${suffix}`] = mse;
+    if (Number.isFinite(mae)) metrics[`test.mae${suffix}`] = mae;
+  }
+  return metrics;
+}
+
+function finite(value: number): number {
+  return Number.isFinite(value) ? value : 0;
+}
+
+function trainerName(name: string): TrainerName {
+  const found = TRAINER_NAMES.find((known) => known === name);
+  if (found !== undefined) return found;
+  throw new FleetcastError('TRAINER_UNAVAILABLE', `unknown trainer ${name}; there are ${TRAINER_NAMES.join(', ')}`);
+}
