@@ -1,146 +1,155 @@
-// npm run bench:kafka -- BROKERS [RECORDS=300000] [RECORDS A COMMIT=5000]
-// On a real broker, in one run: (a) kafkajs alone, consume–transform–produce exactly once; (b) our log doing the same;
-// (c) our engine with mean and deviation over the last 24 readings of 1,000 devices; and the log's own append and read.
+// npm run bench:kafka [-- --records N] [--keys N] [--only a,b,c,…] [--note TEXT]
+// Exactly once on a real broker, all in one run, 1,000,000 records of 200 bytes, 1,000 keys, four partitions:
+// (a) the bare loop of kafkajs, (b) our topology (mean and deviation of four values over the last 24 readings of each
+// key) with one thread and with two, (c) Kafka Streams doing the same. Kept in bench/results/.
 import { randomUUID } from 'node:crypto';
-import { availableParallelism } from 'node:os';
-import kafkajs from 'kafkajs';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
 import { openKafkaLog } from '../../dist/log/kafka/kafka-log.js';
 import { Engine } from '../../dist/topology/engine.js';
-import { averages, encodeReading, INTERVAL_MS } from '../engine/averages.mjs';
+import { EngineThreads } from '../../dist/topology/threads/engine-threads.js';
+import { runPeer, startBroker } from './broker.mjs';
+import { kafkajsLoop } from './kafkajs-loop.mjs';
+import { PARTITIONS, statistics } from './statistics.mjs';
 
-const [brokers, recordCount = '300000', commitSize = '5000'] = process.argv.slice(2);
-if (brokers === undefined) throw new Error('usage: run.mjs BROKERS [RECORDS] [RECORDS A COMMIT]');
-const RECORDS = Number(recordCount);
-const COMMIT = Number(commitSize);
-const DEVICES = 1000;
+const { values } = parseArgs({
+  options: {
+    records: { type: 'string', default: '1000000' },
+    keys: { type: 'string', default: '1000' },
+    only: { type: 'string', default: 'read,a,b1,b2,c' },
+    batch: { type: 'string', default: '{}' },
+    rounds: { type: 'string', default: '1' },
+    note: { type: 'string', default: '' },
+  },
+});
+const records = Number(values.records);
+const keys = Number(values.keys);
+const batch = JSON.parse(values.batch);
+const wanted = values.only.split(',');
+const result = {
+  date: new Date().toISOString(),
+  node: process.version,
+  cpu: `${cpus().length} × ${cpus()[0].model}`,
+  load: loadavg().map((n) => Math.round(n * 10) / 10),
+  note: values.note,
+  records,
+  keys,
+  batch,
+  perSecond: {},
+};
 const prefix = `bench${randomUUID().slice(0, 8)}.`;
-const log = await openKafkaLog({ brokers: brokers.split(','), prefix });
-const results = [];
-
-async function measure(name, count, run) {
-  const cpu = process.cpuUsage();
-  const began = performance.now();
-  await run();
-  const seconds = (performance.now() - began) / 1000;
-  const { user, system } = process.cpuUsage(cpu);
-  results.push({
-    name,
-    perSecond: Math.round(count / seconds),
-    cpuSeconds: Number(((user + system) / 1e6).toFixed(2)),
-  });
-  console.error(results.at(-1));
+const broker = startBroker();
+const { brokers } = broker;
+let log;
+try {
+  log = await openKafkaLog({ brokers: brokers.split(','), prefix });
+  await fill();
+  const ends = await Promise.all(
+    Array.from({ length: PARTITIONS }, async (_, p) => (await log.offsets('readings', p)).end),
+  );
+  const until = [...ends.map((end, p) => [`readings/${p}`, end])];
+  const run = {
+    read: () => readAll(ends),
+    a: loop,
+    b1: (n) => oneThread(until, n),
+    b2: (n) => twoThreads(until, n),
+    c: peer,
+  };
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const name of wanted) {
+      await report(name, await run[name](`${name}-${round}`));
+    }
+  }
+} finally {
+  await log?.close();
+  broker.stop();
+}
+const best = (name) => Math.max(...(result.perSecond[name] ?? [Number.NaN]));
+result.ratios = {
+  'b/a, one thread': best('b1') / best('a'),
+  'b/a, two threads': best('b2') / best('a'),
+  'b/c, one thread': best('b1') / best('c'),
+  'b/c, two threads': best('b2') / best('c'),
+};
+console.log(JSON.stringify(result, undefined, 2));
+if (values.note !== '') {
+  mkdirSync('bench/results', { recursive: true });
+  writeFileSync(`bench/results/kafka-${result.date.slice(0, 10)}.json`, `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
-await log.ensureTopics(
-  ['readings', 'averages', 'dead-letters', 'out-a', 'out-b'].map((name) => ({
-    name,
-    partitions: 1,
-    cleanup: 'delete',
-  })),
-);
-const keys = Array.from({ length: DEVICES }, (_, i) => Buffer.from(`device-${String(i).padStart(6, '0')}`));
-await measure('append', RECORDS, async () => {
-  const begin = Date.now() - 86_400_000;
-  for (let i = 0; i < RECORDS; ) {
-    const batch = [];
-    for (; batch.length < 10_000 && i < RECORDS; i++) {
-      const round = Math.floor(i / DEVICES);
-      const value = encodeReading(begin + round * INTERVAL_MS + (i % 1000), 50 + 20 * Math.sin(round / 10) + (i % 7));
-      batch.push({ topic: 'readings', partition: 0, timestamp: Date.now(), key: keys[i % DEVICES], value });
-    }
-    await log.append(batch);
-  }
-});
-await measure('read', RECORDS, async () => {
-  for (let at = 0; at < RECORDS; ) at = (await log.read('readings', 0, at, { waitMs: 5000 })).nextOffset;
-});
+async function report(name, perSecond) {
+  result.perSecond[name] = [...(result.perSecond[name] ?? []), Math.round(perSecond)];
+  console.error(name, Math.round(perSecond));
+}
 
-await measure(`a: kafkajs alone, exactly once, ${COMMIT} a transaction`, RECORDS, kafkajsLoop);
-await measure(`b: our log, exactly once, ${COMMIT} a transaction`, RECORDS, async () => {
-  const member = await log.join({ group: 'b', topics: ['readings'], memberId: 'b', onAssigned() {}, onRevoked() {} });
-  while (member.assignment().length === 0) await new Promise((resolve) => setTimeout(resolve, 1));
-  const writer = await member.openWriter(0);
-  for (let at = 0; at < RECORDS; ) {
-    const batch = await log.read('readings', 0, at, { maxRecords: COMMIT, waitMs: 5000 });
-    at = batch.nextOffset;
-    const out = batch.records.map(({ timestamp, key, value }) => ({
-      topic: 'out-b',
-      partition: 0,
-      timestamp,
-      key,
-      value,
-    }));
-    await writer.commit(out, new Map([['readings', at]]));
-  }
-  await member.leave();
-});
-await measure('c: engine, mean and deviation over the last 24, exactly once', RECORDS, async () => {
+/** Nothing but our reader, for the ceiling of what follows. */
+async function readAll(ends) {
+  const began = performance.now();
+  await Promise.all(
+    ends.map(async (end, p) => {
+      for (let at = 0; at < end; ) at = (await log.read('readings', p, at, { waitMs: 5000 })).nextOffset;
+    }),
+  );
+  return (records / (performance.now() - began)) * 1000;
+}
+
+/** With the peer's own loader where there is one: all have the same input. */
+async function fill() {
+  const loaded = runPeer(brokers, records, 1, `load:${prefix}readings`, keys);
+  if (loaded === undefined) throw new Error('the Kafka Streams peer is missing');
+  const topics = ['statistics', 'dead-letters', 'out-a'];
+  await log.ensureTopics(topics.map((name) => ({ name, partitions: PARTITIONS, cleanup: 'delete' })));
+}
+
+async function loop(id) {
+  const ms = await kafkajsLoop({
+    brokers,
+    from: `${prefix}readings`,
+    to: `${prefix}out-a`,
+    id: `${prefix}${id}`,
+    partitions: PARTITIONS,
+    records,
+  });
+  return (records / ms) * 1000;
+}
+
+/** From the first reading to the last commit, as the peer measures. */
+async function oneThread(until, group) {
+  let began = 0;
   const engine = new Engine({
     log,
-    topology: averages(),
-    group: 'c',
-    stateTopic: 'state-c',
-    batch: { maxRecords: COMMIT },
-    until: new Map([['readings/0', RECORDS]]),
+    topology: statistics(() => {
+      began = Date.now();
+    }),
+    group,
+    stateTopic: `state-${group}`,
+    until: new Map(until),
+    batch,
   });
+  const cpu = process.cpuUsage();
   await engine.start();
   await engine.finished();
+  const ms = Date.now() - began;
+  const { user, system } = process.cpuUsage(cpu);
+  console.error(
+    `  ${ms} ms, processor ${Math.round((user + system) / 1000)} ms, commits ${engine.status().map(({ commits }) => commits)}`,
+  );
   await engine.stop();
-});
-await log.close();
+  return (records / ms) * 1000;
+}
 
-const of = (letter) => results.find(({ name }) => name.startsWith(`${letter}:`)).perSecond;
-const environment = { date: new Date().toISOString(), node: process.version, cores: availableParallelism(), RECORDS };
-console.log(
-  JSON.stringify(
-    { environment, results, ratios: { 'b/a': of('b') / of('a'), 'c/a': of('c') / of('a') } },
-    undefined,
-    2,
-  ),
-);
+async function twoThreads(until, group) {
+  const module = new URL('./thread.mjs', import.meta.url);
+  const first = new SharedArrayBuffer(8);
+  const threads = new EngineThreads({ module, args: { brokers, prefix, group, until, batch, first }, threads: 2 });
+  await threads.start();
+  await threads.finished();
+  const ms = Date.now() - new Float64Array(first)[0];
+  await threads.stop();
+  return (records / ms) * 1000;
+}
 
-/** As well as kafkajs can: one transaction for each fetched batch of up to COMMIT records, sent 1,000 at a time. */
-async function kafkajsLoop() {
-  const kafka = new kafkajs.Kafka({ brokers: brokers.split(','), logLevel: kafkajs.logLevel.NOTHING });
-  const consumer = kafka.consumer({ groupId: `${prefix}a`, maxBytesPerPartition: 1_000_000 });
-  const producer = kafka.producer({
-    transactionalId: `${prefix}a`,
-    idempotent: true,
-    maxInFlightRequests: 1,
-    retry: { initialRetryTime: 5, retries: 1000 },
-    createPartitioner: kafkajs.Partitioners.DefaultPartitioner,
-  });
-  await Promise.all([consumer.connect(), producer.connect()]);
-  await consumer.subscribe({ topics: [`${prefix}readings`], fromBeginning: true });
-  await new Promise((resolve, reject) => {
-    consumer
-      .run({
-        autoCommit: false,
-        eachBatchAutoResolve: false,
-        eachBatch: async ({ batch, resolveOffset }) => {
-          for (let from = 0; from < batch.messages.length; from += COMMIT) {
-            const messages = batch.messages.slice(from, from + COMMIT);
-            const transaction = await producer.transaction();
-            for (let i = 0; i < messages.length; i += 1000) {
-              await transaction.send({
-                topic: `${prefix}out-a`,
-                messages: messages
-                  .slice(i, i + 1000)
-                  .map(({ key, value, timestamp }) => ({ key, value, timestamp, partition: 0 })),
-              });
-            }
-            const offset = String(Number(messages.at(-1).offset) + 1);
-            await transaction.sendOffsets({
-              consumerGroupId: `${prefix}a`,
-              topics: [{ topic: `${prefix}readings`, partitions: [{ partition: 0, offset }] }],
-            });
-            await transaction.commit();
-            resolveOffset(messages.at(-1).offset);
-            if (Number(offset) >= RECORDS) resolve();
-          }
-        },
-      })
-      .catch(reject);
-  });
-  await Promise.all([consumer.disconnect(), producer.disconnect()]);
+async function peer() {
+  return runPeer(brokers, records, 1, 'stats', keys).records_per_s;
 }

@@ -93,6 +93,8 @@ export interface EventLog {
   /** Forgets the committed offsets of a group. @throws LOG_GROUP_BUSY while it has members. */
   deleteGroup(group: string): Promise<void>;
 
+  /** Why records cannot be had at present, for health; undefined while all is well. Left out where that cannot be. */
+  trouble?(): string | undefined;
   /** Applies retention and compaction now (they also run in the background where the implementation does them). */
   maintain(): Promise<void>;
   close(): Promise<void>;

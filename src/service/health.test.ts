@@ -96,4 +96,15 @@ describe('drops', () => {
       { where: 'quality', reason: 'novel', count: 1, kept: false },
     ]);
   });
+
+  it('is yellow, not red, while the log is away: that mends by itself', () => {
+    const logTrouble = 'readings/0 has not been readable for 40 s: connect ECONNREFUSED';
+    const input = { bridge, now: NOW, logTrouble };
+    const waiting: TaskStatus = { ...task, phase: 'backing-off', stuck: true, error: 'no broker' };
+    expect(healthOf({ ...input, tasks: [waiting] })).toMatchObject({
+      status: 'degraded',
+      problems: [expect.stringContaining(logTrouble), expect.stringContaining('no broker')],
+    });
+    expect(healthOf({ ...input, tasks: [{ ...task, phase: 'failed' }] }).status).toBe('stuck');
+  });
 });

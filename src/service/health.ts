@@ -5,6 +5,8 @@ import type { Health } from './status.ts';
 export interface HealthInput {
   readonly tasks: readonly TaskStatus[];
   readonly bridge: BridgeStatus | undefined;
+  /** Why the log cannot be read now: it mends by itself when the brokers are back. */
+  readonly logTrouble?: string | undefined;
   /** Wall clock, milliseconds. */
   readonly now: number;
 }
@@ -13,13 +15,16 @@ export interface HealthInput {
 const TICK_LATE_MS = 15_000;
 
 /** What keeps records from going on: red (`stuck`) where it does not mend by itself. */
-export function healthOf({ tasks, bridge, now }: HealthInput): Health {
+export function healthOf({ tasks, bridge, logTrouble, now }: HealthInput): Health {
   const stuck: string[] = [];
   const degraded: string[] = [];
+  if (logTrouble !== undefined) degraded.push(`the log is away: ${logTrouble}`);
+  const away = (task: TaskStatus): boolean => logTrouble !== undefined && task.phase !== 'failed';
   let starting = tasks.length === 0;
   for (const task of tasks) {
     if (task.phase === 'failed') stuck.push(`${task.task} has failed: ${task.error ?? 'unknown'}`);
-    else if (task.stuck) stuck.push(`${task.task} is stuck${task.error === undefined ? '' : `: ${task.error}`}`);
+    else if (task.stuck && !away(task))
+      stuck.push(`${task.task} is stuck${task.error === undefined ? '' : `: ${task.error}`}`);
     else if (task.retentionAtRisk) stuck.push(`${task.task}: the retention will soon cut what a restore needs`);
     else if (task.phase === 'backing-off')
       degraded.push(`${task.task} starts again after: ${task.error ?? 'a failure'}`);

@@ -218,7 +218,7 @@ async function startParts(
       startedAt,
       now: at,
       log: place,
-      health: healthOf({ tasks, bridge: bridgeStatus, now: at }),
+      health: healthOf({ tasks, bridge: bridgeStatus, logTrouble: log.trouble?.(), now: at }),
       bridge: bridgeStatus && {
         url: bridgeStatus.session.url,
         connected: bridgeStatus.session.connected,

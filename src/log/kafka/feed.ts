@@ -22,6 +22,8 @@ export class Feed {
   usedAt = performance.now();
   /** What the last fetch ended with, and since when fetches have been failing. */
   failure: { readonly error: unknown; readonly since: number } | undefined;
+  /** Since when, and why, nothing could be fetched; until the next fetch that succeeds. */
+  trouble: { readonly error: unknown; readonly since: number } | undefined;
   #records: LogRecord[] = [];
   #head = 0;
   #bytes = 0;
@@ -45,6 +47,7 @@ export class Feed {
   /** Takes what was fetched from `from`, unless the reader has gone elsewhere since. */
   accept(from: number, fetched: DecodedRecords, stableEnd: number): void {
     this.failure = undefined;
+    this.trouble = undefined;
     if (from !== this.position) return;
     this.stableEnd = stableEnd;
     this.position = fetched.nextOffset;

@@ -1,3 +1,4 @@
+import { messageOf } from '../../errors.ts';
 import type { ReadBatch, ReadOptions } from '../event-log.ts';
 import { readLimits } from '../read-limits.ts';
 import { Waiters } from '../waiters.ts';
@@ -15,6 +16,9 @@ const REQUEST_BYTES = 16 * 2 ** 20;
 const IDLE_MS = 3000;
 const FEEDS_A_PARTITION = 4;
 const PAUSE_MS = 100;
+/** Failures count as trouble after so long, of feeds that were read in the last while. */
+const TROUBLE_MS = 2000;
+const TROUBLE_USED_MS = 60_000;
 
 /**
  * Reads committed records, ahead of the readers. Each broker has one loop with one long poll for all hungry feeds; a
@@ -29,6 +33,8 @@ export class Fetcher {
   readonly #retryMs: number;
   readonly #feeds = new Map<string, Feed[]>();
   readonly #loops = new Map<number, Waiters>();
+  /** Loops that have not ended yet, and looks under way. */
+  readonly #running = new Set<Promise<unknown>>();
   #closed = false;
 
   constructor(wire: Wire, retryMs: number) {
@@ -43,7 +49,7 @@ export class Fetcher {
     const feed = this.#feed(topic, partition, offset);
     const limits = readLimits(options);
     const deadline = performance.now() + (options.waitMs ?? 0);
-    if (feed.empty && !feed.fetching) await this.#look(feed);
+    if (feed.empty && !feed.fetching) await this.#track(this.#look(feed));
     for (;;) {
       feed.usedAt = performance.now();
       if (feed.at !== offset) {
@@ -64,10 +70,26 @@ export class Fetcher {
     }
   }
 
+  /** What has kept partitions that are being read from being fetched, for longer than an election takes. */
+  trouble(): string | undefined {
+    const now = performance.now();
+    for (const feeds of this.#feeds.values()) {
+      for (const { trouble, usedAt, topic, partition } of feeds) {
+        if (trouble === undefined || now - usedAt > TROUBLE_USED_MS || now - trouble.since < TROUBLE_MS) continue;
+        const seconds = Math.round((now - trouble.since) / 1000);
+        return `${topic}/${partition} has not been readable for ${seconds} s: ${messageOf(trouble.error)}`;
+      }
+    }
+    return undefined;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     for (const feeds of this.#feeds.values()) for (const feed of feeds) feed.waiters.wake();
     for (const loop of this.#loops.values()) loop.wake();
+    await Promise.all([this.#wire.release(this.#polls), this.#wire.release(this.#looks)]);
+    // What was under way may have connected again after the release.
+    await Promise.allSettled(this.#running);
     await Promise.all([this.#wire.release(this.#polls), this.#wire.release(this.#looks)]);
   }
 
@@ -103,6 +125,7 @@ export class Fetcher {
           if (feed.failure !== undefined) throw feed.failure.error;
           if (!feed.empty || feed.position === before) return;
         } catch (error) {
+          this.#note(feed, error);
           if (!isPassing(error) || performance.now() + pause > deadline || this.#closed) {
             throw translate(error, `${feed.topic}/${feed.partition}`);
           }
@@ -141,7 +164,13 @@ export class Fetcher {
     }
     const waiters = new Waiters();
     this.#loops.set(leader, waiters);
-    void this.#loop(leader, waiters);
+    void this.#track(this.#loop(leader, waiters));
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    const settled = work.catch(() => {}).finally(() => this.#running.delete(settled));
+    this.#running.add(settled);
+    return work;
   }
 
   async #loop(leader: number, waiters: Waiters): Promise<void> {
@@ -217,7 +246,12 @@ export class Fetcher {
     }
   }
 
+  #note(feed: Feed, error: unknown): void {
+    feed.trouble = { error, since: feed.trouble?.since ?? performance.now() };
+  }
+
   #fail(feed: Feed, error: unknown): void {
+    this.#note(feed, error);
     feed.failure = { error, since: feed.failure?.since ?? performance.now() };
     // The reader has to know of a cut log at once, not when it gets there.
     if ((error as KafkaError).code === CODE.OFFSET_OUT_OF_RANGE) feed.waiters.wake();

@@ -168,6 +168,10 @@ class KafkaLog implements EventLog, MemberLog {
     await this.#topics.deleteGroup(group);
   }
 
+  trouble(): string | undefined {
+    return this.#fetcher.trouble();
+  }
+
   /** The brokers do it. */
   async maintain(): Promise<void> {
     this.#open();

@@ -22,6 +22,8 @@ export interface KafkaLogOptions {
   readonly maxRecordBytes?: number;
   /** How long a call goes on trying while brokers are away before it fails with LOG_UNAVAILABLE. Default 30,000. */
   readonly retryMs?: number;
+  /** A broker that does not answer for so long counts as gone: the request is sent again elsewhere. Default 15,000. */
+  readonly requestTimeoutMs?: number;
   /** A transaction whose process has died is aborted by the broker after so long. Default 60,000. */
   readonly transactionTimeoutMs?: number;
 }
@@ -31,4 +33,5 @@ export const DEFAULTS = {
   maxRecordBytes: 16 * 2 ** 20,
   retryMs: 30_000,
   transactionTimeoutMs: 60_000,
+  requestTimeoutMs: 15_000,
 } as const;

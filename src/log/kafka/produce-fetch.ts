@@ -25,7 +25,7 @@ export async function produce(
   broker: WireBroker,
   parts: readonly ProducePart[],
   transactionalId: string | null,
-  timeoutMs = 20_000,
+  timeoutMs = 10_000,
 ): Promise<ProduceResult[]> {
   const writer = new Body();
   writer.text(transactionalId);
@@ -122,7 +122,6 @@ export async function fetch(
   return (await broker.connectionPool.send({
     request: { apiKey: FETCH, apiVersion: FETCH_VERSION, apiName: 'Fetch', encode: async () => encoded(body) },
     response: { decode: async (data) => decodeFetch(data), parse: async (results) => results },
-    requestTimeout: maxWaitMs + 30_000,
     logResponseError: false,
   })) as FetchResult[];
 }

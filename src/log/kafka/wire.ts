@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import kafkajs, { type Admin, type Kafka, type KafkaConfig, type SASLOptions } from 'kafkajs';
+import { mendConnections } from './connection-mend.ts';
 import { DEFAULTS, type KafkaLogOptions } from './kafka-options.ts';
 
 /**
@@ -102,41 +103,13 @@ interface WireEncoder {
 }
 
 function load() {
-  const RequestQueue = require('kafkajs/src/network/requestQueue') as {
-    prototype: { pending: unknown[]; throttledUntil: number; scheduleCheckPendingRequests(): void };
-  };
-  // kafkajs re-arms a timer with a negative delay for ever on every open connection: 6 % of a core each.
-  const original = RequestQueue.prototype.scheduleCheckPendingRequests;
-  RequestQueue.prototype.scheduleCheckPendingRequests = function scheduleCheckPendingRequests() {
-    if (this.pending.length > 0 || this.throttledUntil > Date.now()) original.call(this);
-  };
-  shareConnects();
+  mendConnections();
   const probe = new kafkajs.Kafka({ brokers: ['localhost:1'], logLevel: kafkajs.logLevel.NOTHING });
   const symbol = Object.getOwnPropertySymbols(probe).find((each) => each.description?.endsWith('createCluster'));
   if (symbol === undefined) throw new Error('this is not the kafkajs that fleetcast was made for (2.2.4)');
   return {
     PRIVATE_CREATE_CLUSTER: symbol,
     Encoder: require('kafkajs/src/protocol/encoder') as new (size?: number) => WireEncoder,
-  };
-}
-
-/**
- * kafkajs opens a socket for each `connect()` that comes before the first has succeeded, and keeps one of them. The
- * others stay open, and when the broker closes them as idle (after ten minutes) they take the live connection down with
- * them: requests on it then time out. Here all who connect at once wait for the same socket.
- */
-function shareConnects(): void {
-  const Connection = require('kafkajs/src/network/connection') as {
-    prototype: { connect(): Promise<boolean> };
-  };
-  const { connect } = Connection.prototype;
-  const pending = new WeakMap<object, Promise<boolean>>();
-  Connection.prototype.connect = function connectOnce() {
-    const under = pending.get(this);
-    if (under !== undefined) return under;
-    const made = connect.call(this).finally(() => pending.delete(this));
-    pending.set(this, made);
-    return made;
   };
 }
 
@@ -156,7 +129,7 @@ export class Wire {
       clientId: options.clientId ?? DEFAULTS.clientId,
       ssl: options.tls === true ? true : options.tls ? { ...options.tls } : false,
       connectionTimeout: 5000,
-      requestTimeout: 30_000,
+      requestTimeout: options.requestTimeoutMs ?? DEFAULTS.requestTimeoutMs,
       retry: { initialRetryTime: 50, maxRetryTime: 500, retries: 3 },
       logLevel: kafkajs.logLevel.NOTHING,
     };

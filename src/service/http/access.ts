@@ -16,7 +16,7 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Who may call: on loopback, callers that name it so (a page of another site that resolves to loopback does not); with a
- * token, whoever brings it as `Authorization: Bearer`, in the cookie, or once as `?token=`. `/health` is open to all.
+ * token, whoever brings it as `Authorization: Bearer`, in the cookie, or once as `?token=`. `/health` and `/ready` are open to all.
  */
 export function authorise(request: IncomingMessage, token: string | undefined, host: string): Refusal | undefined {
   const named = (request.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
@@ -26,7 +26,7 @@ export function authorise(request: IncomingMessage, token: string | undefined, h
     return { code: 403, error: 'requests from other sites are not allowed' };
   }
   const url = new URL(request.url ?? '/', 'http://localhost');
-  if (token === undefined || url.pathname === '/health') return undefined;
+  if (token === undefined || url.pathname === '/health' || url.pathname === '/ready') return undefined;
   const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const cookie = new RegExp(`(?:^|; )${COOKIE}=([^;]*)`).exec(request.headers.cookie ?? '')?.[1];
   if (same(bearer, token) || same(cookie && decodeURIComponent(cookie), token)) return undefined;

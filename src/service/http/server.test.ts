@@ -50,6 +50,7 @@ describe('the HTTP interfaces', () => {
     expect(await json('/api/topology')).toMatchObject({ text: 'readings -> quality' });
     expect(await (await fetch(`${url}/metrics`)).text()).toContain('fleetcast_up 1');
     expect(await json('/api/status')).toMatchObject({ health: { status: 'ok' } });
+    expect((await fetch(`${url}/ready`)).status).toBe(200);
   });
 
   it('is red while a task is stuck', async () => {
@@ -57,6 +58,7 @@ describe('the HTTP interfaces', () => {
     const health = await fetch(`${url}/health`);
     expect(health.status).toBe(503);
     expect(await health.json()).toEqual({ status: 'stuck', problems: ['task 0 has not committed for 60 s'] });
+    expect((await fetch(`${url}/ready`)).status).toBe(503);
   });
 
   it('streams the status and the chosen series', async () => {

@@ -81,6 +81,11 @@ function addRoutes(app: FastifyInstance, source: PageSource, live: Broadcast, no
     const { health } = source.status();
     return reply.code(health.status === 'stuck' ? 503 : 200).send(health);
   });
+  // For a load balancer or an orchestrator that asks whether records go on now; /health is red only where it takes help.
+  app.get('/ready', (_request, reply) => {
+    const { health } = source.status();
+    return reply.code(health.status === 'ok' ? 200 : 503).send(health);
+  });
   app.get('/metrics', async (_request, reply) => {
     const { type, body } = await source.metrics();
     return reply.type(type).send(body);
