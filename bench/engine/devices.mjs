@@ -1,5 +1,5 @@
 // npm run bench:devices [-- --devices N] [--sweep N] [--note TEXT]: memory of a fleet's windows, and the time from a restart to caught up, on
-// the embedded log. Each phase is a process of its own. Keeps the result in bench/results/.
+// the embedded log; then what compaction of the state takes. Each phase is a process of its own. Keeps the result in bench/results/.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, tmpdir } from 'node:os';
@@ -42,7 +42,7 @@ function main() {
     windowBuckets: 96,
   };
   try {
-    for (const name of ['fill', 'run', 'restart']) {
+    for (const name of ['fill', 'run', 'restart', 'compact']) {
       const args = [fileURLToPath(import.meta.url), '--phase', name, '--path', path];
       args.push('--devices', values.devices, '--sweep', values.sweep);
       const child = spawnSync(process.execPath, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
@@ -62,6 +62,7 @@ async function phase() {
   const log = await openEmbeddedLog({ path: values.path });
   const begin = performance.now();
   if (values.phase === 'fill') await fill(log);
+  else if (values.phase === 'compact') await log.maintain();
   else await run(log);
   console.log(
     JSON.stringify({ seconds: Math.round((performance.now() - begin) / 100) / 10, ...memory(), ...restored }),

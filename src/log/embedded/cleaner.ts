@@ -152,7 +152,9 @@ export class Cleaner {
     most = Number.POSITIVE_INFINITY,
   ): Iterable<{ key: Buffer; value: Buffer }> {
     let bytes = 0;
-    for (const { key, value } of this.#tables.log.getRange({ start: chunkKey(id, from), end: chunkKey(id, to) })) {
+    for (const key of this.#tables.index.getKeys({ start: chunkKey(id, from), end: chunkKey(id, to) })) {
+      const value = this.#tables.chunk(key);
+      if (value === undefined) continue;
       yield { key, value };
       bytes += value.length;
       if (bytes >= most) return;

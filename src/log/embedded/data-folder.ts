@@ -14,13 +14,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { FleetcastError, messageOf } from '../../errors.ts';
+import { META_BYTES, type Meta, parseMeta } from './page-format.ts';
 
 /** Version of the layout of tables, chunks and marker. A folder of a later version is refused. */
 export const FOLDER_VERSION = 1;
 
 const MARKER = 'fleetcast-log.json';
 const FORMAT = 'fleetcast-log';
-const LMDB_MAGIC = 0xbeefc0de;
 /** LMDB leaves pages that it allocated and freed in its last transaction unwritten at the end of the file. */
 const UNWRITTEN_PAGES = 64;
 
@@ -112,22 +112,9 @@ function checkData(path: string): number {
   }
 }
 
-interface Meta {
-  readonly pageSize: number;
-  readonly lastPage: number;
-  readonly transaction: number;
-}
-
 function readMeta(fd: number, at: number): Meta | undefined {
-  const page = Buffer.alloc(160);
-  if (readSync(fd, page, 0, page.length, at) < page.length) return undefined;
-  const pageSize = page.readUInt32LE(48);
-  if (page.readUInt32LE(24) !== LMDB_MAGIC || pageSize < 512 || pageSize > 65_536) return undefined;
-  return {
-    pageSize,
-    lastPage: Number(page.readBigUInt64LE(144)),
-    transaction: Number(page.readBigUInt64LE(152)),
-  };
+  const page = Buffer.alloc(META_BYTES);
+  return readSync(fd, page, 0, page.length, at) < page.length ? undefined : parseMeta(page);
 }
 
 /** A page that is mapped but lies beyond the end of the file would end the process; a zero page is an error only. */

@@ -1,28 +1,27 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 
-const MAGIC = 0xbeefc0de;
-const HEADER = 24;
-const NODE_HEADER = 8;
-const OVERFLOW_REFERENCE = 24;
-const BRANCH = 1;
-const LEAF = 2;
-const OVERFLOW = 4;
-const BIG_DATA = 1;
-const SUB_TREE = 2;
-const DUPLICATES = 4;
-const MAX_DEPTH = 32;
-const NO_PAGE = 0xffffffffffffffffn;
+import {
+  BIG_DATA,
+  BRANCH,
+  DUPLICATES,
+  LEAF,
+  MAX_DEPTH,
+  META_BYTES,
+  type Meta,
+  NO_PAGE,
+  NODE_HEADER,
+  OVERFLOW,
+  OVERFLOW_REFERENCE,
+  overflowPages,
+  PAGE_HEADER,
+  parseMeta,
+  SUB_ROOT_AT,
+  SUB_TREE,
+  SUB_TREE_BYTES,
+} from './page-format.ts';
 
 /** What is wrong with a database file; the message says where. */
 export class FileDamage extends Error {}
-
-export interface Meta {
-  readonly pageSize: number;
-  readonly lastPage: number;
-  readonly transaction: number;
-  readonly freeRoot: bigint;
-  readonly mainRoot: bigint;
-}
 
 export interface Entry {
   readonly key: Buffer;
@@ -74,11 +73,11 @@ export class DatabaseFile {
   value(entry: Entry): Buffer {
     if (entry.inline !== undefined) return entry.inline;
     const { pageSize } = this.#meta!;
-    const run = this.#read(entry.page * pageSize, HEADER + entry.bytes);
+    const run = this.#read(entry.page * pageSize, PAGE_HEADER + entry.bytes);
     this.#header(run, entry.page);
-    const pages = Math.floor((HEADER - 1 + entry.bytes) / pageSize) + 1;
+    const pages = overflowPages(entry.bytes, pageSize);
     if (run.readUInt16LE(18) !== OVERFLOW || run.readUInt32LE(20) !== pages) broken(entry.page, 'begins no value');
-    return run.subarray(HEADER);
+    return run.subarray(PAGE_HEADER);
   }
 
   /**
@@ -110,12 +109,12 @@ export class DatabaseFile {
     const lower = page.readUInt16LE(20);
     const upper = page.readUInt16LE(22);
     if (flags !== BRANCH && flags !== LEAF) broken(at, 'has an unknown kind');
-    if (depth > MAX_DEPTH || lower % 2 !== 0 || lower > upper || upper > pageSize - HEADER) {
+    if (depth > MAX_DEPTH || lower % 2 !== 0 || lower > upper || upper > pageSize - PAGE_HEADER) {
       broken(at, 'has a broken header');
     }
     for (let i = 0; i < lower; i += 2) {
-      const node = page.readUInt16LE(HEADER + i) + HEADER;
-      if (node < HEADER + upper || node + NODE_HEADER > pageSize) broken(at, 'points outside itself');
+      const node = page.readUInt16LE(PAGE_HEADER + i) + PAGE_HEADER;
+      if (node < PAGE_HEADER + upper || node + NODE_HEADER > pageSize) broken(at, 'points outside itself');
       const low = page.readUInt16LE(node) + page.readUInt16LE(node + 2) * 0x10000;
       const nodeFlags = page.readUInt16LE(node + 4);
       const keyEnd = node + NODE_HEADER + page.readUInt16LE(node + 6);
@@ -135,16 +134,23 @@ export class DatabaseFile {
     const end = keyEnd + ((flags & BIG_DATA) !== 0 ? OVERFLOW_REFERENCE : bytes);
     if (end > pageSize || (flags & DUPLICATES) !== 0) broken(at, 'has a value that does not fit');
     if ((flags & BIG_DATA) !== 0) {
-      const pages = Math.floor((HEADER - 1 + bytes) / pageSize) + 1;
+      const pages = overflowPages(bytes, pageSize);
       const first = this.#claim(page.readBigUInt64LE(keyEnd), pages);
       const transaction = Number(page.readBigUInt64LE(keyEnd + 8));
       return { key, bytes, transaction, subRoot: undefined, inline: undefined, page: first };
     }
     const inline = page.subarray(keyEnd, end);
     const sub = (flags & SUB_TREE) !== 0;
-    if (sub && bytes !== 48) broken(at, 'names a table that is none');
+    if (sub && bytes !== SUB_TREE_BYTES) broken(at, 'names a table that is none');
     const transaction = Number(page.readBigUInt64LE(8));
-    return { key, bytes, transaction, subRoot: sub ? inline.readBigUInt64LE(40) : undefined, inline, page: at };
+    return {
+      key,
+      bytes,
+      transaction,
+      subRoot: sub ? inline.readBigUInt64LE(SUB_ROOT_AT) : undefined,
+      inline,
+      page: at,
+    };
   }
 
   /** A page has one place in one tree. */
@@ -180,19 +186,7 @@ export class DatabaseFile {
   }
 
   #readMeta(at: number): Meta | undefined {
-    const page = this.#read(at, 160);
-    const pageSize = page.readUInt32LE(48);
-    const known = page.readUInt32LE(24) === MAGIC && pageSize >= 512 && pageSize <= 65_536;
-    if (!known || (pageSize & (pageSize - 1)) !== 0) return undefined;
-    const lastPage = Number(page.readBigUInt64LE(144));
-    if (lastPage >= 2 ** 36) return undefined;
-    return {
-      pageSize,
-      lastPage,
-      transaction: Number(page.readBigUInt64LE(152)),
-      freeRoot: page.readBigUInt64LE(88),
-      mainRoot: page.readBigUInt64LE(136),
-    };
+    return parseMeta(this.#read(at, META_BYTES));
   }
 }
 

@@ -92,7 +92,7 @@ export class PartitionReader {
   }
 
   #open(id: PartitionId, key: Buffer): ChunkReader | undefined {
-    const data = this.#tables.log.get(key);
+    const data = this.#tables.chunk(key);
     return data === undefined ? undefined : new ChunkReader(data, baseOf(key), nameOf(id));
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { FleetcastError, isFleetcastError, messageOf } from '../../errors.ts';
 import type { TopicSpec } from '../event-log.ts';
+import { ChunkFile } from './chunk-file.ts';
 import { claimFolder } from './data-folder.ts';
 
 export interface StoredTopic {
@@ -67,6 +68,7 @@ export class Tables {
   readonly cleaned: Database<Buffer, Buffer>;
   readonly index: Database<Buffer, Buffer>;
   readonly log: Database<Buffer, Buffer>;
+  readonly #chunks: ChunkFile;
   readonly #reserve: number;
   readonly #onDamage: (error: FleetcastError) => void;
   #bell: number;
@@ -91,6 +93,7 @@ export class Tables {
       this.index = this.root.openDB('index', binary);
       this.log = this.root.openDB('log', binary);
       this.root.readerCheck();
+      this.#chunks = new ChunkFile(join(path, 'data.mdb'), 'log');
     } catch (cause) {
       throw this.translate(cause);
     }
@@ -187,6 +190,16 @@ export class Tables {
     this.ends.put(partitionKey(id), stored);
   }
 
+  /**
+   * A chunk, not through LMDB's mapping where that can be helped. Only within `read`, or within `write` before anything
+   * was put into the table.
+   */
+  chunk(key: Buffer): Buffer | undefined {
+    // Opens LMDB's read transaction where none is open: it keeps the chunk's pages from being used again.
+    if (!this.index.doesExist(key)) return undefined;
+    return this.#chunks.get(key) ?? this.log.get(key);
+  }
+
   /** @throws LOG_FULL where the disk is as good as full. */
   requireSpace(): void {
     const { bavail, bsize } = statfsSync(this.path);
@@ -199,6 +212,7 @@ export class Tables {
     if (this.#closed) return;
     this.#closed = true;
     closeSync(this.#bell);
+    this.#chunks.close();
     await this.root.close();
   }
 
