@@ -57,6 +57,11 @@ export class TaskState {
     return this.#columns.get(name);
   }
 
+  /** Keyed stores and timers of one node. */
+  columnsOf(node: string): Column[] {
+    return [...this.#columns.values()].filter(({ name }) => name.slice(0, name.lastIndexOf('/')) === node);
+  }
+
   globalCell(name: string): GlobalCell<unknown> | undefined {
     return this.#globals.get(name);
   }

@@ -1,5 +1,6 @@
 import { FleetcastError } from '../errors.ts';
 import type { DeferredCollector, Operator, OperatorContext, Position } from '../operators/operator.ts';
+import { RowUndo } from '../state/row-undo.ts';
 import type { TaskState } from '../state/task-state.ts';
 import type { TimerQueue } from '../state/timer-queue.ts';
 import type { NodeCollector } from './collector.ts';
@@ -25,6 +26,8 @@ export class OperatorRunner {
   readonly #hasControls: boolean;
   /** The broadcast that is being handled. */
   #current: { readonly control: Control; readonly batch: MicroBatch } | undefined;
+  /** Where the node goes on after a failure: the key's state is then as if the item had never come. */
+  readonly #undo: RowUndo | undefined;
 
   constructor(
     node: OperatorNode,
@@ -43,6 +46,7 @@ export class OperatorRunner {
     this.operator = node.factory();
     if (this.operator.timer !== undefined) this.#timers = state.addTimers(`${node.name}/${TIMERS}`);
     this.operator.init?.(this.#context(place));
+    if (node.onError !== 'fail') this.#undo = new RowUndo(state.columnsOf(node.name));
     const { tick, timer, broadcast } = this.operator;
     this.#hasControls = (tick ?? timer ?? broadcast) !== undefined;
   }
@@ -67,18 +71,22 @@ export class OperatorRunner {
     const { items, count } = this.#merged;
     const { operator } = this;
     const out = this.#out;
-    const guarded = this.node.onError !== 'fail';
+    const undo = this.#undo;
     let i = from;
     while (i < count && items[i]!.turn <= last) {
       try {
         for (; i < count && items[i]!.turn <= last; i++) {
           out.at(items[i]!);
-          if (guarded) out.mark();
+          if (undo !== undefined) {
+            out.mark();
+            undo.remember(items[i]!.row);
+          }
           operator.process(items[i]!, out);
         }
       } catch (error) {
         this.#poison.handle(this.node, items[i]!, error, batch);
         out.rollBack();
+        undo?.undo();
         i++;
       }
     }
@@ -108,11 +116,13 @@ export class OperatorRunner {
       timers.clear(at);
       this.#out.at(at);
       this.#out.mark();
+      this.#undo?.remember(row);
       try {
         this.operator.timer!(at, time === Number.POSITIVE_INFINITY ? control.ingestTime : time, this.#out);
       } catch (error) {
         this.#poison.handle(this.node, at, error, batch);
         this.#out.rollBack();
+        this.#undo?.undo();
       }
     }
   }

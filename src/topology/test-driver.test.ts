@@ -39,6 +39,29 @@ describe('TopologyTestDriver', () => {
     expect(driver.counts.get('in', 'undecodable')).toBe(1);
   });
 
+  it('leaves nothing of a record that an operator failed on, in no store and no output', () => {
+    const item = fc.record({
+      key: fc.constantFrom('a', 'b'),
+      value: fc.integer({ min: -2, max: 9 }),
+      tick: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(item, { maxLength: 30 }), fc.integer({ min: 1, max: 7 }), (items, batch) => {
+        const play = (withPoison: boolean): unknown => {
+          let piped = 0;
+          const driver = new TopologyTestDriver(sums('dead-letter'), { cut: () => ++piped % batch === 0 });
+          for (const [i, { key, value, tick }] of items.entries()) {
+            if (withPoison || value >= 0) driver.pipe('in', key, value, 100 + 4 * i, 100 + 4 * i);
+            if (tick) driver.tick(101 + 4 * i);
+          }
+          const state = ['sums', '#timers'].map((store) => driver.state('sum', store).range());
+          return [driver.values('out'), state];
+        };
+        expect(play(true)).toEqual(play(false));
+      }),
+    );
+  });
+
   it('follows the policy of a node that throws', () => {
     const failing = new TopologyTestDriver(sums());
     expect(() => failing.pipe('in', 'a', -1, 5)).toThrowError(

@@ -36,11 +36,14 @@ class Sum implements Operator<number, number> {
   }
 
   process(record: StreamRecord<number>, out: Collector<number>): void {
-    const sum = this.#sums.get(record)?.sum ?? 0;
-    if (record.value < 0) throw new Error('negative');
-    this.#sums.set(record, { sum: sum + record.value });
+    const held = this.#sums.get(record) ?? { sum: 0 };
+    const { sum } = held;
+    // In place, and before anything can fail: what a failing record has changed must not stay.
+    held.sum += record.value;
+    this.#sums.set(record, held);
     this.#timers.set(record, record.ingestTime + 10);
     out.emitTo('early', sum, record.time);
+    if (record.value < 0) throw new Error('negative');
     this.#batch.push({ record, value: (sum + record.value) * this.#factor.get() });
   }
 
