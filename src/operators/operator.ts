@@ -1,4 +1,4 @@
-import type { GlobalStore, KeyedStore, SlabLayout, SlabStore, StoreCodec } from '../state/store.ts';
+import type { GlobalStore, KeyedStore, SlabLayout, SlabMigration, SlabStore, StoreCodec } from '../state/store.ts';
 
 /**
  * The contract of an operator.
@@ -77,8 +77,11 @@ export interface OperatorContext {
   readonly partition: number;
   /** State for each key as a value of the heap; the codec makes snapshots. */
   keyed<V>(name: string, codec: StoreCodec<V>): KeyedStore<V>;
-  /** State for each key as a fixed row of typed arrays: for windows and counters of many keys. */
-  slab(name: string, layout: SlabLayout): SlabStore;
+  /**
+   * State for each key as a fixed row of typed arrays: for windows and counters of many keys.
+   * @param migrations from former layouts; stored rows of any other layout are refused (STATE_ORPHANED).
+   */
+  slab(name: string, layout: SlabLayout, migrations?: readonly SlabMigration[]): SlabStore;
   /** State of the task itself (the model in use, for example): one value, set by broadcasts and ticks only. */
   global<V>(name: string, codec: StoreCodec<V>, initial: V): GlobalStore<V>;
   /** One timer for each key of this node, on the time of ticks. */

@@ -1,16 +1,9 @@
 import { FleetcastError } from '../errors.ts';
 import { type Column, checkRow, refuseVersion } from './column.ts';
-import type { Row, SlabLayout, SlabStore, SlabType } from './store.ts';
+import { type Cells, ELEMENT_BYTES, layoutHash, MAKE_CELLS } from './slab-layout.ts';
+import { SlabMigrations } from './slab-migrations.ts';
+import type { Row, SlabLayout, SlabMigration, SlabRow, SlabStore, SlabType } from './store.ts';
 
-type Cells = Float64Array | Float32Array | Int32Array | Uint8Array;
-
-const MAKE: Record<SlabType, (length: number) => Cells> = {
-  f64: (length) => new Float64Array(length),
-  f32: (length) => new Float32Array(length),
-  i32: (length) => new Int32Array(length),
-  u8: (length) => new Uint8Array(length),
-};
-const BYTES: Record<SlabType, number> = { f64: 8, f32: 4, i32: 4, u8: 1 };
 /** Above this size of a column's field it grows by half instead of doubling: memory matters more than copies. */
 const LARGE_BYTES = 64 * 1024 * 1024;
 
@@ -34,19 +27,21 @@ export class Slab implements SlabStore, Column {
   readonly name: string;
   readonly version: number;
   readonly #fields = new Map<string, Field>();
+  readonly #migrations: SlabMigrations;
   readonly #rowBytes: number;
   #used = new Uint8Array(0);
 
-  constructor(name: string, layout: SlabLayout) {
+  constructor(name: string, layout: SlabLayout, migrations: readonly SlabMigration[] = []) {
     this.name = name;
+    this.#migrations = new SlabMigrations(name, migrations);
     this.version = layoutHash(layout);
     let rowBytes = 0;
     for (const [field, [type, length]] of Object.entries(layout)) {
       if (!Number.isInteger(length) || length < 1) {
         throw new FleetcastError('TOPOLOGY_INVALID', `${name}: field ${field} has the length ${length}`);
       }
-      this.#fields.set(field, { name: field, type, length, cells: MAKE[type](0), bytes: new Uint8Array(0) });
-      rowBytes += BYTES[type] * length;
+      this.#fields.set(field, { name: field, type, length, cells: MAKE_CELLS[type](0), bytes: new Uint8Array(0) });
+      rowBytes += ELEMENT_BYTES[type] * length;
     }
     this.#rowBytes = rowBytes;
   }
@@ -84,7 +79,7 @@ export class Slab implements SlabStore, Column {
     const bytes = new Uint8Array(this.#rowBytes);
     let at = 0;
     for (const field of this.#fields.values()) {
-      const size = BYTES[field.type] * field.length;
+      const size = ELEMENT_BYTES[field.type] * field.length;
       const from = row * size;
       if (size <= SMALL) for (let i = 0; i < size; i++) bytes[at + i] = field.bytes[from + i]!;
       else bytes.set(field.bytes.subarray(from, from + size), at);
@@ -94,11 +89,16 @@ export class Slab implements SlabStore, Column {
   }
 
   restore(row: number, version: number, bytes: Uint8Array): void {
+    if (version !== this.version && this.#migrations.has(version)) {
+      this.#create(row);
+      this.#migrations.run(version, bytes, this.#row(row));
+      return;
+    }
     if (version !== this.version || bytes.length !== this.#rowBytes) refuseVersion(this.name, version, this.version);
     this.#create(row);
     let at = 0;
     for (const field of this.#fields.values()) {
-      const size = BYTES[field.type] * field.length;
+      const size = ELEMENT_BYTES[field.type] * field.length;
       field.bytes.set(bytes.subarray(at, at + size), row * size);
       at += size;
     }
@@ -111,6 +111,14 @@ export class Slab implements SlabStore, Column {
       copy[name] = cells.slice(row * length, (row + 1) * length);
     }
     return copy;
+  }
+
+  /** The row's own cells. */
+  #row(row: number): SlabRow {
+    const cells = [...this.#fields.values()].map(({ name, cells, length }) => {
+      return [name, cells.subarray(row * length, (row + 1) * length)] as const;
+    });
+    return Object.fromEntries(cells);
   }
 
   erase(row: number): void {
@@ -131,7 +139,7 @@ export class Slab implements SlabStore, Column {
     used.set(this.#used);
     this.#used = used;
     for (const field of this.#fields.values()) {
-      const cells = MAKE[field.type](capacity * field.length);
+      const cells = MAKE_CELLS[field.type](capacity * field.length);
       cells.set(field.cells);
       field.cells = cells;
       field.bytes = new Uint8Array(cells.buffer);
@@ -145,13 +153,4 @@ export class Slab implements SlabStore, Column {
     }
     return field.cells;
   }
-}
-
-/** FNV-1a over the layout's text, 31 bits: tells layouts apart. */
-function layoutHash(layout: SlabLayout): number {
-  let hash = 0x811c9dc5;
-  for (const char of JSON.stringify(Object.entries(layout))) {
-    hash = Math.imul(hash ^ char.charCodeAt(0), 0x01000193);
-  }
-  return hash >>> 1;
 }

@@ -49,6 +49,36 @@ describe('TaskState', () => {
     expect(to.snapshotRow(restored)).toEqual(from.snapshotRow(row));
   });
 
+  it('reads the rows of a former slab layout through its migration, and refuses others', () => {
+    const former = { ring: ['f32', 3], at: ['i32', 1] } as const;
+    const old = new TaskState();
+    const slab = old.addSlab('window/ring', former);
+    const row = old.keys.rowOf('a');
+    slab.create(at(row));
+    slab.f32('ring').set([1, 2, 3], row * 3);
+    slab.i32('at')[row] = 2;
+
+    const next = new TaskState();
+    const longer = next.addSlab('window/ring', { ring: ['f64', 5], next: ['i32', 1] }, [
+      {
+        from: former,
+        migrate: ({ ring, at }, cells) => {
+          cells['ring']!.set([...ring!].reverse());
+          cells['next']![0] = at![0]! + 10;
+        },
+      },
+    ]);
+    next.keys.rowOf('other');
+    const restored = next.restoreKey('a', old.snapshotRow(row));
+    expect(longer.copy(restored)).toEqual({ ring: Float64Array.of(3, 2, 1, 0, 0), next: Int32Array.of(12) });
+    // What is written from now on is of the new layout, and needs no migration.
+    const plain = new TaskState();
+    plain.addSlab('window/ring', { ring: ['f64', 5], next: ['i32', 1] });
+    plain.restoreKey('a', next.snapshotRow(restored));
+    expect(plain.column('window/ring')!.copy(0)).toEqual(longer.copy(restored));
+    expect(() => plain.restoreKey('a', old.snapshotRow(row))).toThrow(/no migration/);
+  });
+
   it('hands out the rows of forgotten keys again, empty', () => {
     const state = sample();
     const slab = state.column('window/ring') as ReturnType<typeof state.addSlab>;

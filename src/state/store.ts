@@ -32,6 +32,16 @@ export interface GlobalStore<V> {
 
 /** Fields of a slab's row: name to element type and length, for example `{ ring: ['f64', 96], at: ['i32', 1] }`. */
 export type SlabLayout = Readonly<Record<string, readonly [SlabType, number]>>;
+/** Reads rows of a former layout. */
+export interface SlabMigration {
+  /** The layout of then, field for field in the same order. */
+  readonly from: SlabLayout;
+  /** @param old cells of the stored row. @param row cells of the new row to fill: zero at first, of the length of their field. */
+  migrate(old: SlabRow, row: SlabRow): void;
+}
+
+/** Field name to the cells of one row. */
+export type SlabRow = Readonly<Record<string, Float64Array | Float32Array | Int32Array | Uint8Array>>;
 export type SlabType = 'f64' | 'f32' | 'i32' | 'u8';
 
 /**

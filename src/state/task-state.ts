@@ -4,7 +4,7 @@ import { GlobalCell } from './global-cell.ts';
 import { HeapStore } from './heap-store.ts';
 import { KeyIndex } from './key-index.ts';
 import { Slab } from './slab.ts';
-import type { SlabLayout, StoreCodec } from './store.ts';
+import type { SlabLayout, SlabMigration, StoreCodec } from './store.ts';
 import { TimerQueue } from './timer-queue.ts';
 
 /** Store name to bytes: the version of the codec (four bytes, little-endian), then the codec's bytes. */
@@ -36,8 +36,8 @@ export class TaskState {
   }
 
   /** @throws TOPOLOGY_INVALID for a name that is taken, or a layout that cannot be. */
-  addSlab(name: string, layout: SlabLayout): Slab {
-    return this.#add(new Slab(name, layout));
+  addSlab(name: string, layout: SlabLayout, migrations: readonly SlabMigration[] = []): Slab {
+    return this.#add(new Slab(name, layout, migrations));
   }
 
   /** @throws TOPOLOGY_INVALID for a name that is taken. */

@@ -154,7 +154,7 @@ export class OperatorRunner {
       node: name,
       ...place,
       keyed: (store, codec) => state.addKeyed(`${name}/${store}`, codec),
-      slab: (store, layout) => state.addSlab(`${name}/${store}`, layout),
+      slab: (store, layout, migrations) => state.addSlab(`${name}/${store}`, layout, migrations),
       global: (store, codec, initial) => state.addGlobal(`${name}/${store}`, codec, initial),
       get timers() {
         if (own.#timers !== undefined) return own.#timers;

@@ -31,7 +31,7 @@ export interface SunkRecord<T> {
 
 interface Part {
   readonly plan: Subtopology;
-  executor: Executor;
+  readonly executor: Executor;
   /** By source: offset of the next record. */
   readonly offsets: number[];
 }
@@ -48,10 +48,10 @@ interface Part {
  * ```
  */
 export class TopologyTestDriver {
-  readonly topology: Topology;
+  topology: Topology;
   /** What nodes have counted, by node and reason. */
   readonly counts = new Counts();
-  readonly #parts: Part[];
+  #parts: Part[];
   readonly #cut: () => boolean;
   readonly #deadLetterTopic: string;
   readonly #outputs: OutRecord[] = [];
@@ -63,11 +63,7 @@ export class TopologyTestDriver {
     this.topology = topology;
     this.#cut = options.cut ?? (() => true);
     this.#deadLetterTopic = options.deadLetterTopic ?? 'dead-letters';
-    this.#parts = divide(topology).map((plan) => ({
-      plan,
-      executor: this.#executor(plan),
-      offsets: plan.sources.map(() => 0),
-    }));
+    this.#parts = this.#divide(topology);
     this.#ready = this.#prepare();
   }
 
@@ -140,18 +136,30 @@ export class TopologyTestDriver {
     return reader;
   }
 
-  /** Stops, keeps nothing but the snapshots' bytes, and starts again from them. */
-  async restart(): Promise<void> {
+  /**
+   * Stops, keeps nothing but the snapshots' bytes, and starts again from them.
+   * @param edited goes on with the topology after an edit: the way to test a codec's migration.
+   * @throws STATE_ORPHANED where the edit does not fit the state.
+   */
+  async restart(edited: Topology = this.topology): Promise<void> {
     this.run();
-    for (const part of this.#parts) {
-      const { state } = part.executor;
+    const former = this.#parts;
+    this.topology = edited;
+    this.#parts = this.#divide(edited);
+    for (const { plan, executor, offsets } of former) {
+      const part = this.#parts.find(({ plan: { name } }) => name === plan.name);
+      const { state } = executor;
       const globals = state.snapshotGlobals();
       const snapshots = [...state.keys.keys()].map((key): Buffer => {
         const stores = state.snapshotRow(state.keys.rowOf(key));
-        return encodeRecord({ type: 'StateSnapshot', task: part.plan.name, key, offset: 0, stores });
+        return encodeRecord({ type: 'StateSnapshot', task: plan.name, key, offset: 0, stores });
       });
-      part.executor.close();
-      part.executor = this.#executor(part.plan);
+      executor.close();
+      if (part === undefined) continue;
+      for (const [i, source] of part.plan.sources.entries()) {
+        const index = plan.sources.findIndex(({ name }) => name === source.name);
+        if (index >= 0) part.offsets[i] = offsets[index]!;
+      }
       part.executor.state.restoreGlobals(globals);
       // Backwards: nothing may depend on which key has which row.
       for (const bytes of snapshots.reverse()) {
@@ -165,6 +173,14 @@ export class TopologyTestDriver {
 
   close(): void {
     for (const { executor } of this.#parts) executor.close();
+  }
+
+  #divide(topology: Topology): Part[] {
+    return divide(topology).map((plan) => ({
+      plan,
+      executor: this.#executor(plan),
+      offsets: plan.sources.map(() => 0),
+    }));
   }
 
   #executor(plan: Subtopology): Executor {

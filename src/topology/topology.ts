@@ -88,8 +88,12 @@ export interface SourceCodec<T> {
 
 /** Values as bytes, for topics and state of the topology's own. */
 export interface ValueCodec<T> {
+  /** Changes when bytes in stored state can no longer be read as they are. Default 1. */
+  readonly version?: number;
   encode(value: T): Uint8Array;
   decode(bytes: Uint8Array): T;
+  /** Reads bytes of an older version in stored state. Without it, an older version is refused (STATE_ORPHANED). */
+  migrate?(bytes: Uint8Array, version: number): T;
 }
 
 /**

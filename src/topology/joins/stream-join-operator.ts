@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '../../operators/binary.ts';
 import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore, StoreCodec } from '../../state/store.ts';
 import type { ValueCodec } from '../topology.ts';
+import { renewBytes, versionOf } from '../value-versions.ts';
 import type { Tagged } from './tagged.ts';
 
 export interface StreamJoinOptions<L, R> {
@@ -30,8 +31,7 @@ interface KeyState {
   right: Waiting[];
 }
 
-const codec: StoreCodec<KeyState> = {
-  version: 1,
+const keyStateCodec: Pick<StoreCodec<KeyState>, 'encode' | 'decode'> = {
   encode: ({ seen, closed, left, right }) => {
     const writer = new ByteWriter().number(seen).number(closed);
     for (const side of [left, right]) {
@@ -54,6 +54,28 @@ const codec: StoreCodec<KeyState> = {
   },
 };
 
+const SIDES = 0x10000;
+
+/** Its version holds those of both sides' values; 1 where both are 1. */
+function keyStateCodecOf<L, R>({ left, right }: StreamJoinOptions<L, R>): StoreCodec<KeyState> {
+  const version = versionOf(left) + (versionOf(right) - 1) * SIDES;
+  const codec: StoreCodec<KeyState> = { version, ...keyStateCodec };
+  if (left.migrate === undefined && right.migrate === undefined) return codec;
+  codec.migrate = (bytes, old) => {
+    const state = keyStateCodec.decode(bytes);
+    const renew = <V>(values: ValueCodec<V>, side: readonly Waiting[], from: number): Waiting[] =>
+      side.map((waiting) => ({ ...waiting, bytes: renewBytes(values, waiting.bytes, from) }));
+    const leftVersion = ((old - 1) % SIDES) + 1;
+    const rightVersion = Math.floor((old - 1) / SIDES) + 1;
+    return {
+      ...state,
+      left: renew(left, state.left, leftVersion),
+      right: renew(right, state.right, rightVersion),
+    };
+  };
+  return codec;
+}
+
 /**
  * Joins two streams by key within a bound of event time. A pair is given when its second record arrives, at the later
  * of the two times; records without a partner when the key's watermark or a quiet time says that none can come.
@@ -75,7 +97,7 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
   }
 
   init(context: OperatorContext): void {
-    this.#store = context.keyed('waiting', codec);
+    this.#store = context.keyed('waiting', keyStateCodecOf(this.#options));
     this.#timers = context.timers;
   }
 

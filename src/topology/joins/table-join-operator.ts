@@ -1,6 +1,7 @@
 import type { Collector, Operator, OperatorContext, StreamRecord } from '../../operators/operator.ts';
-import type { KeyedStore } from '../../state/store.ts';
+import type { KeyedStore, StoreCodec } from '../../state/store.ts';
 import type { ValueCodec } from '../topology.ts';
+import { decodeValue, versionOf } from '../value-versions.ts';
 import type { Tagged } from './tagged.ts';
 
 /**
@@ -22,11 +23,15 @@ export class TableJoinOperator<L, R, O> implements Operator<Tagged<L, R | undefi
 
   init(context: OperatorContext): void {
     const codec = this.#codec;
-    this.#rows = context.keyed('rows', {
-      version: 1,
+    const rows: StoreCodec<{ readonly row: R }> = {
+      version: versionOf(codec),
       encode: ({ row }) => codec.encode(row),
       decode: (bytes) => ({ row: codec.decode(bytes) }),
-    });
+    };
+    if (codec.migrate !== undefined) {
+      rows.migrate = (bytes, version) => ({ row: decodeValue(codec, bytes, version) });
+    }
+    this.#rows = context.keyed('rows', rows);
   }
 
   process(record: StreamRecord<Tagged<L, R | undefined>>, out: Collector<O>): void {

@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter } from '../../operators/binary.ts';
 import type { StoreCodec } from '../../state/store.ts';
 import type { ValueCodec } from '../topology.ts';
+import { decodeValue, renewBytes, versionOf, withValues } from '../value-versions.ts';
 import type { Aggregator } from './window-spec.ts';
 
 /** What an open window holds, and how it becomes the result. */
@@ -35,7 +36,7 @@ export interface Placed {
  */
 export function orderedFold<T, A>(aggregator: Aggregator<T, A>, values: ValueCodec<T>): Fold<T, Placed[], A> {
   return {
-    codec: placedCodec,
+    codec: withValues(values, placedCodec, (old, version) => renewPlaced(values, old, version)),
     initial: () => [],
     add: (state, value, time) => place(state, { time, bytes: values.encode(value) }),
     merge: (earlier, later) => later.reduce(place, earlier),
@@ -68,8 +69,13 @@ function isAfter(a: Placed, b: Placed): boolean {
   return a.time > b.time || (a.time === b.time && Buffer.compare(a.bytes, b.bytes) > 0);
 }
 
-export const placedCodec: StoreCodec<Placed[]> = {
-  version: 1,
+/** Values of an older version, as the codec writes them now: at the places that their bytes give them now. */
+export function renewPlaced<T>(values: ValueCodec<T>, old: readonly Placed[], version: number): Placed[] {
+  const renewed = old.map(({ time, bytes }) => ({ time, bytes: renewBytes(values, bytes, version) }));
+  return renewed.reduce(place, [] as Placed[]);
+}
+
+export const placedCodec: Pick<StoreCodec<Placed[]>, 'encode' | 'decode'> = {
   encode: (list) => {
     const writer = new ByteWriter().count(list.length);
     for (const { time, bytes } of list) writer.number(time).raw(bytes);
@@ -85,9 +91,14 @@ export const placedCodec: StoreCodec<Placed[]> = {
 export type Held<T> = { readonly of: T } | null;
 
 export function heldCodec<T>(codec: ValueCodec<T>): StoreCodec<Held<T>> {
-  return {
-    version: 1,
+  const held: StoreCodec<Held<T>> = {
+    version: versionOf(codec),
     encode: (held) => (held === null ? new Uint8Array(0) : Buffer.concat([Buffer.of(1), codec.encode(held.of)])),
     decode: (bytes) => (bytes.length === 0 ? null : { of: codec.decode(bytes.subarray(1)) }),
   };
+  if (codec.migrate !== undefined) {
+    held.migrate = (bytes, version) =>
+      bytes.length === 0 ? null : { of: decodeValue(codec, bytes.subarray(1), version) };
+  }
+  return held;
 }

@@ -2,7 +2,8 @@ import { ByteReader, ByteWriter } from '../../operators/binary.ts';
 import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore, StoreCodec } from '../../state/store.ts';
 import type { ValueCodec } from '../topology.ts';
-import { foldPlaced, type Placed, place, placedCodec } from './fold.ts';
+import { withValues } from '../value-versions.ts';
+import { foldPlaced, type Placed, place, placedCodec, renewPlaced } from './fold.ts';
 import type { EmitMode } from './window-operator.ts';
 import type { Aggregator, SlidingWindows, Windowed } from './window-spec.ts';
 
@@ -16,8 +17,7 @@ interface KeyValues {
   values: Placed[];
 }
 
-const codec: StoreCodec<KeyValues> = {
-  version: 1,
+const keyValuesCodec: Pick<StoreCodec<KeyValues>, 'encode' | 'decode'> = {
   encode: ({ seen, closed, given, values }) =>
     new ByteWriter().number(seen).number(closed).number(given).raw(placedCodec.encode(values)).done(),
   decode: (bytes) => {
@@ -52,6 +52,10 @@ export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
   }
 
   init(context: OperatorContext): void {
+    const values = this.#values;
+    const codec = withValues(values, keyValuesCodec, (old, version) => {
+      return { ...old, values: renewPlaced(values, old.values, version) };
+    });
     this.#store = context.keyed('values', codec);
     this.#timers = context.timers;
   }
