@@ -1,7 +1,8 @@
 // `npm run demo`: installs what is missing, builds what has changed, and starts the demo with the arguments given.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { installMissing, root } from './install.mjs';
 
 installMissing();
@@ -10,18 +11,15 @@ if (outdated()) {
   const build = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root, stdio: 'inherit' });
   if (build.status !== 0) process.exit(build.status ?? 1);
 }
-const demo = spawn(process.execPath, [join(root, 'dist/cli/main.js'), 'demo', ...process.argv.slice(2)], {
-  stdio: 'inherit',
-});
-// Ctrl-C reaches the demo by itself (same terminal); this process only waits for it. Other signals are passed on.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => demo.kill('SIGTERM'));
-demo.on('exit', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 1)));
+// In this process: whatever signal ends it then ends the demo, cleanly.
+const main = join(root, 'dist/cli/main.js');
+process.argv.splice(1, 1, main, 'demo');
+await import(pathToFileURL(main).href);
 
 function outdated() {
-  const main = join(root, 'dist/cli/main.js');
-  if (!existsSync(main)) return true;
-  return newest(join(root, 'src')) > statSync(main).mtimeMs;
+  const built = join(root, 'dist/cli/main.js');
+  if (!existsSync(built)) return true;
+  return newest(join(root, 'src')) > statSync(built).mtimeMs;
 }
 
 function newest(folder) {

@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { type Broker, startBroker } from '../bridges/broker/broker.ts';
 import { compileMapping, type Mapping } from '../bridges/mapping/mapping.ts';
 import { MqttBridge } from '../bridges/mqtt/bridge.ts';
 import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
@@ -18,8 +17,10 @@ import { mappingConfig } from './configuration/mapping-section.ts';
 import { outConfig } from './configuration/out-section.ts';
 import { resolveSecret } from './configuration/secret.ts';
 import { dropsOf } from './drops.ts';
+import { EMBEDDED_BRIDGE, outClientId, startEmbeddedBroker } from './embedded-broker.ts';
 import { healthOf } from './health.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
+import { damped } from './logging/damped.ts';
 import type { Logger } from './logging/logger.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { ModelWatch } from './model-watch.ts';
@@ -158,35 +159,24 @@ async function startParts(
   }
 
   const connection = brokerSection.url === undefined ? undefined : connectionOf(configuration);
-  let broker: Broker | undefined;
-  if (connection === undefined) {
-    const { host = '127.0.0.1', port = 1883, users } = brokerSection.embedded ?? {};
-    broker = await startBroker({
-      host,
-      port,
-      anyPort,
-      neverDrop: [brokerSection.clientId],
-      ...(users === undefined
-        ? {}
-        : {
-            users: users.map(({ name, password, publish, subscribe }) => ({
-              name,
-              password: resolveSecret(`broker.embedded.users ${name}`, password, folder),
-              ...(publish === undefined ? {} : { publish }),
-              ...(subscribe === undefined ? {} : { subscribe }),
-            })),
-          }),
-      onEvent: (event) => logger.warn(event, 'the broker refused'),
-    });
-    ends.push(() => broker!.close());
-  }
-  const toBroker = connection ?? ownConnection(broker!, configuration);
+  const embedded =
+    connection === undefined
+      ? await startEmbeddedBroker(configuration, mapping, {
+          anyPort,
+          onEvent: damped(
+            ({ type, reason, clientId }) => `${type} ${reason} ${clientId}`,
+            (event, more) => logger.warn({ ...event, ...more }, 'the broker refused'),
+          ),
+        })
+      : undefined;
+  if (embedded !== undefined) ends.push(() => embedded.broker.close());
+  const toBroker = connection ?? embedded!.connection;
   if (out !== undefined) {
     const { stop } = startMqttOut({
       log,
       config: out,
       connection: toBroker,
-      clientId: `${brokerSection.clientId}-out`,
+      clientId: outClientId(brokerSection.clientId),
       group: `${configuration.topics.prefix}mqtt-out`,
       topics,
       logger,
@@ -199,6 +189,7 @@ async function startParts(
     connection: toBroker,
     clientId: brokerSection.clientId,
     ...(brokerSection.sharedGroup === undefined ? {} : { sharedGroup: brokerSection.sharedGroup }),
+    ...(embedded === undefined ? {} : EMBEDDED_BRIDGE),
     topics,
     now,
     onEvent: (event) => logger[event.type === 'error' ? 'warn' : 'info'](event, `bridge ${event.type}`),
@@ -249,7 +240,7 @@ async function startParts(
       },
       drops: dropsOf({
         bridge: bridgeStatus,
-        broker: broker?.status().refused ?? {},
+        broker: embedded?.broker.status().refused ?? {},
         nodes: engine.counts(),
         deadLetters: view.deadLetterReasons,
       }),
@@ -288,7 +279,7 @@ async function startParts(
   await bridge.start();
   bridging = true;
   logger.info({ page: http?.url, log: place }, 'started');
-  return { status, view, log, pageUrl: http?.url, brokerUrl: connection?.url ?? broker!.url };
+  return { status, view, log, pageUrl: http?.url, brokerUrl: connection?.url ?? embedded!.broker.url };
 }
 
 /** Consumer group of the forecasting pipeline of this configuration. */
@@ -322,18 +313,6 @@ function connectionOf(configuration: LoadedConfiguration): ConnectionOptions {
             ...(keyFile === undefined ? {} : { key: file(keyFile) }),
           },
         }),
-  };
-}
-
-/** The bridge is a client of the embedded broker like any other: with users, it needs to be one of them. */
-function ownConnection(broker: Broker, configuration: LoadedConfiguration): ConnectionOptions {
-  const { username, password } = configuration.broker;
-  return {
-    url: broker.url,
-    // The embedded broker speaks 3.1.1 only: asking for 5 first would cost a refusal.
-    protocol: '3.1.1',
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password: resolveSecret('broker.password', password, configuration.folder) }),
   };
 }
 

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { connect as tcp } from 'node:net';
 import { connect, connectAsync, type MqttClient } from 'mqtt';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../../test/bridge-kit.ts';
+import { hasOpenssl, makeCertificates } from '../../../test/certificates.ts';
 import { type Broker, type BrokerOptions, startBroker } from './broker.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
@@ -96,10 +98,13 @@ describe('startBroker', () => {
   });
 
   it('bounds what it keeps for sessions, and never at the cost of those that must lose nothing', async () => {
-    const running = await broker({ maxQueuedMessages: 20, neverDrop: ['bridge'] });
+    const keeps = [{ filter: 'b/#', qos: 1 as const }];
+    const running = await broker({ maxQueuedMessages: 20, own: [{ clientId: 'bridge', password: 'own', keeps }] });
     const session = async (clientId: string) => {
       const connected = await connectAsync(running.url, {
         clientId,
+        username: clientId,
+        password: 'own',
         clean: false,
         protocolVersion: 4,
         reconnectPeriod: 0,
@@ -114,17 +119,22 @@ describe('startBroker', () => {
     for (let i = 0; i < 30; i++) await publisher.publishAsync('a/x', String(i), { qos: 1 });
     await until('dropped', () => running.status().refused['session-queue-full'] === 10);
 
-    const bridge = await session('bridge');
-    await bridge.subscribeAsync('b/#', { qos: 1 });
-    await bridge.endAsync(true);
     const closed = new Promise<void>((resolve) => publisher.once('close', () => resolve()));
-    for (let i = 0; i < 40; i++) {
-      await Promise.race([publisher.publishAsync('b/x', String(i), { qos: 1 }).catch(() => {}), closed]);
+    for (let i = 0; i < 40 && publisher.connected; i++) {
+      publisher.publish('b/x', String(i), { qos: 1 });
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await closed;
     expect(running.status().refused['queue-full']).toBeGreaterThan(0);
     const seen: number[] = [];
-    const again = connect(running.url, { clientId: 'bridge', clean: false, protocolVersion: 4, reconnectPeriod: 0 });
+    const again = connect(running.url, {
+      clientId: 'bridge',
+      username: 'bridge',
+      password: 'own',
+      clean: false,
+      protocolVersion: 4,
+      reconnectPeriod: 0,
+    });
     cleanUps.push(() => again.endAsync(true));
     again.on('message', (_topic, payload) => seen.push(Number(payload)));
     await until('what was accepted', () => seen.length >= 20);
@@ -133,6 +143,33 @@ describe('startBroker', () => {
       await second.publishAsync('b/x', '99', { qos: 1 });
       return seen.includes(99);
     });
+  });
+
+  it.skipIf(!hasOpenssl)('speaks TLS, and asks for certificates where it is told to', async () => {
+    const made = makeCertificates();
+    cleanUps.push(async () => made.remove());
+    const { certificate, key } = made.server;
+    const own = [{ clientId: 'bridge', password: 'own' }];
+    const running = await broker({ tls: { certificate, key, clientCa: made.ca }, own });
+    expect(running.url).toBe(`mqtts://127.0.0.1:${running.port}`);
+    const tls = { ca: readFileSync(made.ca), protocolVersion: 4, reconnectPeriod: 0 } as const;
+    await expect(connectAsync(running.url, tls, false)).rejects.toThrow();
+    const { certificate: mine, key: myKey } = made.client;
+    const device = await connectAsync(running.url, { ...tls, cert: readFileSync(mine), key: readFileSync(myKey) });
+    cleanUps.push(() => device.endAsync(true));
+    await device.publishAsync('a', 'b', { qos: 1 });
+    expect(running.status().published).toBe(1);
+    // The way past TLS is for the clients of this process.
+    await expect(client(running.ownUrl)).rejects.toThrow();
+    await client(running.ownUrl, 'bridge', 'own', 'bridge');
+    await expect(broker({ tls: { certificate, key: made.ca } })).rejects.toMatchObject({ code: 'BROKER_FAILED' });
+    await expect(broker({ tls: { certificate: 'none.pem', key } })).rejects.toThrow(/none\.pem/);
+  });
+
+  it('counts those that speak MQTT 5 by a reason of their own', async () => {
+    const running = await broker();
+    await expect(connectAsync(running.url, { protocolVersion: 5, reconnectPeriod: 0 }, false)).rejects.toThrow();
+    await until('counted', () => running.status().refused['protocol-version-not-supported'] === 1);
   });
 
   it('survives what is no MQTT', async () => {

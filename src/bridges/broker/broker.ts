@@ -1,8 +1,10 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { Aedes, type AuthenticateError, type Client } from 'aedes';
-import { FleetcastError, messageOf } from '../../errors.ts';
-import { type BrokerAccess, checkAccess, mayPublish, mayRead, passwordMatches } from './access.ts';
-import { limitQueues, type OutgoingPersistence, type QueueLimit } from './queue-limit.ts';
+import type { Subscription } from '../mapping/subscriptions.ts';
+import { type BrokerAccess, checkAccess, isPassword, mayPublish, mayRead, passwordMatches } from './access.ts';
+import { HeldAcks, type HeldPacket } from './held-acks.ts';
+import { type BrokerTls, createListener, listen } from './listeners.ts';
+import { limitQueues, type OutgoingPersistence } from './queue-limit.ts';
 
 export interface BrokerOptions extends BrokerAccess {
   /** Address to listen on. Anything but loopback demands `users`, or `allowAnonymous: true`. Default 127.0.0.1. */
@@ -24,9 +26,28 @@ export interface BrokerOptions extends BrokerAccess {
   readonly maxQueuedBytes?: number;
   /** Messages kept for one session; a session over its limit loses new ones. Default 50,000. */
   readonly maxQueuedMessages?: number;
-  /** Client ids whose messages must not be lost: while their queue is full, publishers are turned away. */
-  readonly neverDrop?: readonly string[];
+  /** Clients of this process. Nobody else may use their ids. */
+  readonly own?: readonly OwnClient[];
+  /**
+   * A device whose message has not become durable for so long is disconnected, and sends it again. Milliseconds, default
+   * 30,000.
+   */
+  readonly ackTimeoutMs?: number;
+  /** Certificates, PEM: then only TLS is spoken, except by clients of this process. */
+  readonly tls?: BrokerTls;
   readonly onEvent?: (event: BrokerEvent) => void;
+}
+
+export interface OwnClient {
+  readonly clientId: string;
+  /** Made for this run: it proves that a client is one of this process. */
+  readonly password: string;
+  /**
+   * What its session is for. Such a session exists before the first device can connect, and loses nothing: a message of
+   * QoS 1 or 2 that it gets is acknowledged to the device only when the session has acknowledged it, and while its queue
+   * is full, publishers are turned away.
+   */
+  readonly keeps?: readonly Subscription[];
 }
 
 export type BrokerEvent =
@@ -41,22 +62,28 @@ export interface BrokerStatus {
   readonly published: number;
   /** Connections and messages that were refused, by reason. */
   readonly refused: Readonly<Record<string, number>>;
+  /** Messages of QoS 1 and 2 that are not acknowledged to their devices yet. */
+  readonly unacknowledged: number;
 }
 
 export interface Broker {
   readonly host: string;
   readonly port: number;
-  /** `mqtt://host:port`. */
+  /** `mqtt://host:port`, or `mqtts://…`. */
   readonly url: string;
+  /** Where clients of this process connect: always without TLS. */
+  readonly ownUrl: string;
   status(): BrokerStatus;
   close(): Promise<void>;
 }
 
 /**
  * Starts an MQTT broker in this process, for demos, tests and small sites. It speaks MQTT 3.1.1 only and keeps its
- * sessions in memory: what it has accepted and not yet delivered is lost with the process.
+ * sessions in memory. What a session of {@link BrokerOptions.own} gets is acknowledged to the device when that session has
+ * acknowledged it; what only others get, at once, and it is lost with the process.
  *
- * @throws BROKER_FAILED where the port is taken or the address is open to others without users.
+ * @throws BROKER_FAILED where the port is taken, a certificate cannot be used or the address is open to others without
+ *   users.
  */
 export async function startBroker(options: BrokerOptions = {}): Promise<Broker> {
   const host = options.host ?? '127.0.0.1';
@@ -67,40 +94,81 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     refused[event.reason] = (refused[event.reason] ?? 0) + 1;
     options.onEvent?.(event);
   };
+  const own = new Map((options.own ?? []).map((each) => [each.clientId, each]));
+  const keeping = [...own.values()].filter(({ keeps }) => keeps !== undefined);
+  const maxBytes = options.maxQueuedBytes ?? 64 * 1024 * 1024;
 
-  let queues: QueueLimit | undefined;
+  const userOf = new WeakMap<Client, string>();
+  const sockets = new Set<Socket>();
+  /** Connections to {@link Broker.ownUrl}, where that is a way past TLS. */
+  const ownOnly = new WeakSet<object>();
   const aedes = await Aedes.createBroker({
     maxClientsIdLength: 256,
     drainTimeout: options.drainTimeoutMs ?? 60_000,
     connectTimeout: 10_000,
     authenticate: (client, username, password, done) => {
-      if (passwordMatches(options, username, password)) {
-        userOf.set(client, username ?? '');
+      const itself = own.get(client.id);
+      const known =
+        itself === undefined
+          ? !ownOnly.has(client.conn) && passwordMatches(options, username, password)
+          : isPassword(itself.password, password);
+      if (known) {
+        if (itself === undefined) userOf.set(client, username ?? '');
         done(null, true);
         return;
       }
-      refuse({ type: 'client-refused', clientId: client.id, reason: 'bad-credentials' });
+      const reason = itself === undefined ? 'bad-credentials' : 'reserved-client-id';
+      refuse({ type: 'client-refused', clientId: client.id, reason });
       done(Object.assign(new Error('bad user name or password'), { returnCode: 4 }) as AuthenticateError, null);
     },
     authorizePublish: (client, packet, done) => {
+      const id = client?.id ?? '';
       const user = client === null ? undefined : userOf.get(client);
       const reason =
-        mayPublish(options, user, client?.id ?? '', packet.topic) ?? (queues?.full() ? 'queue-full' : undefined);
-      if (reason === undefined) return done(null);
-      refuse({ type: 'publish-refused', clientId: client?.id ?? '', topic: packet.topic, reason });
-      done(new Error(`not allowed to publish: ${reason}`));
+        (own.has(id) ? undefined : mayPublish(options, user, id, packet.topic)) ??
+        (queues.full() && !own.has(id) ? 'queue-full' : undefined);
+      if (reason !== undefined) {
+        refuse({ type: 'publish-refused', clientId: id, topic: packet.topic, reason });
+        done(new Error(`not allowed to publish: ${reason}`));
+      } else if (client === null || keeping.length === 0 || own.has(id) || packet.messageId === undefined) {
+        done(null);
+      } else {
+        acks.take(client, packet as HeldPacket, () => done(null));
+      }
     },
     authorizeSubscribe: (client, subscription, done) => {
-      done(null, mayRead(options, userOf.get(client), client.id, subscription.topic) ? subscription : null);
+      const allowed = own.has(client.id) || mayRead(options, userOf.get(client), client.id, subscription.topic);
+      done(null, allowed ? subscription : null);
+    },
+    authorizeForward: (client, packet) => {
+      // While such a session takes nothing, what nobody has promised to keep must not stand in the way of the rest.
+      const full = packet.qos === 0 && own.has(client.id) && client.conn.writableLength > MAX_UNSENT_BYTES;
+      if (!full) return packet;
+      refuse({ type: 'message-dropped', clientId: client.id, reason: 'qos-0-overflow' });
+      return null;
     },
   });
-  const userOf = new WeakMap<Client, string>();
-  queues = limitQueues((aedes as unknown as { persistence: OutgoingPersistence }).persistence, {
-    maxMessages: options.maxQueuedMessages ?? 50_000,
-    maxBytes: options.maxQueuedBytes ?? 64 * 1024 * 1024,
-    neverDrop: options.neverDrop ?? [],
-    onDrop: (clientId) => refuse({ type: 'message-dropped', clientId, reason: 'session-queue-full' }),
+  const { persistence } = aedes as unknown as { persistence: OutgoingPersistence & SessionPersistence };
+  const acks = new HeldAcks(aedes, {
+    timeoutMs: options.ackTimeoutMs ?? 30_000,
+    maxHalfOpen: 1_000,
+    now: () => performance.now(),
+    onTimeout: ({ id }) => refuse({ type: 'client-refused', clientId: id, reason: 'not-durable-in-time' }),
   });
+  const queues = limitQueues(persistence, {
+    maxMessages: options.maxQueuedMessages ?? 50_000,
+    maxBytes,
+    neverDrop: keeping.map(({ clientId }) => clientId),
+    onDrop: (clientId) => refuse({ type: 'message-dropped', clientId, reason: 'session-queue-full' }),
+    onQueued: (counter, sessions) => acks.onQueued(counter, sessions),
+    onAcknowledged: (counter) => acks.onAcknowledged(counter),
+  });
+  for (const { clientId, keeps = [] } of keeping) {
+    await persistence.addSubscriptions(
+      { id: clientId },
+      keeps.map(({ filter, qos }) => ({ topic: filter, qos })),
+    );
+  }
   aedes.on('publish', (_packet, client) => {
     if (client !== null) published++;
   });
@@ -109,9 +177,8 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   aedes.on('clientError', onError);
   aedes.on('connectionError', onError);
 
-  const sockets = new Set<Socket>();
   const maxConnections = options.maxConnections ?? 10_000;
-  const server = createServer((socket) => {
+  const onSocket = (socket: Socket) => {
     if (sockets.size >= maxConnections) {
       refuse({ type: 'client-refused', clientId: '', reason: 'too-many-connections' });
       socket.destroy();
@@ -122,31 +189,51 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     socket.once('close', () => sockets.delete(socket));
     const client = aedes.handle(socket);
     limitPackets(client, socket, options.maxPacketBytes ?? 4 * 1024 * 1024, refuse);
-  });
-  const watchdog = watchQueues(sockets, options.maxQueuedBytes ?? 64 * 1024 * 1024, refuse);
-  try {
-    await listen(server, host, options.port ?? 1883, options.anyPort ?? false);
-  } catch (error) {
+  };
+  const watchdog = watchQueues(sockets, maxBytes, refuse);
+  const servers: Server[] = [];
+  const close = async () => {
     clearInterval(watchdog);
+    acks.close();
+    const closed = servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve())));
     await new Promise<void>((resolve) => aedes.close(() => resolve()));
+    for (const socket of sockets) socket.destroy();
+    await Promise.all(closed);
+  };
+  const open = async (tls: BrokerTls | undefined, address: string, wanted: number, anyPort: boolean) => {
+    const server = createListener(tls, onSocket);
+    if (tls !== options.tls) server.prependListener('connection', (socket) => ownOnly.add(socket));
+    const port = await listen(server, address, wanted, anyPort);
+    servers.push(server);
+    server.on('tlsClientError', () => refuse({ type: 'client-refused', clientId: '', reason: 'tls-handshake-failed' }));
+    return port;
+  };
+  try {
+    const port = await open(options.tls, host, options.port ?? 1883, options.anyPort ?? false);
+    const url = `${options.tls === undefined ? 'mqtt' : 'mqtts'}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const ownUrl =
+      options.tls === undefined || own.size === 0
+        ? url
+        : `mqtt://127.0.0.1:${await open(undefined, '127.0.0.1', 0, false)}`;
+    return {
+      host,
+      port,
+      url,
+      ownUrl,
+      status: () => ({ connections: sockets.size, published, refused: { ...refused }, unacknowledged: acks.size }),
+      close,
+    };
+  } catch (error) {
+    await close();
     throw error;
   }
-  const address = server.address();
-  const port = address !== null && typeof address === 'object' ? address.port : 0;
+}
 
-  return {
-    host,
-    port,
-    url: `mqtt://${host.includes(':') ? `[${host}]` : host}:${port}`,
-    status: () => ({ connections: sockets.size, published, refused: { ...refused } }),
-    close: async () => {
-      clearInterval(watchdog);
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      await new Promise<void>((resolve) => aedes.close(() => resolve()));
-      for (const socket of sockets) socket.destroy();
-      await closed;
-    },
-  };
+/** Bytes on their way to a session of this process, beyond which messages of QoS 0 are dropped. */
+const MAX_UNSENT_BYTES = 1024 * 1024;
+
+interface SessionPersistence {
+  addSubscriptions(client: { id: string }, subscriptions: readonly { topic: string; qos: number }[]): Promise<void>;
 }
 
 /** Disconnects a client whose next packet announces more bytes than allowed, before the parser collects them. */
@@ -174,34 +261,12 @@ function watchQueues(sockets: Set<Socket>, limit: number, refuse: (event: Broker
   return timer;
 }
 
-async function listen(server: Server, host: string, port: number, anyPort: boolean): Promise<void> {
-  try {
-    await tryListen(server, host, port);
-  } catch (error) {
-    const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    if (!taken || !anyPort) {
-      throw new FleetcastError('BROKER_FAILED', `cannot listen on ${host}:${port}: ${messageOf(error)}`, {
-        cause: error,
-        details: { host, port },
-      });
-    }
-    await tryListen(server, host, 0);
-  }
-}
-
-function tryListen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, host, () => {
-      server.removeListener('error', reject);
-      resolve();
-    });
-  });
-}
-
 /** A reason that can be counted: no ids, ports or bytes in it. */
 function reasonOf(error: Error): string {
   const code = (error as NodeJS.ErrnoException).code;
   if (code !== undefined) return code.toLowerCase().replaceAll('_', '-');
-  return /not allowed to publish/.test(error.message) ? 'publish-refused' : 'protocol-error';
+  if (/not allowed to publish/.test(error.message)) return 'publish-refused';
+  // MQTT 5, mostly: it is not spoken here.
+  if (/unacceptable protocol version/i.test(error.message)) return 'protocol-version-not-supported';
+  return /keep alive timeout/.test(error.message) ? 'keep-alive-timeout' : 'protocol-error';
 }

@@ -2,12 +2,17 @@
 export interface OutgoingPersistence {
   outgoingEnqueueCombi(subs: readonly { readonly clientId: string }[], packet: QueuedPacket): Promise<void>;
   outgoingEnqueue(sub: { readonly clientId: string }, packet: QueuedPacket): Promise<void>;
-  outgoingClearMessageId(client: { readonly id: string }, packet: object): Promise<QueuedPacket | undefined>;
+  outgoingUpdate(client: { readonly id: string }, packet: QueuedPacket): Promise<void>;
+  outgoingClearMessageId(client: { readonly id: string }, packet: QueuedPacket): Promise<QueuedPacket | undefined>;
 }
 
 export interface QueuedPacket {
+  readonly cmd?: string;
   readonly topic?: string;
   readonly payload?: string | Uint8Array;
+  readonly messageId?: number | undefined;
+  /** Of the message, over all who get it. */
+  readonly brokerCounter?: number;
 }
 
 export interface QueueLimits {
@@ -17,6 +22,10 @@ export interface QueueLimits {
   /** Client ids whose messages must not be dropped: while their queue is full, nobody may publish. */
   readonly neverDrop: readonly string[];
   readonly onDrop: (clientId: string) => void;
+  /** A message was queued for so many sessions of `neverDrop`. */
+  readonly onQueued?: (counter: number, sessions: number) => void;
+  /** One of them has acknowledged it. */
+  readonly onAcknowledged?: (counter: number) => void;
 }
 
 export interface QueueLimit {
@@ -52,19 +61,48 @@ export function limitQueues(persistence: OutgoingPersistence, limits: QueueLimit
 
   const enqueue = persistence.outgoingEnqueue.bind(persistence);
   const enqueueCombi = persistence.outgoingEnqueueCombi.bind(persistence);
+  const update = persistence.outgoingUpdate.bind(persistence);
   const clear = persistence.outgoingClearMessageId.bind(persistence);
+  /** QoS 2: aedes puts the PUBREL in the message's place and forgets which one it was. */
+  const secondHalves = new Map<string, number>();
   persistence.outgoingEnqueue = async (sub, packet) => {
     if (take(sub.clientId, packet)) await enqueue(sub, packet);
   };
-  persistence.outgoingEnqueueCombi = (subs, packet) =>
-    enqueueCombi(
-      subs.filter(({ clientId }) => take(clientId, packet)),
+  persistence.outgoingEnqueueCombi = async (subs, packet) => {
+    // A session whose filters overlap gets a message once; aedes would queue it for each and lose count of them.
+    const ids = new Set<string>();
+    const once = subs.filter(({ clientId }) => !ids.has(clientId) && ids.add(clientId));
+    await enqueueCombi(
+      once.filter(({ clientId }) => take(clientId, packet)),
       packet,
     );
+    const sessions = once.reduce((sum, { clientId }) => sum + (guarded.has(clientId) ? 1 : 0), 0);
+    if (packet.brokerCounter !== undefined) limits.onQueued?.(packet.brokerCounter, sessions);
+  };
+  persistence.outgoingUpdate = async (client, packet) => {
+    const { cmd, messageId, brokerCounter } = packet;
+    if (guarded.has(client.id)) {
+      const half = `${messageId} ${client.id}`;
+      // PUBREC: from here on the session answers for the message.
+      if (cmd === 'pubrel') acknowledged(secondHalves.get(half));
+      else if (brokerCounter !== undefined) secondHalves.set(half, brokerCounter);
+    }
+    await update(client, packet);
+  };
+  const acknowledged = (counter: number | undefined) => {
+    if (counter !== undefined) limits.onAcknowledged?.(counter);
+  };
   persistence.outgoingClearMessageId = async (client, packet) => {
+    // Aedes means a copy that it has not sent, of a message that the session has got already: there is none in the queue.
+    if (packet.messageId === undefined) return undefined;
     const cleared = await clear(client, packet);
+    if (cleared === undefined) return cleared;
+    if (guarded.has(client.id)) {
+      secondHalves.delete(`${packet.messageId} ${client.id}`);
+      if (cleared.cmd !== 'pubrel') acknowledged(cleared.brokerCounter);
+    }
     const size = sizes.get(client.id);
-    if (cleared === undefined || size === undefined) return cleared;
+    if (size === undefined) return cleared;
     size.messages--;
     size.bytes -= bytesOf(cleared);
     if (size.messages <= 0) sizes.delete(client.id);

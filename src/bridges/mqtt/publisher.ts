@@ -1,4 +1,4 @@
-import { connect, type MqttClient } from 'mqtt';
+import { connect, type MqttClient, Store } from 'mqtt';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { type ConnectionOptions, clientOptions, displayUrl } from './connection.ts';
 
@@ -52,6 +52,7 @@ export async function connectPublisher(options: PublisherOptions): Promise<Publi
       reconnectOnConnackError: false,
       ...(options.clientId === undefined ? {} : { clientId: options.clientId }),
       clean: true,
+      outgoingStore: new MarkedStore(),
     });
     try {
       await connected(client, options.connectTimeoutMs ?? 10_000);
@@ -64,6 +65,14 @@ export async function connectPublisher(options: PublisherOptions): Promise<Publi
     }
   }
   throw new FleetcastError('BRIDGE_CONNECT', `${displayUrl(options.url)}: ${reasonOf(failure)}`, { cause: failure });
+}
+
+/** What mqtt.js sends from here it sends again, and the protocol wants that to be marked; mqtt.js does not. */
+class MarkedStore extends Store {
+  override put(...[packet, done]: Parameters<Store['put']>): this {
+    super.put(packet.cmd === 'publish' ? { ...packet, dup: true } : packet, done);
+    return this;
+  }
 }
 
 function connected(client: MqttClient, ms: number): Promise<void> {

@@ -49,6 +49,11 @@ async function demo(options: Options, terminal: Terminal): Promise<void> {
   const timer = options.for === undefined ? undefined : setTimeout(() => stop.abort(), options.for);
   terminal.signal.addEventListener('abort', () => stop.abort(), { once: true });
   if (terminal.signal.aborted) stop.abort();
+  let failure: unknown;
+  void service.failed.then((error) => {
+    failure = error;
+    stop.abort();
+  });
   let display: Display | undefined;
   try {
     terminal.note(`page: ${service.pageUrl}`);
@@ -76,12 +81,16 @@ async function demo(options: Options, terminal: Terminal): Promise<void> {
     display?.close();
     const status = service.status();
     const elapsed = performance.now() - started;
-    await service.stop();
+    // A log that has turned out damaged may not even close: the damage is what the user must hear of.
+    await service.stop().catch((error: unknown) => {
+      failure ??= error;
+    });
     const first = display?.firstModelForecast;
     terminal.out(
       options.json ? JSON.stringify(demoResult(status, elapsed, first)) : demoSummary(status, elapsed, first),
     );
   }
+  if (failure !== undefined) throw failure;
 }
 
 const CONNECT_TRIES = 5;

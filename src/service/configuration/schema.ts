@@ -34,6 +34,16 @@ const embeddedBroker = z.strictObject({
     'Who may connect, and to which topic filters each may publish and subscribe (%u is the user, %c the client id).',
     '[{name: pump1, password: {env: PUMP1_PASSWORD}, publish: ["fleet/%u"]}]',
   ),
+  allowAnonymous: z.boolean().optional().meta({ description: 'Lets everybody in, also from other machines.' }),
+  tls: optional(
+    z.strictObject({
+      certFile: z.string().min(1),
+      keyFile: z.string().min(1),
+      clientCaFile: z.string().min(1).optional(),
+    }),
+    'TLS instead of plain connections; with clientCaFile, devices must bring a certificate of that authority.',
+    '{certFile: server.pem, keyFile: server.key}',
+  ),
 });
 
 const broker = section(
