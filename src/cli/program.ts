@@ -9,8 +9,10 @@ import { addDiscover } from './commands/discover.ts';
 import { addDoctor } from './commands/doctor.ts';
 import { addEvaluate } from './commands/evaluate.ts';
 import { addExplain } from './commands/explain.ts';
+import { addExportKeras } from './commands/export-keras.ts';
 import { addFleet } from './commands/fleet.ts';
 import { addHistory } from './commands/history.ts';
+import { addImportKeras } from './commands/import-keras.ts';
 import { addInit } from './commands/init.ts';
 import { addModels } from './commands/models.ts';
 import { addPublish } from './commands/publish.ts';
@@ -37,6 +39,8 @@ const COMMANDS: readonly AddCommand[] = [
   addTrain,
   addEvaluate,
   addModels,
+  addImportKeras,
+  addExportKeras,
   addHistory,
   addReplay,
   addExplain,

@@ -188,10 +188,14 @@ export function modelName({ model }: ServedModel): string {
   return model.family === 'ridge' ? `ridge:${model.id}` : model.id;
 }
 
+/** The key under which a fixed scaler may hold the scale of all series that it does not name. */
+export const ANY_SERIES = '*';
+
 /** What standardises a window for this model: the training rows' scale of the series, or the series' rolling one. */
 export function scaleFor({ artefact }: ServedModel, device: string, window: SeriesWindow): Scale {
+  const { kind, series } = artefact.scaler;
   const fixed =
-    artefact.scaler.kind === 'fixed' ? artefact.scaler.series.get(seriesKey(device, window.quantity)) : undefined;
+    kind === 'fixed' ? (series.get(seriesKey(device, window.quantity)) ?? series.get(ANY_SERIES)) : undefined;
   return fixed ?? window;
 }
 

@@ -1,4 +1,4 @@
-import { isFleetcastError } from '../errors.ts';
+import { type ErrorCode, isFleetcastError } from '../errors.ts';
 import type { Activation, HistoryFlush } from '../events/records.ts';
 import { isFlush } from '../operators/history.ts';
 import type { PreparedActivation, ServedModel } from '../operators/served-model.ts';
@@ -8,10 +8,12 @@ import type { Prepare } from '../topology/topology.ts';
 export interface ModelSource {
   /**
    * The model with this id; waits until it is there.
-   * @throws MODEL_INVALID for an artefact that cannot be served, the signal's reason when it ends the wait
+   * @throws MODEL_INVALID, MODEL_DISAGREES for an artefact that cannot be served, the signal's reason when it ends the wait
    */
   load(id: string, signal?: AbortSignal): Promise<ServedModel>;
 }
+
+const REFUSED: readonly ErrorCode[] = ['MODEL_INVALID', 'MODEL_DISAGREES', 'CODEC_MALFORMED'];
 
 /**
  * Makes an activation ready before the micro-batch that begins with it: the task waits here until the artefact can be
@@ -26,7 +28,7 @@ export function activationPreparer(name: string, models: ModelSource): Prepare {
     try {
       return { activation, served: await models.load(activation.modelId, signal), refusal: '' };
     } catch (error) {
-      if (!isFleetcastError(error, 'MODEL_INVALID') && !isFleetcastError(error, 'CODEC_MALFORMED')) throw error;
+      if (!isFleetcastError(error) || !REFUSED.includes(error.code)) throw error;
       return { activation, served: undefined, refusal: error.message };
     }
   };

@@ -1,6 +1,6 @@
 import { FleetcastError } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
-import { modelFromArtefact } from '../models/load.ts';
+import { loadVerifiedModel } from '../models/load.ts';
 import type { ModelArtefact } from '../models/model.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelSource } from './activation.ts';
@@ -40,6 +40,7 @@ export class ModelRegistry implements ModelSource {
     this.#keep = options.keep ?? 8;
   }
 
+  /** Compared with TensorFlow.js before it serves. @throws MODEL_DISAGREES besides what the contract says */
   async load(id: string, signal?: AbortSignal): Promise<ServedModel> {
     for (let waitMs = 0; ; waitMs = WAIT_MS) {
       signal?.throwIfAborted();
@@ -72,8 +73,8 @@ export class ModelRegistry implements ModelSource {
     return models;
   }
 
-  #remember(id: string, artefact: ModelArtefact): ServedModel {
-    const served = { artefact, model: modelFromArtefact(artefact, id) };
+  async #remember(id: string, artefact: ModelArtefact): Promise<ServedModel> {
+    const served = { artefact, model: await loadVerifiedModel(artefact, id) };
     this.#ready.set(id, served);
     if (this.#ready.size > this.#keep) this.#ready.delete(this.#ready.keys().next().value!);
     return served;

@@ -2,6 +2,7 @@ import { FleetcastError } from '../errors.ts';
 import { seriesKey } from '../events/records.ts';
 import type { Scaler, WindowShape } from '../models/model.ts';
 import type { TrainingSet, WindowIndex } from '../models/trainer.ts';
+import { ANY_SERIES } from '../operators/forecast.ts';
 import { SeriesBlocks } from '../operators/series-blocks.ts';
 import { ringLayout, type Scale, WindowRing } from '../operators/window-ring.ts';
 import type { HistorySeries } from './history-reader.ts';
@@ -209,7 +210,10 @@ function shares(
 
 /** Undefined for a series that was constant while it was measured: should it move, its rolling deviation tells more. */
 function fixedScale(one: HistorySeries, trainEnd: number, given: DataSetOptions['fixedScales']): Scale | undefined {
-  const scale = given === undefined ? rowsScale(one, trainEnd) : given.get(seriesKey(one.device, one.quantity));
+  const scale =
+    given === undefined
+      ? rowsScale(one, trainEnd)
+      : (given.get(seriesKey(one.device, one.quantity)) ?? given.get(ANY_SERIES));
   return scale !== undefined && scale.deviation > 0 ? scale : undefined;
 }
 

@@ -3,6 +3,8 @@
     keras_models.py version
     keras_models.py make FOLDER           NAME.keras, NAME.h5 and NAME.json with a sample input and its prediction
     keras_models.py check FOLDER          loads every NAME.keras in the folder and compares with NAME.json
+    keras_models.py window FOLDER         window.keras and window.h5, which forecast windows, and window.npz with a sample
+    keras_models.py compare NPZ FILE...   largest difference between the sample and what each model predicts
     keras_models.py fit FOLDER            trains every NAME.keras as NAME.json says, prints history and predictions
 """
 
@@ -187,6 +189,32 @@ def check(folder):
     print(json.dumps({"keras": keras.__version__, "results": results}))
 
 
+def window(folder):
+    rng = np.random.default_rng(5)
+    model = sequential(
+        keras.Input((48, 1)),
+        L.Bidirectional(L.GRU(6, return_sequences=True)),
+        L.LayerNormalization(),
+        L.LSTM(5),
+        L.Dense(12),
+    )
+    shake(model, rng)
+    x = rng.standard_normal((7, 48, 1)).astype("f4")
+    np.savez(f"{folder}/window.npz", x=x, y=np.array(model(x)))
+    model.save(f"{folder}/window.keras")
+    model.save(f"{folder}/window.h5")
+
+
+def compare(sample, files):
+    sample = np.load(sample)
+    differences = []
+    for file in files:
+        model = keras.models.load_model(file)
+        x = sample["x"].reshape((-1,) + tuple(model.input_shape[1:]))
+        differences.append(float(np.abs(np.array(model(x)) - sample["y"]).max()))
+    print(json.dumps(differences))
+
+
 def fit(folder):
     results = {}
     for file in sorted(os.listdir(folder)):
@@ -227,6 +255,10 @@ if __name__ == "__main__":
         make(sys.argv[2])
     elif command == "check":
         check(sys.argv[2])
+    elif command == "window":
+        window(sys.argv[2])
+    elif command == "compare":
+        compare(sys.argv[2], sys.argv[3:])
     elif command == "fit":
         fit(sys.argv[2])
     else:

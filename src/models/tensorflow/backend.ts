@@ -12,51 +12,65 @@ export interface BackendDescription {
   readonly reason: string;
 }
 
+/**
+ * `training` takes the native library where it can be loaded; `reference` (to compare and to serve) is WebAssembly
+ * everywhere, so that it gives the same on a machine with the native library and on one without.
+ */
+export type TensorFlowUse = 'training' | 'reference';
+
 interface Loaded {
   readonly tf: TensorFlow;
-  readonly description: BackendDescription;
+  /** Why the native library is not there, or empty. */
+  readonly reason: string;
 }
 
-let loading: Promise<Loaded> | undefined;
+const loading = new Map<TensorFlowUse, Promise<Loaded>>();
 
 /**
- * TensorFlow.js with the best backend that can be loaded: the native library (`@tensorflow/tfjs-node`), WebAssembly
- * otherwise. Loaded once for each thread.
+ * TensorFlow.js, with the backend of this use from now on: it is one for the whole thread.
  * @throws TRAINER_UNAVAILABLE
  */
-export async function loadTensorFlow(): Promise<TensorFlow> {
-  return (await load()).tf;
+export async function loadTensorFlow(use: TensorFlowUse = 'reference'): Promise<TensorFlow> {
+  const { tf } = await load(use);
+  return tf;
 }
 
-/** Which backend is in use, and why not the native one: for `fleetcast doctor`. @throws TRAINER_UNAVAILABLE */
-export async function describeBackend(): Promise<BackendDescription> {
-  return (await load()).description;
+/** Which backend a use has, and why not the native one: for `fleetcast doctor`. @throws TRAINER_UNAVAILABLE */
+export async function describeBackend(use: TensorFlowUse = 'training'): Promise<BackendDescription> {
+  const { tf, reason } = await load(use);
+  return { backend: reason === '' ? 'tensorflow' : 'wasm', version: tf.version_core, reason };
 }
 
-function load(): Promise<Loaded> {
-  loading ??= open().catch((cause: unknown) => {
-    loading = undefined;
-    throw new FleetcastError('TRAINER_UNAVAILABLE', `TensorFlow.js cannot be loaded: ${messageOf(cause)}`, { cause });
-  });
-  return loading;
+async function load(use: TensorFlowUse): Promise<Loaded> {
+  let loaded = loading.get(use);
+  if (loaded === undefined) {
+    loaded = open(use).catch((cause: unknown) => {
+      loading.delete(use);
+      throw new FleetcastError('TRAINER_UNAVAILABLE', `TensorFlow.js cannot be loaded: ${messageOf(cause)}`, { cause });
+    });
+    loading.set(use, loaded);
+  }
+  const { tf, reason } = await loaded;
+  await tf.setBackend(reason === '' ? 'tensorflow' : 'wasm');
+  return { tf, reason };
 }
 
-async function open(): Promise<Loaded> {
+async function open(use: TensorFlowUse): Promise<Loaded> {
   const require = createRequire(import.meta.url);
   const tf = require('@tensorflow/tfjs') as TensorFlow;
-  const reason = loadNative(require);
+  const reason = use === 'training' ? loadNative(require) : 'it is not the native library that serves';
   if (reason === '') {
     await tf.setBackend('tensorflow');
   } else {
     const { setThreadsCount } = require('@tensorflow/tfjs-backend-wasm') as { setThreadsCount(n: number): void };
-    // Threads of the backend spin: training has a worker thread of its own already.
+    // Threads of the backend spin, and cut sums at places of their own.
     setThreadsCount(1);
     await tf.setBackend('wasm');
   }
   await tf.ready();
   const backend = tf.getBackend();
   if (backend !== 'tensorflow' && backend !== 'wasm') throw new Error(`only the backend ${backend} could be started`);
-  return { tf, description: { backend, version: tf.version_core, reason } };
+  return { tf, reason };
 }
 
 /** @returns why it could not be loaded, or an empty string */
@@ -66,6 +80,8 @@ function loadNative(require: NodeJS.Require): string {
     // Node 23 removed a function that tfjs-node still calls.
     const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean };
     util.isNullOrUndefined ??= (value) => value === null || value === undefined;
+    // Its greeting on standard error is no concern of those who train.
+    process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
     require('@tensorflow/tfjs-node');
     return '';
   } catch (error) {

@@ -28,7 +28,7 @@ export function sequentialTrainer(spec: SequentialSpec): Trainer {
       const weights = initial ?? initialWeights(plan, settings.seed);
       // Refuses layers that do not fit the windows before anything is computed.
       sequentialModel('', set.shape, spec, weights);
-      const tf = await loadTensorFlow();
+      const tf = await loadTensorFlow('training');
       const { backend, version } = await describeBackend();
       const source = gradientSource(tf, spec, plan, set, settings);
       const trainer = `tensorflow.js ${backend} ${version}`;

@@ -22,7 +22,7 @@ describe('Sequential models on TensorFlow.js', () => {
   let tf: TensorFlow;
 
   beforeAll(async () => {
-    tf = await loadTensorFlow();
+    tf = await loadTensorFlow('training');
   });
 
   it.each(

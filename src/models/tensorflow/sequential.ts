@@ -97,7 +97,7 @@ export class Sequential {
     start: { readonly seed: number } | { readonly weights: readonly Tensor[] },
   ): Promise<Sequential> {
     const plan = planSequential(spec);
-    const tf = await loadTensorFlow();
+    const tf = await loadTensorFlow('training');
     const { backend, version } = await describeBackend();
     const weights = 'weights' in start ? start.weights : initialWeights(plan, start.seed);
     return new Sequential(spec, tf, `tensorflow.js ${backend} ${version}`, weights);

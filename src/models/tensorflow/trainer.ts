@@ -31,7 +31,7 @@ export const tensorflowTrainer: Trainer = {
       const message = `the trainer tensorflow trains the segment LSTM; for ${settings.family} there is kernel`;
       throw new FleetcastError('TRAINER_UNAVAILABLE', message);
     }
-    const tf = await loadTensorFlow();
+    const tf = await loadTensorFlow('training');
     const { backend, version } = await describeBackend();
     const sizes = segmentLstmSizes(set.shape, settings.width);
     const weights = initial ?? initSegmentLstm(sizes, settings.seed);

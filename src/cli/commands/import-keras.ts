@@ -1,0 +1,149 @@
+import { readFile, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import { FleetcastError } from '../../errors.ts';
+import { importKeras } from '../../models/keras/import.ts';
+import type { KerasModel } from '../../models/keras/read.ts';
+import { readSample, SAMPLE_BYTES } from '../../models/keras/sample.ts';
+import type { Scaler } from '../../models/model.ts';
+import { SequentialNetwork } from '../../models/sequential/network.ts';
+import { planSequential } from '../../models/sequential/plan.ts';
+import { summariseSequential } from '../../models/sequential/summary.ts';
+import { ANY_SERIES } from '../../operators/forecast.ts';
+import { evaluationTable } from '../../retraining/evaluate.ts';
+import { importModel, publishImported } from '../../retraining/import-model.ts';
+import { promote } from '../../retraining/lifecycle.ts';
+import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
+import { withLog } from '../opened.ts';
+import type { Terminal } from '../terminal.ts';
+
+interface Options extends ConfigOption {
+  readonly sample?: string;
+  readonly scale: Scaler;
+  readonly name?: string;
+  readonly note?: string;
+  readonly licence?: string;
+  readonly check?: boolean;
+  readonly activate?: boolean;
+  readonly json?: boolean;
+}
+
+/** Largest difference to Keras's own predictions that is put down to rounding, in units of the largest prediction. */
+const SAMPLE_TOLERANCE = 1e-5;
+
+export function addImportKeras(program: Command, terminal: Terminal): void {
+  program
+    .command('import-keras')
+    .description('Take a model of Keras (.keras or .h5) onto the log, checked, so that it can be put in use.')
+    .argument('<file>', 'what model.save wrote; nothing in it is ever run')
+    .option('--config <file>', CONFIG_HELP)
+    .option('--sample <file>', 'inputs and what Keras predicts of them, to compare: .npz with x and y, .json or .csv')
+    .option(
+      '--scale <kind>',
+      'what values are before the model sees them: rolling (standardised by the last weeks of each series), raw, or MEAN,DEVIATION',
+      scale,
+      scale('rolling'),
+    )
+    .option('--name <name>', 'model line (default: that of the configuration)')
+    .option('--note <text>', 'kept with the model')
+    .option('--licence <text>', 'kept with the model')
+    .option('--check', 'only read and compare: the log is not touched')
+    .option('--activate', 'put it in use at once')
+    .option('--json', 'the result as JSON')
+    .action((file: string, options: Options) => run(file, options, terminal));
+}
+
+async function run(file: string, options: Options, terminal: Terminal): Promise<void> {
+  const model = await importKeras(file);
+  const { spec, weights, kerasVersion, format } = model;
+  const difference = options.sample === undefined ? undefined : await compareSample(model, options.sample);
+  const origin = `keras ${kerasVersion || 'of unknown version'}`;
+  const say = (text: string) => (options.json ? undefined : terminal.out(text));
+  say(summariseSequential(spec.name, planSequential(spec)));
+  say('');
+  if (difference !== undefined) say(`predictions agree with those of the sample to ${difference.toExponential(1)}`);
+  if (options.check) {
+    const checked = { id: null, origin, format, sampleDifference: difference ?? null };
+    if (options.json) terminal.out(JSON.stringify(checked));
+    else terminal.out(`read from ${basename(file)} (${origin}); nothing was written`);
+    return;
+  }
+  await withLog(options, async ({ configuration, log, topics, windows, registry, pipeline, now }) => {
+    const desk = { log, topics, now };
+    const name = options.name ?? configuration.learner.name;
+    const imported = await importModel({
+      desk,
+      windows,
+      name,
+      spec,
+      weights,
+      origin,
+      scaler: options.scale,
+      note: options.note ?? `imported from ${basename(file)}`,
+      licence: options.licence ?? '',
+    });
+    await publishImported(desk, imported);
+    const { id, artefact, evaluation } = imported;
+    if (options.activate) {
+      await promote({ ...desk, registry, name, reason: 'imported by hand', shape: pipeline.shape }, id);
+    }
+    if (options.json) {
+      const { shape, metrics } = artefact;
+      const activated = options.activate === true;
+      terminal.out(
+        JSON.stringify({ id, origin, format, shape, metrics, sampleDifference: difference ?? null, activated }),
+      );
+      return;
+    }
+    if (evaluation !== undefined) terminal.out(`${evaluationTable(evaluation)}\n`);
+    terminal.out(`imported ${id}`);
+    const fits =
+      artefact.shape.lookback === pipeline.shape.lookback && artefact.shape.horizon === pipeline.shape.horizon;
+    if (options.activate) terminal.out('in use from now on');
+    else if (fits)
+      terminal.out('not in use yet: fleetcast models promote, or models shadow to try it beside the one in use');
+    else {
+      const { lookback, horizon } = artefact.shape;
+      terminal.out(
+        `it forecasts ${horizon} buckets from ${lookback}: the pipeline (${pipeline.shape.horizon} from ${pipeline.shape.lookback}) cannot serve it as configured`,
+      );
+    }
+  });
+}
+
+/** @returns the largest difference. @throws MODEL_DISAGREES, MODEL_INVALID for a sample that does not fit */
+async function compareSample({ spec, weights }: KerasModel, file: string): Promise<number> {
+  const open = spec.inputShape.includes(null);
+  const inputs = spec.inputShape.reduce<number>((product, n) => product * (n ?? 1), 1);
+  const { size } = await stat(file).catch(() => ({ size: 0 }));
+  if (size > SAMPLE_BYTES) throw new FleetcastError('MODEL_INVALID', `${file}: the sample has ${size} bytes`);
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    throw new FleetcastError('USAGE', `${file} cannot be read`, { cause });
+  });
+  const { x, y, count = open ? 1 : x.length / inputs } = readSample(bytes, inputs);
+  const found = new SequentialNetwork(spec, weights).predict(x, count);
+  if (found.length !== y.length) {
+    throw new FleetcastError('MODEL_INVALID', `${file}: ${y.length} predictions, the model makes ${found.length}`);
+  }
+  let [largest, unit] = [0, 1];
+  found.forEach((value, i) => {
+    unit = Math.max(unit, Math.abs(y[i]!));
+    const difference = Math.abs(value - y[i]!);
+    if (!(difference <= largest)) largest = difference;
+  });
+  if (!(largest <= SAMPLE_TOLERANCE * unit)) {
+    throw new FleetcastError('MODEL_DISAGREES', `predictions differ from those of ${file} by ${largest}`, {
+      details: { difference: largest, tolerance: SAMPLE_TOLERANCE * unit },
+    });
+  }
+  return largest;
+}
+
+function scale(text: string): Scaler {
+  if (text === 'rolling') return { kind: 'rolling', length: 0, series: new Map() };
+  const [mean, deviation, ...rest] = text === 'raw' ? [0, 1] : text.split(',').map(Number);
+  if (!Number.isFinite(mean) || !(deviation! > 0) || !Number.isFinite(deviation) || rest.length > 0) {
+    throw new InvalidArgumentError('rolling, raw, or mean and deviation such as 20.5,3.2.');
+  }
+  return { kind: 'fixed', length: 0, series: new Map([[ANY_SERIES, { mean: mean!, deviation: deviation! }]]) };
+}
