@@ -110,12 +110,12 @@ export const ERRORS = {
   STATE_ORPHANED: {
     meaning: 'Stored state belongs to a node that the topology no longer has, or has with another codec.',
     action:
-      'Give the node its old name, supply a migration, or give the state up with the engine option `discardState`.',
+      'Give the node its old name, supply a migration, give up the state of single nodes with the engine option `discardState`, or begin anew: `fleetcast reset` (in the library `resetGroup`).',
     retryable: false,
   },
   STATE_LOG_CUT: {
     meaning: 'The input that is needed to rebuild the state has been deleted by retention.',
-    action: 'Begin anew under another `topics.prefix`, and raise the retention of the input topic.',
+    action: 'Begin anew: `fleetcast reset` (in the library `resetGroup`); and raise the retention of the input topic.',
     retryable: false,
   },
   OPERATOR_FAILED: {

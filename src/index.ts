@@ -43,7 +43,7 @@ export type { GlobalStore, KeyedStore, SlabLayout, SlabStore, StoreCodec } from 
 export { type SourceOptions, type TableOptions, TopologyBuilder } from './topology/builder.ts';
 export { describeDot, describeMermaid, describeText } from './topology/describe.ts';
 export { Engine, type EngineOptions, type EngineStateReader } from './topology/engine.ts';
-export { type ResetOptions, resetGroup } from './topology/reset.ts';
+export { type ResetOffset, type ResetOptions, type ResetReport, resetGroup } from './topology/reset.ts';
 export type { StateRange } from './topology/state-reader.ts';
 export { type NodeOptions, NodeStream, Stream, Table, WindowedStream } from './topology/stream.ts';
 export type { BatchBounds, TaskEvent } from './topology/task-options.ts';

@@ -18,6 +18,7 @@ import { addModels } from './commands/models.ts';
 import { addPublish } from './commands/publish.ts';
 import { addRebuild } from './commands/rebuild.ts';
 import { addReplay } from './commands/replay.ts';
+import { addReset } from './commands/reset.ts';
 import { addRun } from './commands/run.ts';
 import { addTail } from './commands/tail.ts';
 import { addTrain } from './commands/train.ts';
@@ -47,6 +48,7 @@ const COMMANDS: readonly AddCommand[] = [
   addRebuild,
   addBacktest,
   addDescribe,
+  addReset,
   addDoctor,
 ];
 

@@ -9,6 +9,8 @@ export interface Column {
   has(row: number): boolean;
   /** Bytes of a row that the store has. */
   encode(row: number): Uint8Array;
+  /** Whether bytes of that version can be read. */
+  reads(version: number): boolean;
   /** @throws STATE_ORPHANED where bytes of that version cannot be read. */
   restore(row: number, version: number, bytes: Uint8Array): void;
   /** The row as a copy that shares nothing with the store, for readers outside the task. */

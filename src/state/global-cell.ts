@@ -29,6 +29,10 @@ export class GlobalCell<V> implements GlobalStore<V> {
     return this.#codec.encode(this.#value);
   }
 
+  reads(version: number): boolean {
+    return version === this.#codec.version || this.#codec.migrate !== undefined;
+  }
+
   /** @throws STATE_ORPHANED for a version that the codec can neither read nor migrate. */
   restore(version: number, bytes: Uint8Array): void {
     this.#value = decodeVersion(this.name, this.#codec, version, bytes);

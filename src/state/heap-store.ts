@@ -37,6 +37,10 @@ export class HeapStore<V> implements KeyedStore<V>, Column {
     return this.#codec.encode(this.#values[row] as V);
   }
 
+  reads(version: number): boolean {
+    return version === this.#codec.version || this.#codec.migrate !== undefined;
+  }
+
   restore(row: number, version: number, bytes: Uint8Array): void {
     this.#put(row, decodeVersion(this.name, this.#codec, version, bytes));
   }

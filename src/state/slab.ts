@@ -88,6 +88,10 @@ export class Slab implements SlabStore, Column {
     return bytes;
   }
 
+  reads(version: number): boolean {
+    return version === this.version || this.#migrations.has(version);
+  }
+
   restore(row: number, version: number, bytes: Uint8Array): void {
     if (version !== this.version && this.#migrations.has(version)) {
       this.#create(row);

@@ -70,6 +70,17 @@ export class TaskState {
     return [...this.#columns.keys(), ...this.#globals.keys()];
   }
 
+  /** Every store and the version of its bytes, by name. */
+  versions(): Record<string, number> {
+    const all = [...this.#columns.values(), ...this.#globals.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+    return Object.fromEntries(all.map(({ name, version }) => [name, version]));
+  }
+
+  /** Whether a store is there and can read bytes of that version. */
+  reads(name: string, version: number): boolean {
+    return (this.#columns.get(name) ?? this.#globals.get(name))?.reads(version) ?? false;
+  }
+
   /** No store has anything in the row. */
   isEmpty(row: number): boolean {
     for (const column of this.#columns.values()) if (column.has(row)) return false;

@@ -75,6 +75,10 @@ export class TimerQueue implements Column {
     return bytes;
   }
 
+  reads(version: number): boolean {
+    return version === this.version;
+  }
+
   restore(row: number, version: number, bytes: Uint8Array): void {
     if (version !== this.version) refuseVersion(this.name, version, this.version);
     this.#set(row, new DataView(bytes.buffer, bytes.byteOffset).getFloat64(0, true));

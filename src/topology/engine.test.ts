@@ -203,6 +203,16 @@ describe('Engine', () => {
       nodes,
       edges: renamed.edges.map((e) => ({ ...e, from: rename(e.from), to: rename(e.to) })),
     };
+    // Before anything runs, with every store that does not fit.
+    const engine = new Engine({ log, topology: edited, group: 'g' });
+    await expect(engine.start()).rejects.toThrow(
+      'does not fit the stored state of g.in: sum/#timers belongs to no node; sum/factor belongs to no node; sum/sums belongs',
+    );
+    expect(engine.status()).toEqual([]);
+    // What a start cannot know, a restore finds.
+    await log.append([
+      { topic: 'state-stores', partition: 0, timestamp: 1, key: Buffer.from('g.in'), value: Buffer.from('{}') },
+    ]);
     await expect(run(log, edited)).rejects.toThrow(/stored state of sum\/\S+ belongs to no node/);
     await run(log, edited, { discardState: ['sum'] });
   });
@@ -234,12 +244,25 @@ describe('Engine', () => {
     const log = await logWith([
       { key: 'a', v: 1, after: 0 },
       { key: 'b', v: 2, after: 0 },
+      { key: 'a', v: 3, after: 0 },
+      { key: 'b', v: 4, after: 0 },
     ]);
-    await run(log, sums());
+    await run(log, sums(), { sweepLength: 1, batch: { maxRecords: 1, commitRecords: 1 } });
     const first = await all(log, 'out');
     await log.deleteGroup(subtopologyGroup('g', 'in'));
     await expect(run(log, sums())).rejects.toThrow(/its group has no committed offset/);
-    expect(await resetGroup({ log, topology: sums(), group: 'g', now: 1 })).toBeGreaterThan(0);
+    const reset = { log, topology: sums(), group: 'g', now: 1 };
+    const before = await resetGroup({ ...reset, dryRun: true });
+    expect(before).toMatchObject({
+      tasks: [
+        { task: 'g.in-0', keys: 1 },
+        { task: 'g.in-1', keys: 1 },
+      ],
+      stores: { 'sum/#timers': 2, 'sum/sums': 2, 'third/counts': 2 },
+    });
+    await expect(run(log, sums())).rejects.toThrow(/its group has no committed offset/);
+    expect(await resetGroup(reset)).toEqual(before);
+    expect(await resetGroup(reset)).toEqual({ offsets: [], tasks: [], stores: {}, records: 0 });
     await run(log, sums(), { outputTopic: (topic) => `again-${topic}` });
     expect(await all(log, 'again-out')).toEqual(first);
   });

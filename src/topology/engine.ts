@@ -1,6 +1,7 @@
 import { FleetcastError } from '../errors.ts';
 import type { EventLog, GroupMember, TopicSpec } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
+import { checkState } from './check-state.ts';
 import { type EngineClock, systemClock } from './engine-clock.ts';
 import { divide, type Subtopology } from './plan.ts';
 import type { SinkTarget } from './sink-runner.ts';
@@ -90,7 +91,7 @@ export class Engine {
 
   /**
    * Checks the topics, joins the group and starts its tasks.
-   * @throws TOPOLOGY_INVALID where topics do not fit, LOG_TOPIC_UNKNOWN
+   * @throws TOPOLOGY_INVALID where topics do not fit, LOG_TOPIC_UNKNOWN, STATE_ORPHANED where stored state does not
    */
   async start(): Promise<void> {
     if (this.#started) throw new FleetcastError('USAGE', 'the engine has been started before');
@@ -99,6 +100,13 @@ export class Engine {
     const topics = await this.#ensureRepartitionTopics(parts);
     const planned = parts.map((part) => ({ part, partitions: this.#checkTopics(part, topics) }));
     await this.#ensureStateTopic(topics, Math.max(...planned.map(({ partitions }) => partitions)));
+    await checkState({
+      log: this.#options.log,
+      stateTopic: this.#options.stateTopic ?? 'state',
+      parts: parts.map((part) => ({ part, group: subtopologyGroup(this.#options.group, part.name) })),
+      discard: this.#options.discardState ?? [],
+      now: this.#clock.now(),
+    });
     for (const { part, partitions } of planned) {
       const bounded = part.sources.some(({ repartition }) => repartition === true);
       const running: Running = { part, partitions, tasks: new Map(), member: undefined, bounded };

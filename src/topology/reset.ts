@@ -3,7 +3,8 @@ import type { EventLog, OutRecord } from '../log/event-log.ts';
 import { subtopologyGroup, taskName } from './engine.ts';
 import { journalPrefix } from './input-journal.ts';
 import { divide } from './plan.ts';
-import { readSnapshots } from './state-topic.ts';
+import { manifestTopic, writeManifest } from './state-manifest.ts';
+import { readSnapshots, type StatePlace } from './state-topic.ts';
 import type { Topology } from './topology.ts';
 
 export interface ResetOptions {
@@ -14,49 +15,104 @@ export interface ResetOptions {
   readonly stateTopic?: string;
   /** Time for the tombstones, milliseconds since the epoch. */
   readonly now: number;
+  /** Changes nothing: only says what would go. */
+  readonly dryRun?: boolean;
+}
+
+/** What a reset discards. */
+export interface ResetReport {
+  /** Committed offsets: how far the group has come in its input. */
+  readonly offsets: readonly ResetOffset[];
+  /** Tasks whose stored state goes, with the keys that it is of. */
+  readonly tasks: readonly { readonly task: string; readonly keys: number }[];
+  /** `node/store` to the number of keys that it holds something of. */
+  readonly stores: Readonly<Record<string, number>>;
+  /** Records of the state topic that tombstones take out, those of the engine's own bookkeeping included. */
+  readonly records: number;
+}
+
+export interface ResetOffset {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Where the group would begin again: the oldest record that is left. */
+  readonly earliest: number;
 }
 
 /** Keys whose tombstones are written together. */
 const BATCH = 5_000;
 
 /**
- * Makes a group begin anew: discards the stored state of its tasks and its committed offsets. Output topics keep what
- * is on them. The way out of STATE_ORPHANED and STATE_LOG_CUT; no engine of the group may run.
- * @returns keys of the state topic that were discarded.
- * @throws LOG_TOPIC_UNKNOWN, and what the log throws for a group that has members.
+ * Makes a group begin anew: discards the stored state of its tasks and its committed offsets. The way out of
+ * STATE_ORPHANED and STATE_LOG_CUT; no engine of the group may run. Output topics keep what is on them, and the group
+ * writes the outputs of all input that is left a second time.
+ * @throws LOG_TOPIC_UNKNOWN, LOG_GROUP_BUSY for a group that has members.
  */
-export async function resetGroup(options: ResetOptions): Promise<number> {
-  const { log, topology, group, stateTopic = 'state', now } = options;
+export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
+  const { log, topology, group, stateTopic = 'state', now, dryRun = false } = options;
   const spec = await log.topic(stateTopic);
   if (spec === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `the topic ${stateTopic} does not exist`);
   const parts = divide(topology);
-  // Offsets first: a group without offsets refuses to run on state that is left, not the other way round.
-  for (const { name } of parts) await log.deleteGroup(subtopologyGroup(group, name));
-  let discarded = 0;
+  const offsets: ResetOffset[] = [];
+  for (const { name } of parts) {
+    offsets.push(...(await committedOffsets(log, subtopologyGroup(group, name))));
+    // Offsets first: a group without offsets refuses to run on state that is left, not the other way round.
+    if (!dryRun) await log.deleteGroup(subtopologyGroup(group, name));
+  }
+  const tasks: { task: string; keys: number }[] = [];
+  const stores = new Map<string, number>();
+  let records = 0;
   for (const { name, sources } of parts) {
     const partitions = (await log.topic(sources[0]!.topic))?.partitions ?? spec.partitions;
     for (let p = 0; p < partitions; p++) {
-      const task = taskName(group, name, p);
-      discarded += await discard(log, { topic: stateTopic, partition: p % spec.partitions, task }, now);
+      const place = { topic: stateTopic, partition: p % spec.partitions, task: taskName(group, name, p) };
+      const found = await storedKeys(log, place);
+      if (!dryRun) await discard(log, place, found.all, now);
+      records += found.all.length;
+      for (const [store, keys] of found.stores) stores.set(store, (stores.get(store) ?? 0) + keys);
+      if (found.all.length > 0) tasks.push({ task: place.task, keys: found.keys });
+    }
+    if (!dryRun && (await log.topic(manifestTopic(stateTopic))) !== undefined) {
+      await writeManifest(log, stateTopic, subtopologyGroup(group, name), undefined, now);
     }
   }
-  return discarded;
+  return { offsets, tasks, stores: Object.fromEntries([...stores].sort()), records };
 }
 
-async function discard(
-  log: EventLog,
-  place: { readonly topic: string; readonly partition: number; readonly task: string },
-  timestamp: number,
-): Promise<number> {
-  const keys = new Set<string>();
-  for await (const { prefix, key, snapshot } of readSnapshots(log, place, [`${place.task}/`, journalPrefix(place)])) {
-    if (snapshot === undefined) keys.delete(prefix + key);
-    else keys.add(prefix + key);
+async function committedOffsets(log: EventLog, group: string): Promise<ResetOffset[]> {
+  const found: ResetOffset[] = [];
+  for (const [at, offset] of await log.committed(group)) {
+    const slash = at.lastIndexOf('/');
+    const topic = at.slice(0, slash);
+    const partition = Number(at.slice(slash + 1));
+    const { earliest } = await log.offsets(topic, partition);
+    found.push({ topic, partition, offset, earliest });
   }
+  return found;
+}
+
+/** What the state topic has of a task: the keys of the log's records, and how many keys hold something of which store. */
+async function storedKeys(log: EventLog, place: StatePlace) {
+  const all = new Set<string>();
+  const storesOf = new Map<string, readonly string[]>();
+  for await (const { prefix, key, snapshot } of readSnapshots(log, place, [`${place.task}/`, journalPrefix(place)])) {
+    if (snapshot === undefined) all.delete(prefix + key);
+    else all.add(prefix + key);
+    if (prefix !== `${place.task}/` || key === '') continue;
+    if (snapshot === undefined) storesOf.delete(key);
+    else storesOf.set(key, Object.keys(snapshot.stores));
+  }
+  const stores = new Map<string, number>();
+  for (const names of storesOf.values()) for (const name of names) stores.set(name, (stores.get(name) ?? 0) + 1);
+  return { all: [...all], keys: storesOf.size, stores };
+}
+
+async function discard(log: EventLog, place: StatePlace, keys: readonly string[], timestamp: number): Promise<void> {
   const { topic, partition } = place;
-  const tombstones = [...keys].map((key): OutRecord => {
-    return { topic, partition, timestamp, key: Buffer.from(key, 'utf8'), value: null };
-  });
-  for (let i = 0; i < tombstones.length; i += BATCH) await log.append(tombstones.slice(i, i + BATCH));
-  return tombstones.length;
+  for (let i = 0; i < keys.length; i += BATCH) {
+    const tombstones = keys.slice(i, i + BATCH).map((key): OutRecord => {
+      return { topic, partition, timestamp, key: Buffer.from(key, 'utf8'), value: null };
+    });
+    await log.append(tombstones);
+  }
 }

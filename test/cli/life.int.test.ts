@@ -141,4 +141,26 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
     const rebuilt = await cli(['rebuild', model!.id.slice(0, 8), ...config]);
     expect([rebuilt.code, rebuilt.out[0]]).toEqual([0, expect.stringContaining('weights have the same bits')]);
   });
+
+  it('begins anew after a reset, which says what goes and wants a yes', async () => {
+    const busy = await cli(['reset', ...config, '--yes']);
+    expect([busy.code, busy.notes[0]]).toEqual([1, expect.stringContaining('LOG_GROUP_BUSY')]);
+    await service.stop();
+    const look = await cli(['reset', ...config, '--dry-run', '--json']);
+    const report = JSON.parse(look.out[0]!);
+    expect(report).toMatchObject({
+      group: 'forecasting',
+      dropped: false,
+      tasks: [{ task: expect.any(String), keys: expect.any(Number) }],
+    });
+    expect(report.offsets).toEqual([expect.objectContaining({ topic: 'readings', partition: 0, earliest: 0 })]);
+    const asked = await cli(['reset', ...config]);
+    expect([asked.code, asked.notes[0]]).toEqual([2, expect.stringContaining('nothing was dropped: add --yes')]);
+    expect(asked.out.join('\n')).toMatch(
+      /would drop .*\n {2}state of 1 tasks with \d+ keys \(\d+ records of the topic state\)[\s\S]*from offset \d+ back to 0/,
+    );
+    const done = JSON.parse((await cli(['reset', ...config, '--yes', '--json'])).out[0]!);
+    expect(done).toEqual({ ...report, dropped: true });
+    expect((await cli(['reset', ...config, '--dry-run'])).out[0]).toMatch(/^nothing to drop/);
+  });
 });
