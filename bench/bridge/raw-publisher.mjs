@@ -22,7 +22,8 @@ const connectPacket = packet(
   Buffer.concat([text('MQTT'), Buffer.from([4, 2, 0, 0]), text(`bench-${process.pid}`)]),
 );
 
-// About 150 bytes: topic, packet id and a payload of four values.
+// A payload of 150 bytes with four values.
+const PAYLOAD = 150;
 function publishPacket(n) {
   const values = { temperature: 20 + (n % 100) / 10, pressure: 1013.25, humidity: 45.5, vibration: 0.0125, n };
   const time = rate > 0 ? Date.now() : 1_700_000_000_000 + n;
@@ -31,9 +32,13 @@ function publishPacket(n) {
     Buffer.concat([
       text(`fleet/device-${n % devices}`),
       Buffer.from([((n % 65_535) + 1) >> 8, ((n % 65_535) + 1) & 255]),
-      Buffer.from(JSON.stringify({ time, ...values })),
+      Buffer.from(filled(JSON.stringify({ time, ...values }))),
     ]),
   );
+}
+
+function filled(json) {
+  return `${json.slice(0, -1).padEnd(PAYLOAD - 1)}}`;
 }
 
 // In chunks prepared before the clock starts.

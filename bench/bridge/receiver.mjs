@@ -1,6 +1,6 @@
 // One receiver under test, in a process of its own.
 //   node receiver.mjs KIND PORT MESSAGES DIST [FOLDER]
-// KIND: ceiling (mqtt.js acknowledges at once and does nothing), memory, embedded (the bridge with that log).
+// KIND: ceiling (mqtt.js acknowledges at once and does nothing), memory, embedded, kafka (the bridge with that log; FOLDER is Kafka's address).
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
@@ -13,7 +13,9 @@ let peak = 0;
 const sampler = setInterval(() => {
   peak = Math.max(peak, process.memoryUsage.rss());
 }, 50);
+// Latencies in milliseconds, by the second in which they were seen.
 const latencies = [];
+const WARM_UP_SECONDS = 5;
 
 function begin() {
   if (started !== 0) return;
@@ -25,8 +27,9 @@ function report(extra) {
   const seconds = (performance.now() - started) / 1000;
   const cpu = process.cpuUsage(startedCpu);
   clearInterval(sampler);
-  const sorted = latencies.sort((a, b) => a - b);
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  const sort = (list) => list.sort((a, b) => a - b);
+  const sorted = sort(latencies.slice(WARM_UP_SECONDS).flat());
+  const at = (share, list = sorted) => list[Math.min(list.length - 1, Math.floor(list.length * share))];
   console.log(
     JSON.stringify({
       kind,
@@ -35,7 +38,14 @@ function report(extra) {
       rate: Math.round(messages / seconds),
       cpuSeconds: Number(((cpu.user + cpu.system) / 1e6).toFixed(2)),
       peakMB: Math.round(peak / 1e6),
-      ...(sorted.length > 0 ? { p50: at(0.5), p99: at(0.99) } : {}),
+      ...(sorted.length > 0
+        ? {
+            p50: at(0.5),
+            p99: at(0.99),
+            max: sorted.at(-1),
+            p99BySecond: latencies.map((list) => at(0.99, sort(list))),
+          }
+        : {}),
       ...extra,
     }),
   );
@@ -61,6 +71,7 @@ if (kind === 'ceiling') {
   const { MqttBridge } = await from('bridges/mqtt/bridge.js');
   const { compileMapping } = await from('bridges/mapping/mapping.js');
   const { DEFAULT_MAPPING } = await from('bridges/mapping/config.js');
+  const { decodeRecord } = await from('events/codec.js');
   let log;
   if (kind === 'memory') log = new (await from('log/memory/memory-log.js')).MemoryLog();
   else if (kind === 'embedded')
@@ -71,17 +82,33 @@ if (kind === 'ceiling') {
     { name: 'dead-letters', partitions: 1, cleanup: 'delete' },
   ]);
   const mapping = compileMapping(DEFAULT_MAPPING);
-  const arrived = [];
+  // From the publisher's clock to the log's answer.
   const timed = process.env.BENCH_LATENCY === '1';
+  const append = async (records) => {
+    const offsets = await log.append(records);
+    const now = Date.now();
+    const second = Math.floor((performance.now() - started) / 1000);
+    if (started > 0) latencies[second] ??= [];
+    for (const { key, value } of records) {
+      if (key !== null) latencies[second].push(now - decodeRecord(value).time);
+    }
+    return offsets;
+  };
   const bridge = new MqttBridge({
-    log,
+    log: timed
+      ? new Proxy(log, {
+          get: (target, name) => {
+            if (name === 'append') return append;
+            const value = Reflect.get(target, name);
+            return typeof value === 'function' ? value.bind(target) : value;
+          },
+        })
+      : log,
     mapping: {
       ...mapping,
       map: (topic, payload, arrival) => {
         begin();
-        const mapped = mapping.map(topic, payload, arrival);
-        if (timed) arrived.push(mapped.readings[0].time);
-        return mapped;
+        return mapping.map(topic, payload, arrival);
       },
     },
     connection: { url },
@@ -92,19 +119,10 @@ if (kind === 'ceiling') {
   await bridge.start();
   await bridge.ready();
   console.log('ready');
-  let seen = 0;
-  const timer = setInterval(
-    () => {
-      const { acknowledged, appends } = bridge.status();
-      if (timed && acknowledged > seen) {
-        const now = Date.now();
-        for (const sentAt of arrived.splice(0, acknowledged - seen)) latencies.push(now - sentAt);
-      }
-      seen = acknowledged;
-      if (acknowledged < messages) return;
-      clearInterval(timer);
-      report({ appends });
-    },
-    timed ? 1 : 5,
-  );
+  const timer = setInterval(() => {
+    const { acknowledged, appends } = bridge.status();
+    if (acknowledged < messages) return;
+    clearInterval(timer);
+    report({ appends });
+  }, 5);
 }
