@@ -1,6 +1,7 @@
+import type { FleetcastError } from '../src/errors.ts';
 import { decodeRecord } from '../src/events/codec.ts';
 import type { DeadLetter, FleetRecord, Reading } from '../src/events/records.ts';
-import type { EventLog } from '../src/log/event-log.ts';
+import type { EventLog, OutRecord } from '../src/log/event-log.ts';
 
 export const TOPICS = { readings: 'readings', deadLetters: 'dead-letters' } as const;
 
@@ -41,4 +42,45 @@ export async function until(what: string, holds: () => boolean | Promise<boolean
     if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+export interface Mood {
+  /** What appends fail with. */
+  fail: FleetcastError | undefined;
+  /** Appends write before they fail. */
+  writesAnyway: boolean;
+  /** Makes appends wait until what it returns is called. */
+  close(): () => void;
+}
+
+/** A log whose appends can be made to fail or to wait. */
+export function moodyLog(log: EventLog): { readonly log: EventLog; readonly mood: Mood } {
+  let gate: Promise<void> | undefined;
+  const mood: Mood = {
+    fail: undefined,
+    writesAnyway: false,
+    close: () => {
+      let open = () => {};
+      gate = new Promise((resolve) => {
+        open = resolve;
+      });
+      return open;
+    },
+  };
+  const append = async (records: readonly OutRecord[]) => {
+    await gate;
+    if (mood.fail !== undefined) {
+      if (mood.writesAnyway) await log.append(records);
+      throw mood.fail;
+    }
+    return log.append(records);
+  };
+  const wrapped = new Proxy(log, {
+    get: (target, name) => {
+      if (name === 'append') return append;
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { log: wrapped, mood };
 }

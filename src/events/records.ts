@@ -17,7 +17,10 @@ export interface Reading {
   readonly retained: boolean;
   /** The broker delivered this message before and may have done so with success (MQTT DUP). */
   readonly redelivered: boolean;
-  /** First eight bytes of the SHA-256 of topic and payload as 16 hex digits, or empty: tells redeliveries apart. */
+  /**
+   * 16 hex digits that tell redeliveries apart, or empty: 12 of the SHA-256 of topic and payload, then 4 of the MQTT
+   * packet identifier (0 where there is none that a redelivery would have too).
+   */
   readonly fingerprint: string;
 }
 

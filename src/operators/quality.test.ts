@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { reading } from '../../test/readings.ts';
 import { decodeRecord } from '../events/codec.ts';
@@ -77,34 +78,80 @@ describe('quality', () => {
 
   it('drops redelivered messages, and nothing that only looks like one', async () => {
     const driver = start();
-    const first = { fingerprint: '00000000000000aa' };
-    // Two readings of one message share its ingest time.
+    const first = { fingerprint: '0000000000aa0001' };
     pipe(driver, reading('d', NOW, { a: 1 }, first));
-    pipe(driver, reading('d', NOW + 1, { a: 2 }, first));
     // The same payload again, published anew: a sensor that has not moved.
+    pipe(driver, reading('d', NOW, { a: 1 }, { fingerprint: '0000000000aa0002' }), NOW + 1000);
+    // A broker that gives identifiers away again at once.
     pipe(driver, reading('d', NOW, { a: 1 }, first), NOW + 1000);
     expect(good(driver)).toHaveLength(3);
     await driver.restart();
     pipe(driver, reading('d', NOW, { a: 1 }, { ...first, redelivered: true }), NOW + 2000);
+    // An append that was repeated has the ingest time of the first attempt.
+    pipe(driver, reading('d', NOW, { a: 1 }, { ...first, redelivered: true }), NOW + 1000);
     // Redelivered, but never seen: the first delivery had not come through.
     pipe(driver, reading('d', NOW, { a: 1 }, { fingerprint: 'ff', redelivered: true }), NOW + 2000);
-    pipe(driver, reading('d', NOW, { a: 1 }, { fingerprint: '00000000000000bb', redelivered: true }), NOW + 2000);
+    pipe(driver, reading('d', NOW, { a: 1 }, { fingerprint: '0000000000aa0003', redelivered: true }), NOW + 2000);
+    pipe(driver, reading('d', NOW, { a: 1 }, { fingerprint: '0000000000bb0001', redelivered: true }), NOW + 2000);
     pipe(driver, reading('e', NOW, { a: 1 }, { ...first, redelivered: true }), NOW + 2000);
-    expect(good(driver)).toHaveLength(6);
-    expect(driver.counts.get('quality', 'redelivered')).toBe(1);
+    expect(good(driver)).toHaveLength(7);
+    expect(driver.counts.get('quality', 'redelivered')).toBe(2);
+    // Without an identifier the content has to do.
+    pipe(driver, reading('d', NOW, { a: 1 }, { fingerprint: '0000000000aa0000', redelivered: true }), NOW + 2000);
+    expect(driver.counts.get('quality', 'redelivered')).toBe(3);
   });
 
-  it('remembers so many messages of a device', () => {
-    const driver = start({ remember: 2 });
-    const print = (n: number) => ({ fingerprint: `000000000000000${n}` });
-    for (const n of [1, 2, 3]) pipe(driver, reading('d', NOW, { a: n }, print(n)));
-    for (const n of [3, 1]) pipe(driver, reading('d', NOW, { a: n }, { ...print(n), redelivered: true }), NOW + 1);
-    // 1 had been forgotten.
-    expect(driver.counts.get('quality', 'redelivered')).toBe(1);
+  it('remembers the last messages of a device, and all of the last ones of the partition', () => {
+    const driver = start({ remember: 2, redeliveryWindow: 10 });
+    const print = (n: number) => ({ fingerprint: `${String(n).padStart(12, '0')}0001` });
+    const send = (device: string, n: number) => pipe(driver, reading(device, NOW, { n }, print(n)));
+    const repeated = (device: string, n: number) => {
+      const before = driver.counts.get('quality', 'redelivered') ?? 0;
+      pipe(driver, reading(device, NOW, { n }, { ...print(n), redelivered: true }));
+      return (driver.counts.get('quality', 'redelivered') ?? 0) > before;
+    };
+    for (let n = 0; n < 8; n++) send('d', n);
+    expect([0, 1, 7].map((n) => repeated('d', n))).toEqual([true, true, true]);
+    for (let n = 100; n < 120; n++) send('e', n);
+    for (let n = 8; n < 10; n++) send('d', n);
+    expect([8, 9, 3].map((n) => repeated('d', n))).toEqual([true, true, false]);
+  });
+
+  it('makes one of each message, whatever was repeated', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.record({ device: fc.integer({ max: 3, min: 0 }), say: fc.integer({ max: 2, min: 0 }) }), {
+          maxLength: 60,
+        }),
+        fc.array(fc.record({ at: fc.nat(60), back: fc.nat(12), restart: fc.boolean() }), { maxLength: 6 }),
+        async (messages, crashes) => {
+          const driver = start({ remember: 1, redeliveryWindow: 4 * 12 });
+          const send = (i: number, redelivered: boolean) => {
+            const { device, say } = messages[i]!;
+            const fingerprint = `${String(say).padStart(12, '0')}${String((i % 50) + 1).padStart(4, '0')}`;
+            pipe(driver, reading(`d${device}`, NOW, { say, i }, { fingerprint, redelivered }));
+          };
+          for (let i = 0; i < messages.length; i++) {
+            send(i, false);
+            for (const { back, restart } of crashes.filter(({ at }) => at === i)) {
+              // What was in flight comes again, in its order.
+              for (let again = Math.max(0, i - back); again <= i; again++) send(again, true);
+              if (restart) await driver.restart();
+            }
+          }
+          for (const device of [0, 1, 2, 3]) {
+            const expected = messages.flatMap((each, i) => (each.device === device ? [i] : []));
+            const got = good(driver).filter((each) => each.device === `d${device}`);
+            expect(got.map(({ values }) => values['i'])).toEqual(expected);
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 
   it('takes retained messages once, or not at all', () => {
-    const retained = { fingerprint: '00000000000000aa', retained: true };
+    const retained = { fingerprint: '0000000000aa0000', retained: true };
     const driver = start();
     pipe(driver, reading('d', NOW, { a: 1 }, retained));
     pipe(driver, reading('d', NOW, { a: 1 }, retained), NOW + 1);

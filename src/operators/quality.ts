@@ -3,6 +3,16 @@ import type { DeadLetter, Reading } from '../events/records.ts';
 import type { KeyedStore, StoreCodec } from '../state/store.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
 import type { Collector, Operator, OperatorContext, StreamRecord } from './operator.ts';
+import {
+  noMessages,
+  placeOf,
+  type RecentLimits,
+  type RecentMessages,
+  readMessages,
+  rememberMessage,
+  wasRemembered,
+  writeMessages,
+} from './recent-messages.ts';
 
 export interface QualityConfig {
   /** Name of the topic that the readings come from, for dead letters. */
@@ -15,8 +25,13 @@ export interface QualityConfig {
   readonly ranges: Readonly<Record<string, { readonly min?: number | undefined; readonly max?: number | undefined }>>;
   /** Most quantities of one device: bounds the state that one device can cost. */
   readonly maxQuantities: number;
-  /** Messages of each device that are remembered to tell redeliveries. */
+  /** Messages of each device that are remembered however old they are; 0 tells no redelivery. */
   readonly remember: number;
+  /**
+   * Messages of a partition that may lie between a delivery and its repetition, for all devices together: at least what
+   * the bridges may have received and not acknowledged (`receiveMaximum` of each).
+   */
+  readonly redeliveryWindow: number;
   /** What to do with a message that the broker had retained: it may be old. `unless-seen` drops what came live before. */
   readonly retained: 'unless-seen' | 'drop';
 }
@@ -28,45 +43,51 @@ export const QUALITY_DEFAULTS: QualityConfig = {
   ranges: {},
   maxQuantities: 64,
   remember: 32,
+  redeliveryWindow: 16_384,
   retained: 'unless-seen',
 };
 
 interface Seen {
   quantities: string[];
-  /** Ring of `[print, print, ingest time]`. */
-  prints: number[];
-  next: number;
+  messages: RecentMessages;
 }
 
 const codec: StoreCodec<Seen> = {
-  version: 1,
-  encode(value) {
-    const writer = new ByteWriter().count(value.quantities.length);
-    for (const quantity of value.quantities) writer.text(quantity);
-    return writer.numbers(value.prints).count(value.next).done();
+  version: 2,
+  encode({ quantities, messages }) {
+    const writer = new ByteWriter().count(quantities.length);
+    for (const quantity of quantities) writer.text(quantity);
+    return writeMessages(writer, messages).done();
   },
   decode(bytes) {
     const reader = new ByteReader(bytes);
-    const quantities = Array.from({ length: reader.count() }, () => reader.text());
-    return { quantities, prints: reader.numbers(), next: reader.count() };
+    return { quantities: readQuantities(reader), messages: readMessages(reader) };
   },
+  // Fingerprints had no packet identifier then: what they say fits no message of today.
+  migrate: (bytes) => ({ quantities: readQuantities(new ByteReader(bytes)), messages: noMessages() }),
 };
+
+function readQuantities(reader: ByteReader): string[] {
+  return Array.from({ length: reader.count() }, () => reader.text());
+}
 
 /**
  * Lets through what can be true: finite, in range, at a possible time, not delivered before. What is turned away goes
  * to the output `rejected` as a dead letter and is counted under its reason; the other values of a reading go on.
  *
- * Redelivered messages are told by their fingerprint. Readings of one message share its ingest time, so that the second
- * reading of a message is no duplicate of the first. Two readings of one series at one event time are the next
- * operator's matter, which has the times.
+ * A message that may be a repetition is told by its fingerprint among those of its device in the last
+ * `redeliveryWindow` messages of the partition. Two readings of one series at one event time are the next operator's
+ * matter, which has the times.
  */
 export class Quality implements Operator<Reading, Reading> {
   readonly #config: QualityConfig;
+  readonly #limits: RecentLimits;
   #seen!: KeyedStore<Seen>;
   #partition = 0;
 
   constructor(config: QualityConfig) {
     this.#config = config;
+    this.#limits = { keep: config.remember, window: config.redeliveryWindow };
   }
 
   init(context: OperatorContext): void {
@@ -87,17 +108,21 @@ export class Quality implements Operator<Reading, Reading> {
     }
     let seen = this.#seen.get(record);
     if (seen === undefined) {
-      seen = { quantities: [], prints: [], next: 0 };
+      seen = { quantities: [], messages: noMessages() };
       this.#seen.set(record, seen);
     }
     if (reading.retained && config.retained === 'drop') {
       out.count('retained');
       return;
     }
-    const delivered = this.#deliveredBefore(seen, reading.fingerprint, record.ingestTime);
-    if (delivered && (reading.redelivered || reading.retained)) {
-      out.count('redelivered');
-      return;
+    if (reading.fingerprint.length === 16 && config.remember > 0) {
+      const repeated = (reading.redelivered || reading.retained) && wasRemembered(seen.messages, reading.fingerprint);
+      // A repetition too: it may be repeated once more, as far from here as this one is from the first.
+      rememberMessage(seen.messages, reading.fingerprint, placeOf(record), this.#limits);
+      if (repeated) {
+        out.count('redelivered');
+        return;
+      }
     }
 
     let bad: Map<string, string> | undefined;
@@ -136,23 +161,6 @@ export class Quality implements Operator<Reading, Reading> {
     if (seen.quantities.length >= this.#config.maxQuantities) return 'too-many-quantities';
     seen.quantities.push(quantity);
     return undefined;
-  }
-
-  /** Remembers the message and tells whether it came in an earlier delivery. */
-  #deliveredBefore(seen: Seen, fingerprint: string, ingestTime: number): boolean {
-    if (fingerprint.length !== 16 || this.#config.remember === 0) return false;
-    const high = Number.parseInt(fingerprint.slice(0, 8), 16);
-    const low = Number.parseInt(fingerprint.slice(8), 16);
-    const { prints } = seen;
-    for (let i = 0; i < prints.length; i += 3) {
-      if (prints[i] === high && prints[i + 1] === low) return prints[i + 2] !== ingestTime;
-    }
-    const at = seen.next * 3;
-    prints[at] = high;
-    prints[at + 1] = low;
-    prints[at + 2] = ingestTime;
-    seen.next = (seen.next + 1) % this.#config.remember;
-    return false;
   }
 
   #reject(

@@ -1,21 +1,23 @@
-// The bridge as a process that can be killed: node bridge-process.mjs DIST FOLDER PORT
+// The bridge as a process that can be killed: node bridge-process.mjs DIST embedded|kafka FOLDER|BROKERS PORT RECEIVE-MAXIMUM
 // Commands on standard input: `fail` (appends fail), `half` (appends are written, then fail), `stall`, `go`.
 // Prints its status as JSON, one line every 50 ms.
 import { pathToFileURL } from 'node:url';
 
-const [dist, folder, port] = process.argv.slice(2);
+const [dist, kind, place, port, receiveMaximum] = process.argv.slice(2);
 const from = (path) => import(pathToFileURL(`${dist}/${path}`).href);
 const { MqttBridge } = await from('bridges/mqtt/bridge.js');
 const { compileMapping } = await from('bridges/mapping/mapping.js');
 const { DEFAULT_MAPPING } = await from('bridges/mapping/config.js');
-const { openEmbeddedLog } = await from('log/embedded/embedded-log.js');
 const { FleetcastError } = await from('errors.js');
 
-const log = await openEmbeddedLog({ path: folder });
-await log.ensureTopics([
-  { name: 'readings', partitions: 3, cleanup: 'delete' },
-  { name: 'dead-letters', partitions: 1, cleanup: 'delete' },
-]);
+// Kafka may be down when the bridge comes up.
+const log = await untilItWorks(openLog);
+await untilItWorks(() =>
+  log.ensureTopics([
+    { name: 'readings', partitions: 3, cleanup: 'delete' },
+    { name: 'dead-letters', partitions: 1, cleanup: 'delete' },
+  ]),
+);
 
 let mood = 'go';
 let gate = Promise.resolve();
@@ -56,8 +58,24 @@ const bridge = new MqttBridge({
   topics: { readings: 'readings', deadLetters: 'dead-letters' },
   now: Date.now,
   tickMs: 100,
-  receiveMaximum: 200,
+  receiveMaximum: Number(receiveMaximum),
   retryMs: { min: 5, max: 50 },
 });
-await bridge.start();
+await untilItWorks(() => bridge.start());
 setInterval(() => process.stdout.write(`${JSON.stringify(bridge.status())}\n`), 50);
+
+async function openLog() {
+  if (kind === 'embedded') return (await from('log/embedded/embedded-log.js')).openEmbeddedLog({ path: place });
+  return (await from('log/kafka/kafka-log.js')).openKafkaLog({ brokers: place.split(','), retryMs: 2_000 });
+}
+
+async function untilItWorks(attempt) {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (error.code !== 'LOG_UNAVAILABLE') throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}

@@ -3,9 +3,17 @@ import type { Server } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Aedes } from 'aedes';
 import { afterEach, describe, expect, it } from 'vitest';
-import { bridgeTopics, deadLettersOf, readingsOf, recordsOf, TOPICS, until } from '../../../test/bridge-kit.ts';
+import {
+  bridgeTopics,
+  deadLettersOf,
+  moodyLog,
+  readingsOf,
+  recordsOf,
+  TOPICS,
+  until,
+} from '../../../test/bridge-kit.ts';
 import { FleetcastError } from '../../errors.ts';
-import type { EventLog, OutRecord } from '../../log/event-log.ts';
+import type { EventLog } from '../../log/event-log.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { type Broker, startBroker } from '../broker/broker.ts';
 import { DEFAULT_MAPPING } from '../mapping/config.ts';
@@ -45,31 +53,6 @@ async function publisher(url: string, window?: number) {
   const connected = await connectPublisher({ url, ...(window === undefined ? {} : { window }) });
   cleanUps.push(() => connected.end(500));
   return connected;
-}
-
-/** A log whose appends can be made to fail or to wait. */
-function moody(log: EventLog) {
-  const mood: { fail: FleetcastError | undefined; gate: Promise<void> | undefined; writesAnyway: boolean } = {
-    fail: undefined,
-    gate: undefined,
-    writesAnyway: false,
-  };
-  const append = async (records: readonly OutRecord[]) => {
-    await mood.gate;
-    if (mood.fail !== undefined) {
-      if (mood.writesAnyway) await log.append(records);
-      throw mood.fail;
-    }
-    return log.append(records);
-  };
-  const wrapped = new Proxy(log, {
-    get: (target, name) => {
-      if (name === 'append') return append;
-      const value = Reflect.get(target, name) as unknown;
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  return { log: wrapped, mood };
 }
 
 describe('MqttBridge over a real socket', () => {
@@ -133,7 +116,7 @@ describe('MqttBridge over a real socket', () => {
   it('acknowledges nothing while the log is down, resumes by itself, and keeps the order', async () => {
     const memory = new MemoryLog();
     await bridgeTopics(memory);
-    const { log, mood } = moody(memory);
+    const { log, mood } = moodyLog(memory);
     const { url } = await broker();
     const events: string[] = [];
     const running = await bridge(log, url, { onEvent: ({ type }) => events.push(type) });
@@ -157,18 +140,17 @@ describe('MqttBridge over a real socket', () => {
   it('gets everything that was not acknowledged again after a restart, under the same session', async () => {
     const memory = new MemoryLog();
     await bridgeTopics(memory);
-    const { log, mood } = moody(memory);
+    const { log, mood } = moodyLog(memory);
     const { url } = await broker();
     const first = await bridge(log, url);
     const client = await publisher(url);
-    mood.gate = new Promise(() => {});
+    mood.close();
     for (let i = 0; i < 20; i++) await client.publish('fleet/a', JSON.stringify({ time: 1_700_000_000 + i, n: i }));
     await until('received', () => first.status().received === 20);
     expect(first.status().acknowledged).toBe(0);
     await first.stop(10);
     for (let i = 20; i < 30; i++) await client.publish('fleet/a', JSON.stringify({ time: 1_700_000_000 + i, n: i }));
     await client.flush();
-    mood.gate = undefined;
     const second = await bridge(memory, url);
     await until('redelivered', () => second.status().acknowledged === 30);
     const readings = await readingsOf(memory);
@@ -250,13 +232,10 @@ describe('MqttBridge over a real socket', () => {
   it('holds the reader when too much waits for the log, and loses nothing', async () => {
     const memory = new MemoryLog();
     await bridgeTopics(memory);
-    const { log, mood } = moody(memory);
+    const { log, mood } = moodyLog(memory);
     const { url } = await broker();
     const running = await bridge(log, url, { maxPendingMessages: 40 });
-    let open = () => {};
-    mood.gate = new Promise((resolve) => {
-      open = resolve;
-    });
+    const open = mood.close();
     const client = await publisher(url, 1000);
     for (let i = 0; i < 500; i++) await client.publish('fleet/a', JSON.stringify({ time: 1_700_000_000 + i, n: i }));
     await until('held', () => running.status().held);

@@ -5,6 +5,7 @@ import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
 import { CatchUp } from './catch-up.ts';
 import type { ConnectionOptions } from './connection.ts';
 import type { Message, Receipt } from './deferred-acks.ts';
+import { lastFingerprints } from './log-tail.ts';
 import { restoreMemory } from './memory.ts';
 import { asRedelivered, fingerprint, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
 import { MqttSession, type SessionEvent, type SessionStatus } from './session.ts';
@@ -75,7 +76,7 @@ const BREATH = 2_048;
 export class MqttBridge {
   readonly #options: MqttBridgeOptions;
   readonly #lane: AppendLane<Receipt>;
-  readonly #catchUp = new CatchUp();
+  #catchUp = new CatchUp();
   #maker: RecordMaker | undefined;
   #session: MqttSession | undefined;
   #ticker: NodeJS.Timeout | undefined;
@@ -116,13 +117,14 @@ export class MqttBridge {
       topics.memory === undefined || !mapping.remembers ? undefined : await partitionsOf(log, topics.memory);
     if (memory !== undefined) await restoreMemory(log, memory, mapping);
     const records: RecordTopics = { readings, deadLetters, ...(memory === undefined ? {} : { memory }) };
+    this.#catchUp = new CatchUp(await lastFingerprints(log, readings));
     this.#maker = new RecordMaker(mapping, records, this.#options.maxDeadLetterBytes ?? 900_000);
     const tickMs = this.#options.tickMs ?? 1000;
     if (tickMs > 0) {
       this.#tick();
       this.#ticker = setInterval(() => this.#tick(), tickMs);
     }
-    const { receiveMaximum, sessionExpirySeconds, sharedGroup, onEvent } = this.#options;
+    const { receiveMaximum, sessionExpirySeconds, sharedGroup } = this.#options;
     this.#session = new MqttSession({
       ...this.#options.connection,
       clientId: this.#options.clientId ?? 'fleetcast-bridge',
@@ -131,7 +133,10 @@ export class MqttBridge {
         qos,
       })),
       onMessage: (message, receipt) => this.#onMessage(message, receipt),
-      ...(onEvent === undefined ? {} : { onEvent }),
+      onEvent: (event) => {
+        if (event.type === 'connected') this.#catchUp.connected(event.sessionPresent);
+        this.#options.onEvent?.(event);
+      },
       ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
       ...(sessionExpirySeconds === undefined ? {} : { sessionExpirySeconds }),
     });
@@ -178,8 +183,8 @@ export class MqttBridge {
     if (this.#stopping) return new Promise(() => {});
     this.#received++;
     if (message.retained) this.#retained++;
-    const print = fingerprint(message);
-    const repeated = receipt.qos > 0 && !message.retained && this.#catchUp.isRepeat(print, receipt.connection);
+    const print = fingerprint(message, this.#packetOf(message, receipt));
+    const repeated = receipt.qos > 0 && !message.retained && this.#catchUp.isRepeat(print, message.duplicate);
     const duplicate = message.duplicate || repeated;
     if (duplicate) this.#redelivered++;
     const records = this.#maker!.make({ ...message, duplicate }, this.#ingestTime(), print);
@@ -191,6 +196,12 @@ export class MqttBridge {
     for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
     this.#lane.offer({ message: receipt, records, bytes });
     return this.#holdReader() ?? this.#breathe();
+  }
+
+  /** A retained message comes under another identifier each time; QoS 0 has none, but may be appended twice. */
+  #packetOf({ retained }: Message, { qos, messageId }: Receipt): number {
+    if (retained) return 0;
+    return qos === 0 ? (this.#received % 0xffff) + 1 : messageId;
   }
 
   /**

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { bridgeTopics, readingsOf, TOPICS, until } from '../../../test/bridge-kit.ts';
+import { bridgeTopics, moodyLog, readingsOf, TOPICS, until } from '../../../test/bridge-kit.ts';
 import { type Certificates, hasOpenssl, makeCertificates } from '../../../test/certificates.ts';
 import { type Mosquitto, mosquittoProgram, startMosquitto } from '../../../test/mosquitto.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
@@ -93,14 +93,8 @@ describe.skipIf(mosquittoProgram === undefined)('with a real Mosquitto', () => {
   it('keeps the session alive while the reader is held longer than the keep-alive', async () => {
     const { url } = await mosquitto();
     const memory = new MemoryLog();
-    let open = () => {};
-    const gate = new Promise<void>((resolve) => {
-      open = resolve;
-    });
-    const slow: MemoryLog = Object.create(memory, {
-      append: { value: async (records: never) => gate.then(() => memory.append(records)) },
-      topic: { value: (name: string) => memory.topic(name) },
-    }) as MemoryLog;
+    const { log: slow, mood } = moodyLog(memory);
+    const open = mood.close();
     await bridgeTopics(memory);
     const bridge = new MqttBridge({
       log: slow,

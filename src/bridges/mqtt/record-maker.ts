@@ -35,9 +35,9 @@ export class RecordMaker {
 
   /**
    * @param ingest when the message was taken; the timestamp of its records.
-   * @param print fingerprint of the message, where the caller has it.
+   * @param print fingerprint of the message; without one it has no packet identifier.
    */
-  make(message: Message, ingest: number, print = fingerprint(message)): readonly OutRecord[] {
+  make(message: Message, ingest: number, print = fingerprint(message, 0)): readonly OutRecord[] {
     const mapped = this.#mapping.map(message.topic, message.payload, ingest);
     const { readings, rejected, memory = [], commands = [] } = mapped;
     this.#commands.push(...commands);
@@ -54,7 +54,7 @@ export class RecordMaker {
           ...reading,
           retained: message.retained,
           redelivered: message.duplicate,
-          fingerprint: i === 0 ? print : digest(`${print}#${i}`),
+          fingerprint: i === 0 ? print : partPrint(print, i),
         }),
       });
     });
@@ -148,19 +148,28 @@ export class RecordMaker {
 }
 
 /**
- * The same for a redelivered message, different for different ones. Of the readings of one message the first has it; the
- * others have the hash of it and their place.
+ * 12 hex digits of content (SHA-256 of topic and payload) and 4 of the packet identifier: the same for a redelivered
+ * message, which keeps its identifier, and different for different ones, also where a sensor says the same again and
+ * again. Of the readings of one message the first has it; the others have the hash of it and their place.
+ *
+ * @param packet 0 where there is none that a repetition would have too: then the content alone counts.
  */
-export function fingerprint({ topic, payload }: Message): string {
+export function fingerprint({ topic, payload }: Message, packet: number): string {
   const length = Buffer.byteLength(topic);
   const bytes = Buffer.allocUnsafe(length + payload.length);
   bytes.write(topic, 0);
   bytes.set(payload, length);
-  return digest(bytes);
+  return digest(bytes) + (0x10000 + packet).toString(16).slice(1);
 }
 
+function partPrint(print: string, part: number): string {
+  return digest(`${print.slice(0, CONTENT)}#${part}`) + print.slice(CONTENT);
+}
+
+const CONTENT = 12;
+
 function digest(of: string | Buffer): string {
-  return hash('sha256', of, 'hex').slice(0, 16);
+  return hash('sha256', of, 'hex').slice(0, CONTENT);
 }
 
 /** A reading that may be on the log already: downstream tells by the fingerprint. */

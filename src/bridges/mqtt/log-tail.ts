@@ -1,0 +1,27 @@
+import { decodeRecord, schemaOf } from '../../events/codec.ts';
+import type { EventLog } from '../../log/event-log.ts';
+
+/** Records that are looked at in each partition: as many as a broker usually sends ahead, if all fall into one. */
+const TAIL = 8_192;
+
+/** Fingerprints of the last readings of each partition: what an earlier bridge has appended and may not have acknowledged. */
+export async function lastFingerprints(
+  log: EventLog,
+  topic: { readonly name: string; readonly partitions: number },
+): Promise<string[]> {
+  const prints: string[] = [];
+  for (let partition = 0; partition < topic.partitions; partition++) {
+    const { earliest, end } = await log.offsets(topic.name, partition);
+    for (let offset = Math.max(earliest, end - TAIL); offset < end; ) {
+      const batch = await log.read(topic.name, partition, offset, { maxRecords: 1000, waitMs: 1000 });
+      for (const { value } of batch.records) {
+        if (value === null || schemaOf(value) !== 'Reading') continue;
+        const record = decodeRecord(value);
+        if (record.type === 'Reading' && record.fingerprint !== '') prints.push(record.fingerprint);
+      }
+      if (batch.nextOffset <= offset) break;
+      offset = batch.nextOffset;
+    }
+  }
+  return prints;
+}
