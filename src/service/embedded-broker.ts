@@ -22,6 +22,8 @@ export const EMBEDDED_QUEUE = { maxQueuedMessages: 50_000, maxQueuedBytes: 64 * 
 export const EMBEDDED_BRIDGE = {
   maxPendingMessages: 2 * EMBEDDED_QUEUE.maxQueuedMessages,
   maxPendingBytes: 2 * EMBEDDED_QUEUE.maxQueuedBytes,
+  // Its sessions end with the process: what comes again is sent by the devices themselves.
+  keepsIdentifiers: false,
 } as const;
 
 /** @throws BROKER_FAILED, CONFIG_INVALID for a secret that is missing. */

@@ -30,6 +30,11 @@ export interface MqttBridgeOptions {
   readonly now: () => number;
   /** How often time itself is appended to every partition; 0 leaves it to another bridge. Default 1,000. */
   readonly tickMs?: number;
+  /**
+   * Whether the broker delivers a message again under its old packet identifier, as MQTT demands within a session. False
+   * where what comes again comes from the device itself: then its content alone tells. Default true.
+   */
+  readonly keepsIdentifiers?: boolean;
   readonly receiveMaximum?: number;
   readonly sessionExpirySeconds?: number;
   /** Messages and bytes that may wait for the log before no more is read from the broker. Default 16,384 and 64 MiB. */
@@ -201,6 +206,7 @@ export class MqttBridge {
   /** A retained message comes under another identifier each time; QoS 0 has none, but may be appended twice. */
   #packetOf({ retained }: Message, { qos, messageId }: Receipt): number {
     if (retained) return 0;
+    if (qos > 0 && this.#options.keepsIdentifiers === false) return 0;
     return qos === 0 ? (this.#received % 0xffff) + 1 : messageId;
   }
 
