@@ -52,6 +52,23 @@ export const ERRORS = {
     action: 'Bring the log back; the service waits and resumes by itself.',
     retryable: true,
   },
+  REGISTRY_UNAVAILABLE: {
+    meaning: 'No schema registry answers.',
+    action: 'Bring the registry back; what is known of it already goes on without it.',
+    retryable: true,
+  },
+  REGISTRY_REFUSED: {
+    meaning:
+      'The schema registry refuses a request: the login, its rights, or a schema that has to be registered first.',
+    action: 'Check user, password and token under `log.kafka.registry`, or register the named subject.',
+    retryable: false,
+  },
+  REGISTRY_INCOMPATIBLE: {
+    meaning: "A subject's rule in the schema registry does not allow this version's schema.",
+    action:
+      'Another program owns the subject, or its rule is stricter: choose other names with `subjects`, or relax it.',
+    retryable: false,
+  },
   LOG_TOPIC_UNKNOWN: {
     meaning: 'The topic does not exist.',
     action: 'Create the topic, or check the topic prefix in the configuration.',

@@ -69,9 +69,16 @@ export function headerFor(name: SchemaName): Buffer {
   return schemas.get(name)!.header;
 }
 
-/** The Avro type of today's version of a schema, as JSON, for whoever walks through records of it. */
+const definitions = new Map<SchemaName, unknown>();
+
+/** Today's version of a schema as it is in `schemas/`, for whoever walks through records of it. */
 export function definitionOf(name: SchemaName): unknown {
-  return JSON.parse(schemas.get(name)!.text);
+  let definition = definitions.get(name);
+  if (definition === undefined) {
+    definition = JSON.parse(schemas.get(name)!.text);
+    definitions.set(name, definition);
+  }
+  return definition;
 }
 
 /** Grows to the largest record and is reused: encoding makes one copy and no other garbage. */

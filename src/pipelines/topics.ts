@@ -1,3 +1,4 @@
+import type { SchemaName } from '../events/schema-registry.ts';
 import type { TopicSpec } from '../log/event-log.ts';
 
 /** Names of the topics; all begin with the configured prefix. */
@@ -13,6 +14,8 @@ export interface TopicNames {
   readonly modelEvents: string;
   /** What the bridge must know again after a restart, such as Sparkplug's aliases. */
   readonly memory: string;
+  /** Schemas by fingerprint, on Kafka without a schema registry. */
+  readonly schemas: string;
 }
 
 export function topicNames(prefix = ''): TopicNames {
@@ -27,7 +30,22 @@ export function topicNames(prefix = ''): TopicNames {
     models: `${prefix}models`,
     modelEvents: `${prefix}model-events`,
     memory: `${prefix}bridge-memory`,
+    schemas: `${prefix}schemas`,
   };
+}
+
+/** Which records are on the topics that others read or write. */
+export function topicRecords(names: TopicNames): Map<string, readonly SchemaName[]> {
+  return new Map<string, readonly SchemaName[]>([
+    [names.readings, ['Reading', 'Tick', 'Activation']],
+    [names.deadLetters, ['DeadLetter']],
+    [names.history, ['HistorySegment']],
+    [names.forecasts, ['Forecast']],
+    [names.scores, ['Score']],
+    [names.alerts, ['Alert']],
+    [names.models, ['ModelArtefact']],
+    [names.modelEvents, ['ModelEvent']],
+  ]);
 }
 
 export interface TopicSettings {

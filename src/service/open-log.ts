@@ -35,7 +35,14 @@ export async function openLog(
     return openEmbeddedLog({ path, onError, ...(embedded === undefined ? {} : { maxBytes: embedded.maxSize }) });
   }
   const { openKafkaLog } = await import('../log/kafka/kafka-log.ts');
-  return openKafkaLog(kafkaOptions(configuration));
+  const { formattedKafkaLog } = await import('./kafka-format.ts');
+  const log = await openKafkaLog(kafkaOptions(configuration));
+  try {
+    return formattedKafkaLog(configuration, log);
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
 }
 
 /**

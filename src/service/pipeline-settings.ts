@@ -1,4 +1,5 @@
 import type { TopicSpec } from '../log/event-log.ts';
+import { schemasTopicSpec } from '../log/formats/schemas-topic.ts';
 import { QUALITY_DEFAULTS } from '../operators/quality.ts';
 import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
@@ -36,9 +37,12 @@ export function namesOf(configuration: Configuration): TopicNames {
 
 export function specsOf(configuration: Configuration): TopicSpec[] {
   const { partitions, readingsRetention, outputRetention } = configuration.topics;
-  return topicSpecs(namesOf(configuration), {
+  const names = namesOf(configuration);
+  const specs = topicSpecs(names, {
     partitions,
     readingsRetentionMs: readingsRetention,
     outputRetentionMs: outputRetention,
   });
+  const { kafka } = configuration.log;
+  return kafka === undefined || kafka.registry !== undefined ? specs : [...specs, schemasTopicSpec(names.schemas)];
 }

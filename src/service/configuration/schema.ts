@@ -74,6 +74,8 @@ const broker = section(
   'The MQTT broker that devices publish to.',
 );
 
+const registryUrl = z.url({ protocol: /^https?$/, error: 'an address such as http://registry:8081' });
+
 const kafka = z.strictObject({
   brokers: z.array(z.string().regex(/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/, 'host:port')).min(1),
   clientId: z.string().min(1).default('fleetcast'),
@@ -95,6 +97,19 @@ const kafka = z.strictObject({
       password: secret,
     })
     .optional(),
+  registry: z
+    .strictObject({
+      url: z.union([registryUrl, z.array(registryUrl).min(1)]),
+      user: z.string().min(1).optional(),
+      password: secret.optional(),
+      token: secret.optional(),
+      caFile: z.string().min(1).optional(),
+      subjects: z.enum(['topic', 'record', 'topic-record']).default('topic'),
+      register: z.boolean().default(true),
+    })
+    .optional(),
+  json: z.array(z.enum(['forecasts', 'scores', 'alerts', 'history', 'dead-letters', 'model-events'])).default([]),
+  compression: z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none'),
 });
 
 const log = section(
