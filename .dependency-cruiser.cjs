@@ -38,6 +38,9 @@ const rooms = {
 const libraries = {
   lmdb: '^src/log/embedded/',
   kafkajs: '^src/log/kafka/',
+  snappy: '^src/log/kafka/compression\\.ts$',
+  'lz4-napi': '^src/log/kafka/compression\\.ts$',
+  '@bokuweb/zstd-wasm': '^src/log/kafka/compression\\.ts$',
   mqtt: '^src/bridges/mqtt/',
   aedes: '^src/bridges/broker/',
   avsc: '^src/events/',

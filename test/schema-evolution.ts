@@ -12,6 +12,7 @@ export const RULES: Readonly<Record<SchemaName, 'backward' | 'full'>> = {
   Activation: 'full',
   DeadLetter: 'full',
   HistorySegment: 'full',
+  HistoryFlush: 'full',
   Forecast: 'full',
   Score: 'full',
   Alert: 'full',

@@ -37,9 +37,9 @@ export function topicNames(prefix = ''): TopicNames {
 /** Which records are on the topics that others read or write. */
 export function topicRecords(names: TopicNames): Map<string, readonly SchemaName[]> {
   return new Map<string, readonly SchemaName[]>([
-    [names.readings, ['Reading', 'Tick', 'Activation']],
+    [names.readings, ['Reading', 'Tick', 'Activation', 'HistoryFlush']],
     [names.deadLetters, ['DeadLetter']],
-    [names.history, ['HistorySegment']],
+    [names.history, ['HistorySegment', 'HistoryFlush']],
     [names.forecasts, ['Forecast']],
     [names.scores, ['Score']],
     [names.alerts, ['Alert']],

@@ -58,10 +58,11 @@ export async function openExistingLog(configuration: LoadedConfiguration): Promi
 }
 
 function kafkaOptions({ log, folder }: LoadedConfiguration): KafkaLogOptions {
-  const { brokers, clientId, replicas, sasl, tls } = log.kafka!;
+  const { brokers, clientId, replicas, compression, sasl, tls } = log.kafka!;
   return {
     brokers,
     clientId,
+    compression,
     ...(replicas === undefined ? {} : { replicationFactor: replicas }),
     ...(sasl === undefined
       ? {}

@@ -93,6 +93,10 @@ export class FormattedLog implements EventLog {
     return this.#log.deleteGroup(group);
   }
 
+  trouble(): string | undefined {
+    return this.#log.trouble?.();
+  }
+
   maintain(): Promise<void> {
     return this.#log.maintain();
   }

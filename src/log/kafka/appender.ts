@@ -1,4 +1,5 @@
 import type { FleetcastError } from '../../errors.ts';
+import type { Compression } from './compression.ts';
 import { patiently, translate } from './kafka-errors.ts';
 import { type PartitionRecords, Sender } from './sender.ts';
 import type { Wire, WireCluster } from './wire.ts';
@@ -21,11 +22,13 @@ export class Appender {
   readonly #wire: Wire;
   readonly #cluster: WireCluster;
   readonly #retryMs: number;
+  readonly #compression: Compression;
   readonly #queue: Pending[] = [];
   #sender: Sender | undefined;
   #running: Promise<void> | undefined;
 
-  constructor(wire: Wire, retryMs: number) {
+  constructor(wire: Wire, retryMs: number, compression: Compression) {
+    this.#compression = compression;
     this.#wire = wire;
     this.#cluster = wire.cluster();
     this.#retryMs = retryMs;
@@ -98,7 +101,7 @@ export class Appender {
       if (this.#sender === undefined) {
         const broker = await this.#cluster.findControllerBroker();
         const identity = await broker.initProducerId({ transactionTimeout: 60_000 });
-        this.#sender = new Sender(this.#cluster, identity);
+        this.#sender = new Sender(this.#cluster, identity, this.#compression);
       }
       return this.#sender;
     });

@@ -13,6 +13,7 @@ import type {
 import { payloadBytes } from '../read-limits.ts';
 import { outOfRange, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
 import { Appender } from './appender.ts';
+import { loadZstd } from './compression.ts';
 import { Fetcher } from './fetcher.ts';
 import { CODE, codeOf, patiently } from './kafka-errors.ts';
 import { KafkaMember, type MemberLog } from './kafka-member.ts';
@@ -68,12 +69,13 @@ class KafkaLog implements EventLog, MemberLog {
     this.wire = new Wire(options);
     this.#topics = new Topics(this.wire, options);
     this.#cluster = this.wire.cluster();
-    this.#appender = new Appender(this.wire, this.#retryMs);
+    this.#appender = new Appender(this.wire, this.#retryMs, options.compression ?? DEFAULTS.compression);
     this.#fetcher = new Fetcher(this.wire, this.#retryMs);
   }
 
   async connect(): Promise<void> {
     const where = this.#options.brokers.join(', ');
+    await loadZstd();
     await patiently({ where, retryMs: this.#retryMs }, () => this.#cluster.connect());
   }
 
@@ -197,6 +199,7 @@ class KafkaLog implements EventLog, MemberLog {
       transactionalId,
       retryMs: this.#retryMs,
       transactionTimeoutMs: this.#options.transactionTimeoutMs ?? DEFAULTS.transactionTimeoutMs,
+      compression: this.#options.compression ?? DEFAULTS.compression,
     });
   }
 

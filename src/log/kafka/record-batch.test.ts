@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { loadZstd } from './compression.ts';
 import { decodeBatches, encodeBatch } from './record-batch.ts';
 
 const PRODUCER = { producerId: 7n, epoch: 1, sequence: 5, transactional: false };
@@ -18,12 +19,13 @@ const plain = (r: { timestamp: number; key: Uint8Array | null; value: Uint8Array
 ];
 
 describe('record batches', () => {
-  test('come back as they were', () => {
+  test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)('come back as they were, %s', async (compression) => {
+    await loadZstd();
     fc.assert(
       fc.property(fc.array(fc.array(record, { minLength: 1, maxLength: 20 }), { maxLength: 4 }), (batches) => {
         let base = 100;
         const pieces = batches.map((records) => {
-          const batch = encodeBatch(records, PRODUCER);
+          const batch = encodeBatch(records, PRODUCER, compression);
           batch.writeBigInt64BE(BigInt(base), 0);
           base += records.length;
           return batch;

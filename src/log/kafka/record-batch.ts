@@ -1,6 +1,6 @@
-import { gunzipSync } from 'node:zlib';
-import { FleetcastError } from '../../errors.ts';
+import { FleetcastError, messageOf } from '../../errors.ts';
 import type { LogRecord } from '../event-log.ts';
+import { type Compression, codecNumber, compress, decompress } from './compression.ts';
 import { crc32c } from './crc32c.ts';
 
 /** Kafka's record batch, format 2 (KIP-98): encoding for produce requests, decoding of fetch responses. */
@@ -9,7 +9,6 @@ const CRC_FROM = 21;
 const TRANSACTIONAL = 0x10;
 const CONTROL = 0x20;
 const COMPRESSION = 0x07;
-const GZIP = 1;
 const APPEND_TIME = 0x08;
 const ABORT_MARKER = 0;
 
@@ -31,7 +30,11 @@ export function batchBytes(record: Payload): number {
   return (record.key?.length ?? 0) + (record.value?.length ?? 0) + 32;
 }
 
-export function encodeBatch(records: readonly Payload[], producer: BatchProducer): Buffer {
+export function encodeBatch(
+  records: readonly Payload[],
+  producer: BatchProducer,
+  compression: Compression = 'none',
+): Buffer {
   const first = Math.floor(records[0]!.timestamp);
   let latest = first;
   let bound = HEADER;
@@ -64,11 +67,20 @@ export function encodeBatch(records: readonly Payload[], producer: BatchProducer
     if (value !== null) at = putBytes(data, at, value);
     data[at++] = 0;
   }
+  let codec = 0;
+  if (compression !== 'none') {
+    const packed = compress(compression, data.subarray(HEADER, at));
+    if (packed.length < at - HEADER) {
+      data.set(packed, HEADER);
+      at = HEADER + packed.length;
+      codec = codecNumber(compression);
+    }
+  }
   data.writeBigInt64BE(0n, 0);
   data.writeInt32BE(at - 12, 8);
   data.writeInt32BE(-1, 12);
   data[16] = 2;
-  data.writeInt16BE(producer.transactional ? TRANSACTIONAL : 0, 21);
+  data.writeInt16BE((producer.transactional ? TRANSACTIONAL : 0) | codec, 21);
   data.writeInt32BE(records.length - 1, 23);
   data.writeBigInt64BE(BigInt(first), 27);
   data.writeBigInt64BE(BigInt(latest), 35);
@@ -97,7 +109,7 @@ export interface DecodedRecords {
  * Decodes the batches of one partition of a fetch response as a read-committed consumer sees them: without control
  * records, without records of aborted transactions, without records before `from`.
  * @param aborted as in the response.
- * @throws LOG_UNAVAILABLE for a batch that is damaged or compressed with a codec other than gzip.
+ * @throws LOG_UNAVAILABLE for a batch that is damaged or cannot be decompressed.
  */
 export function decodeBatches(
   data: Buffer,
@@ -147,8 +159,13 @@ function decodeRecords(
   const count = data.readInt32BE(at + 57);
   const codec = attributes & COMPRESSION;
   let body = data.subarray(at + HEADER, end);
-  if (codec === GZIP) body = gunzipSync(body);
-  else if (codec !== 0) throw broken(where, base, 'is compressed; only gzip and no compression can be read');
+  if (codec !== 0) {
+    try {
+      body = decompress(codec, body);
+    } catch (error) {
+      throw broken(where, base, `cannot be decompressed: ${messageOf(error)}`);
+    }
+  }
   const reader = new VarintReader(body);
   let bytes = 0;
   for (let i = 0; i < count; i++) {

@@ -1,4 +1,5 @@
 import type { OutRecord } from '../event-log.ts';
+import type { Compression } from './compression.ts';
 import { CODE, isPassing, KafkaError, type Patience, patiently, translate } from './kafka-errors.ts';
 import { type ProducePart, produce } from './produce-fetch.ts';
 import { batchBytes, encodeBatch } from './record-batch.ts';
@@ -29,12 +30,14 @@ interface Piece extends ProducePart {
 export class Sender {
   readonly #cluster: WireCluster;
   readonly #identity: ProducerIdentity;
+  readonly #compression: Compression;
   readonly #transactionalId: string | undefined;
   readonly #sequences = new Map<string, number>();
 
-  constructor(cluster: WireCluster, identity: ProducerIdentity, transactionalId?: string) {
+  constructor(cluster: WireCluster, identity: ProducerIdentity, compression: Compression, transactionalId?: string) {
     this.#cluster = cluster;
     this.#identity = identity;
+    this.#compression = compression;
     this.#transactionalId = transactionalId;
   }
 
@@ -117,6 +120,7 @@ export class Sender {
           sequence,
           transactional: this.#transactionalId !== undefined,
         },
+        this.#compression,
       );
       pieces.push({ topic: share.topic, partition: share.partition, batch, places: share.places.slice(from, to) });
       from = to;

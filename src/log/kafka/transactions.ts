@@ -1,4 +1,5 @@
 import { FleetcastError } from '../../errors.ts';
+import type { Compression } from './compression.ts';
 import { CODE, codeOf, patiently, translate } from './kafka-errors.ts';
 import { type PartitionRecords, Sender } from './sender.ts';
 import { GROUP_COORDINATOR, TRANSACTION_COORDINATOR, type Wire, type WireBroker, type WireCluster } from './wire.ts';
@@ -7,6 +8,7 @@ export interface TransactionOptions {
   readonly transactionalId: string;
   readonly retryMs: number;
   readonly transactionTimeoutMs: number;
+  readonly compression: Compression;
 }
 
 export interface InputOffsets {
@@ -59,7 +61,7 @@ export class Transactions {
       });
     });
     this.#identity = { transactionalId, producerId: identity.producerId, producerEpoch: identity.producerEpoch };
-    this.#sender = new Sender(this.#cluster, this.#identity, transactionalId);
+    this.#sender = new Sender(this.#cluster, this.#identity, this.#options.compression, transactionalId);
   }
 
   /**
