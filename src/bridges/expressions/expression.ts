@@ -1,3 +1,4 @@
+import { Script } from 'node:vm';
 import jsonata from 'jsonata';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { checkBounds, type FormatLimits } from '../formats/bounds.ts';
@@ -9,6 +10,8 @@ export type Expression = (value: unknown, variables: ReadonlyMap<string, string>
 /** Steps and nesting of one evaluation: an expression that recurses without end must not hold up the bridge. */
 const MAX_STEPS = 100_000;
 const MAX_DEPTH = 200;
+/** One step can take for ever (a regular expression that backtracks, a range of millions): such expressions are timed. */
+const MAX_MS = 100;
 
 /** @throws CONFIG_INVALID, with the place in the expression. */
 export function compileExpression(source: string, limits: FormatLimits): Expression {
@@ -19,6 +22,7 @@ export function compileExpression(source: string, limits: FormatLimits): Express
     const { message, position } = error as { message?: string; position?: number };
     throw new FleetcastError('CONFIG_INVALID', `JSONata: ${message ?? messageOf(error)} (character ${position ?? 0})`);
   }
+  const evaluate = slowSteps(expression.ast()) ? timed : <T>(work: () => T) => work();
   let steps = 0;
   let depth = 0;
   // The two hooks that JSONata calls around each step, which its own page uses to bound what visitors type.
@@ -33,7 +37,7 @@ export function compileExpression(source: string, limits: FormatLimits): Express
     depth = 0;
     let result: unknown;
     try {
-      result = expression.evaluate(value, Object.fromEntries(variables));
+      result = evaluate(() => expression.evaluate(value, Object.fromEntries(variables)));
     } catch (error) {
       throw new Reject(
         'expression-failed',
@@ -44,4 +48,31 @@ export function compileExpression(source: string, limits: FormatLimits): Express
     checkBounds(result, limits);
     return result;
   };
+}
+
+/** True where a single step may take long: regular expressions, ranges, and what makes expressions or long texts. */
+function slowSteps(ast: unknown, seen = new Set<object>()): boolean {
+  if (typeof ast !== 'object' || ast === null || seen.has(ast)) return false;
+  seen.add(ast);
+  const { type, value } = ast as { type?: unknown; value?: unknown };
+  if (type === 'regex' || value instanceof RegExp || (type === 'binary' && value === '..')) return true;
+  if (type === 'variable' && (value === 'eval' || value === 'pad')) return true;
+  return Object.values(ast).some((part) => slowSteps(part, seen));
+}
+
+const JOB = Symbol.for('fleetcast.expression');
+const caller = new Script(`globalThis[Symbol.for('fleetcast.expression')]()`);
+
+/** Runs synchronous work that is ended after {@link MAX_MS}. Costs a tenth of a millisecond by itself. */
+function timed<T>(work: () => T): T {
+  const place = globalThis as unknown as Record<symbol, unknown>;
+  place[JOB] = work;
+  try {
+    return caller.runInThisContext({ timeout: MAX_MS }) as T;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+    throw new Error(`it takes longer than ${MAX_MS} ms`);
+  } finally {
+    delete place[JOB];
+  }
 }

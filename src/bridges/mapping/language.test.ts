@@ -182,6 +182,17 @@ describe('JSONata', () => {
       'expression-failed',
     ]);
     expect(map(rule('($f := function($n) { $f($n + 1) }; $f(0))'), 'a/x', {}).reasons).toEqual(['expression-failed']);
+    for (const hostile of [
+      '{"t": $match(text, /^(a+)+$/) ? 1 : 2}',
+      '{"t": $sum([1..9999999])}',
+      '{"t": $sum($map([1..9999999], function($n) { $n }))}',
+      '{"t": $eval("$sum([1..9999999])")}',
+    ]) {
+      expect(map(rule(hostile), 'a/x', { text: `${'a'.repeat(40)}b` }).reasons).toEqual(['expression-failed']);
+    }
+    expect(
+      map(rule('{"device": "d", "t": [1..3][1], "s": $match(a, /b/).index}'), 'a/x', { a: 'ab' }).readings,
+    ).toEqual([{ device: 'd', time: ARRIVAL, values: { t: 2, s: 1 } }]);
     expect(() => compileMapping({ rules: [rule('{')] })).toThrow(/mapping of a\/\+room: JSONata/);
   });
 });
