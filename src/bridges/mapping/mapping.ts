@@ -25,6 +25,8 @@ export interface Mapping {
   readonly subscriptions: readonly Subscription[];
   /** @param arrival ingest time in milliseconds since the epoch. */
   map(topic: string, payload: Uint8Array, arrival: number): Mapped;
+  /** The rule that a topic goes to, and whether that rule leaves it out; undefined where none matches. */
+  ruleFor(topic: string): { readonly filter: string; readonly ignored: boolean } | undefined;
   policy(reason: RejectReason): RejectPolicy;
   /** True where messages give {@link Mapped.memory}. */
   readonly remembers: boolean;
@@ -96,9 +98,9 @@ export function compileMapping(config: MappingConfig): Mapping {
       const found = route(topic);
       if (found === undefined) return wholly('no-mapping', `no rule matches ${excerpt(topic)}`);
       const name = found.rule.filter.source;
-      const { ignore } = found.rule.config;
-      if (ignore === true || ignore === 'no-values') {
-        return wholly(ignore === true ? 'ignored' : ignore, 'the mapping leaves this topic out', name);
+      if (leavesOut(found.rule)) {
+        const reason = found.rule.config.ignore === true ? 'ignored' : 'no-values';
+        return wholly(reason, 'the mapping leaves this topic out', name);
       }
       if (payload.length > limits.maxPayloadBytes) {
         return wholly('payload-too-large', `${payload.length} bytes; at most ${limits.maxPayloadBytes}`, name);
@@ -125,6 +127,10 @@ export function compileMapping(config: MappingConfig): Mapping {
         ...(commands.length === 0 ? {} : { commands }),
       };
     },
+    ruleFor: (topic) => {
+      const found = route(topic);
+      return found && { filter: found.rule.filter.source, ignored: leavesOut(found.rule) };
+    },
     policy: (reason) => config.onReject?.[reason] ?? (DROPPED_BY_DEFAULT.has(reason) ? 'drop' : 'dead-letter'),
     remembers: hosts.length > 0,
     restore: (key, value) => {
@@ -134,6 +140,10 @@ export function compileMapping(config: MappingConfig): Mapping {
     presence: () => hosts.flatMap((host) => host.devices()),
     size: () => ({ devices: devices.size, quantities: quantities.size }),
   };
+}
+
+function leavesOut({ config: { ignore } }: Rule): boolean {
+  return ignore === true || ignore === 'no-values';
 }
 
 interface Route {

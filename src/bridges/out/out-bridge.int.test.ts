@@ -162,5 +162,15 @@ describe('configuration', () => {
     expect(() => refuseLoop(OUT_DEFAULTS, compileMapping({ rules: [all] }))).toThrow(/come back/);
     const guarded = compileMapping({ rules: [{ topic: 'fleetcast/#', ignore: true }, all] });
     expect(() => refuseLoop(OUT_DEFAULTS, guarded)).not.toThrow();
+    for (const topic of ['fleetcast/pump1/#', '+/+device/temperature/forecast', 'fleetcast/#device/alert']) {
+      expect(() => refuseLoop(OUT_DEFAULTS, compileMapping({ rules: [{ topic, device: 'x' }] }))).toThrow(/come back/);
+    }
+    const near = ['fleetcast/+device', 'fleetcast/a/b/c', 'fleetcasts/#', 'fleetcast/a/b/forecast/+device'];
+    const others = compileMapping({ rules: near.map((topic) => ({ topic, device: 'x' })) });
+    expect(() => refuseLoop(OUT_DEFAULTS, others)).not.toThrow();
+    const home = compileMapping({ rules: [{ topic: 'homeassistant/#rest', device: 'x' }] });
+    expect(() => refuseLoop({ ...OUT_DEFAULTS, homeAssistant: {} }, home)).toThrow(/come back/);
+    const preset = compileMapping({ rules: [{ preset: 'home-assistant' }] });
+    expect(() => refuseLoop({ ...OUT_DEFAULTS, homeAssistant: {} }, preset)).not.toThrow();
   });
 });

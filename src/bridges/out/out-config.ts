@@ -1,5 +1,6 @@
 import { FleetcastError } from '../../errors.ts';
 import type { Mapping } from '../mapping/mapping.ts';
+import { parseTopicFilter } from '../mapping/topic-filter.ts';
 
 /** What goes back to MQTT, and how. */
 export interface OutConfig {
@@ -52,21 +53,41 @@ export function compileOutTopic(template: string): TopicOf {
 /**
  * A forecast that the bridge would read as a measurement feeds itself.
  *
- * @throws CONFIG_INVALID where the mapping takes what would be published.
+ * @throws CONFIG_INVALID where the mapping takes what would be published, for any device and quantity.
  */
 export function refuseLoop(config: OutConfig, mapping: Mapping): void {
-  for (const out of [config.forecasts, config.alerts]) {
-    if (out === undefined) continue;
-    const topic = compileOutTopic(out.topic)('device', 'quantity');
-    const { rule, rejected } = mapping.map(topic, Buffer.from('{}'), 0);
-    if (rule === undefined || rejected[0]?.reason === 'ignored') continue;
-    throw new FleetcastError(
-      'CONFIG_INVALID',
-      `forecasts published to ${out.topic} would come back through the mapping of ${rule}; ` +
-        `put a rule before it that ignores them`,
-      { details: { topic: out.topic, rule } },
-    );
+  const { forecasts, alerts, homeAssistant } = config;
+  const topics = [forecasts, alerts].flatMap((out) => (out === undefined ? [] : [out.topic]));
+  for (const each of topics) compileOutTopic(each);
+  if (homeAssistant !== undefined) topics.push(`${homeAssistant.prefix ?? 'homeassistant'}/sensor/{id}/config`);
+  for (const out of topics) {
+    const levels = out.split('/').map((level) => (level.includes('{') ? '+' : level));
+    for (const filter of mapping.filters) {
+      const topic = commonTopic(levels, parseTopicFilter(filter).mqtt.split('/'));
+      const rule = topic === undefined ? undefined : mapping.ruleFor(topic);
+      if (rule === undefined || rule.ignored) continue;
+      throw new FleetcastError(
+        'CONFIG_INVALID',
+        `what is published to ${out} would come back through the mapping of ${rule.filter} (${topic}); ` +
+          `put a rule before it that ignores them`,
+        { details: { topic: out, rule: rule.filter } },
+      );
+    }
   }
+}
+
+/** A topic of this form (with `+` for any level) that the filter matches, or undefined where there is none. */
+function commonTopic(form: readonly string[], filter: readonly string[]): string | undefined {
+  const levels: string[] = [];
+  for (const [i, level] of form.entries()) {
+    const wanted = filter[i];
+    if (wanted === undefined) return undefined;
+    if (wanted === '#') return [...levels, ...form.slice(i)].map((each) => (each === '+' ? 'x' : each)).join('/');
+    if (level !== '+' && wanted !== '+' && level !== wanted) return undefined;
+    levels.push(level === '+' ? (wanted === '+' ? 'x' : wanted) : level);
+  }
+  const ends = filter.length === form.length || (filter.length === form.length + 1 && filter.at(-1) === '#');
+  return ends ? levels.join('/') : undefined;
 }
 
 /** One level of a topic: separators, wildcards and control characters are percent-encoded, so that it can be undone. */

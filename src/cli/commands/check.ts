@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { type Explanation, explainMessages } from '../../bridges/check/explain.ts';
 import { lintMapping } from '../../bridges/check/lint.ts';
 import { parseMessages } from '../../bridges/check/messages.ts';
 import { FleetcastError, messageOf } from '../../errors.ts';
+import { lineFinder } from '../../service/configuration/load.ts';
+import { missingHere } from '../../service/configuration/machine.ts';
 import { mappingConfig } from '../../service/configuration/mapping-section.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
 import type { Terminal } from '../terminal.ts';
@@ -31,28 +34,30 @@ export function addCheck(program: Command, terminal: Terminal): void {
 }
 
 function run(options: Options, terminal: Terminal): void {
-  const config = mappingConfig(configured(options).mapping);
+  const configuration = configured(options);
+  const { file } = configuration;
+  const config = mappingConfig(configuration.mapping);
   const messages = samples(options);
-  const findings = lintMapping(config);
-  const errors = findings.filter((each) => each.level === 'error');
-  const explained = errors.length > 0 ? [] : explainMessages(config, messages);
+  const lineOf = file === undefined ? () => 0 : lineFinder(readFileSync(file, 'utf8'));
+  const findings = lintMapping(config).map((each) => ({ ...each, line: lineOf(['mapping', 'rules', each.rule]) }));
+  const explained = explainMessages(config, messages);
   if (options.json) {
     for (const { topic, mapped, fate, why } of explained) {
       const { rule, readings, rejected } = mapped;
       terminal.out(JSON.stringify({ topic, rule, fate, readings, rejected, why }));
     }
-    terminal.out(JSON.stringify({ valid: errors.length === 0, findings }));
+    terminal.out(JSON.stringify({ valid: true, findings, machine: missingHere(configuration) }));
   } else {
-    if (errors.length === 0) terminal.out(`valid: ${config.rules.length} rules`);
-    for (const { level, rule, name, message } of findings) {
-      terminal.out(`${level}: rule ${rule + 1} (${name}): ${message}`);
+    const count = config.rules.length;
+    terminal.out(`valid: ${count} ${count === 1 ? 'rule' : 'rules'}`);
+    for (const { level, rule, name, message, line } of findings) {
+      const at = line === 0 || file === undefined ? '' : `${basename(file)}:${line}: `;
+      terminal.out(`${level}: ${at}rule ${rule + 1} (${name}): ${message}`);
     }
+    for (const message of missingHere(configuration)) terminal.out(`warning: ${message}`);
     for (const each of explained) report(each, terminal);
     const partly = explained.filter((each) => each.mapped.rejected.length > 0).length;
     if (partly > 0) terminal.out(`${partly} ${partly === 1 ? 'message' : 'messages'} could not be mapped wholly`);
-  }
-  if (errors.length > 0) {
-    throw new FleetcastError('CONFIG_INVALID', `${errors.length} rules of the mapping do not compile`);
   }
 }
 

@@ -70,6 +70,27 @@ describe('configuration', () => {
     expect(issuesOf('mapping:\n  rules: [{preset: zigbee2mqtt}]\n')).toEqual([]);
   });
 
+  it('refuses what could not run, and names the line', () => {
+    const rules =
+      'mapping:\n  rules:\n    - topic: a/+device\n    - topic: b/+device\n      transform: "{"\n    - preset: tasmato\n';
+    expect(issuesOf(rules)).toEqual([
+      expect.stringMatching(/^fleet\.yaml:4: mapping\.rules\[1\]: mapping of b\/\+device: JSONata/),
+      expect.stringMatching(/^fleet\.yaml:6: mapping\.rules\[2\]: no preset is called "tasmato"/),
+    ]);
+    expect(issuesOf('http:\n  host: 0.0.0.0\n')).toEqual([
+      'fleet.yaml:2: http.host: the page may listen on 0.0.0.0 only with a token (http.token)',
+    ]);
+    expect(issuesOf('http: {host: 0.0.0.0, token: {env: T}}\n')).toEqual([]);
+    expect(issuesOf('http: {host: 0.0.0.0, enabled: false}\n')).toEqual([]);
+    expect(issuesOf('broker:\n  embedded:\n    host: "::"\n')[0]).toMatch(/^fleet\.yaml:3: .*needs users/);
+    expect(issuesOf('broker:\n  embedded: {host: "::", allowAnonymous: true}\n')).toEqual([]);
+    expect(issuesOf('broker:\n  sharedGroup: g\n')[0]).toMatch(/needs broker\.url/);
+    expect(issuesOf('broker: {url: "mqtts://b", keyFile: k.pem}\n')[0]).toMatch(/certFile/);
+    expect(issuesOf('mapping: {rules: [{topic: "#", device: x, rest: numbers}]}\nout:\n  enabled: true\n')[0]).toMatch(
+      /^fleet\.yaml:2: out: .*come back/,
+    );
+  });
+
   it('tells where the YAML is broken', () => {
     expect(issuesOf('a: 1\nb: [1, 2\n')[0]).toMatch(/^fleet\.yaml:\d+: /);
     expect(issuesOf('http:\n  port: 1\n  port: 2\n')[0]).toMatch(/^fleet\.yaml:3: /);
@@ -82,6 +103,11 @@ describe('configuration', () => {
     const issues = issuesOf('broker:\n  password: hunter2\n');
     expect(issues[0]).toMatch(/^fleet\.yaml:2: broker\.password: expected a reference/);
     expect(issues.join()).not.toContain('hunter2');
+    for (const url of ['mqtt://me:hunter2@host', 'mqqt://me:hunter2@host', 'mqtt://me:hunter2@ho st']) {
+      const [issue = ''] = issuesOf(`broker:\n  url: "${url}"\n`);
+      expect(issue).toMatch(/^fleet\.yaml:2: broker\.url: expected an address/);
+      expect(issue).not.toContain('hunter2');
+    }
     const folder = mkdtempSync(join(tmpdir(), 'fleetcast-config-'));
     try {
       writeFileSync(join(folder, 'secret'), 'hunter2\n');
@@ -120,7 +146,12 @@ describe('the example', () => {
       const field = /^ {2}# (\w+: \S.*)$/.exec(line)?.[1] ?? '';
       if (!/^[a-z]\w*: [[{a-z]/.test(field) || !/^[a-z]\w+:/.test(field)) continue;
       shown += 1;
-      expect(issuesOf(`${section}:\n  ${field}\n`), field).toEqual([]);
+      const partner = /^sharedGroup/.test(field)
+        ? '  url: mqtt://b\n'
+        : /^keyFile/.test(field)
+          ? '  certFile: c.pem\n'
+          : '';
+      expect(issuesOf(`${section}:\n  ${field}\n${partner}`), field).toEqual([]);
     }
     expect(shown).toBeGreaterThan(8);
   });

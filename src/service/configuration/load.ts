@@ -3,6 +3,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { FleetcastError, messageOf } from '../../errors.ts';
+import { inconsistencies } from './consistency.ts';
 import { allowedFields, expectation } from './expectation.ts';
 import { type Configuration, configurationSchema } from './schema.ts';
 import { closest } from './suggestion.ts';
@@ -56,12 +57,26 @@ export function parseConfiguration(text: string, name: string): Configuration {
     throw new FleetcastError('CONFIG_UNREADABLE', `${name}: ${messageOf(cause)}`, { cause });
   }
   const result = configurationSchema.safeParse(value);
-  if (result.success) return result.data;
-  const issues = result.error.issues.flatMap((issue) => describe(issue, document, lines, name, value));
+  const issues = result.success
+    ? inconsistencies(result.data).map(({ path, message }) => ({
+        file: name,
+        line: lineOf(document, lines, path),
+        field: fieldText(path),
+        message,
+      }))
+    : result.error.issues.flatMap((issue) => describe(issue, document, lines, name, value));
+  if (result.success && issues.length === 0) return result.data;
   issues.sort((a, b) => a.line - b.line);
   const first = issues[0]!;
   const more = issues.length > 1 ? ` (and ${issues.length - 1} more)` : '';
   throw new FleetcastError('CONFIG_INVALID', `${issueText(first)}${more}`, { details: { issues } });
+}
+
+/** Finds the line of a field in the text of a configuration, 0 where it has none. */
+export function lineFinder(text: string): (path: readonly (string | number)[]) => number {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  return (path) => lineOf(document, lines, path);
 }
 
 /** A section whose fields are all commented out reads as null: it means the defaults. */

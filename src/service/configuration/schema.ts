@@ -19,6 +19,18 @@ const section = <T extends z.ZodRawShape>(shape: T, description: string) =>
     .prefault({} as never)
     .meta({ description });
 
+/** What was found is not shown: it may hold a password. */
+const brokerAddress = z.string().superRefine((value, context) => {
+  const say = (message: string) => context.addIssue({ code: 'custom', message, params: { hidden: true } });
+  if (!/^(mqtts?|wss?|tcp|ssl):\/\/[^\s/]/.test(value) || !URL.canParse(value)) {
+    return say('an address such as mqtt://host:1883 or mqtts://host:8883');
+  }
+  const { username, password } = new URL(value);
+  if (username !== '' || password !== '') {
+    say('an address without user and password, which logs would show: they have fields of their own');
+  }
+});
+
 const embeddedBroker = z.strictObject({
   host: z.string().min(1).default('127.0.0.1').meta({ description: 'Anything but loopback demands users.' }),
   port: whole(0, 65_535).default(1883).meta({ description: '0 takes a free one.' }),
@@ -49,7 +61,7 @@ const embeddedBroker = z.strictObject({
 const broker = section(
   {
     url: optional(
-      z.string().regex(/^(mqtts?|wss?|tcp|ssl):\/\/[^\s/]/, 'an address such as mqtt://host:1883 or mqtts://host:8883'),
+      brokerAddress,
       'An existing broker. Without it, an embedded broker is started.',
       'mqtt://localhost:1883',
     ),
