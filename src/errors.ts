@@ -52,6 +52,11 @@ export const ERRORS = {
     action: 'Bring the log back; the service waits and resumes by itself.',
     retryable: true,
   },
+  LOG_REFUSED: {
+    meaning: 'Kafka does not accept the login or the certificate, or the login lacks a right.',
+    action: 'Check `log.kafka.sasl` and `log.kafka.tls`, and the rights of the user; docs/kafka.md lists them.',
+    retryable: false,
+  },
   REGISTRY_UNAVAILABLE: {
     meaning: 'No schema registry answers.',
     action: 'Bring the registry back; what is known of it already goes on without it.',

@@ -42,7 +42,18 @@ export function isPassing(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== undefined) return PASSING.has(code) || code === CODE.UNKNOWN_TOPIC_OR_PARTITION;
   // Broken connections, time-outs, brokers not found; but not a refused login.
-  return !(error instanceof Error && /Authentication|SASL|NotImplemented/i.test(`${error.name} ${error.message}`));
+  return !isRefused(error) && !(error instanceof Error && /NotImplemented/i.test(`${error.name} ${error.message}`));
+}
+
+/** Codes of rights that are missing: for a topic, a group, the cluster, a transactional id; of a login; of a mechanism. */
+const REFUSED = new Set([29, 30, 31, 33, 34, 53, 54, 58]);
+
+/** A login, a certificate or a right that the broker does not accept, or a broker's certificate that we do not. */
+function isRefused(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code !== undefined) return REFUSED.has(code);
+  const told = error instanceof Error ? `${error.name} ${error.message}` : '';
+  return /Authentication|SASL|certificate|\balert\b|wrong version number/i.test(told);
 }
 
 export class KafkaError extends Error {
@@ -69,7 +80,7 @@ export function translate(error: unknown, where: string): FleetcastError {
   if (code === CODE.INVALID_PRODUCER_EPOCH || code === CODE.PRODUCER_FENCED) {
     return new FleetcastError('LOG_FENCED', text, options);
   }
-  return new FleetcastError('LOG_UNAVAILABLE', text, options);
+  return new FleetcastError(isRefused(error) ? 'LOG_REFUSED' : 'LOG_UNAVAILABLE', text, options);
 }
 
 export interface Patience {

@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { inspect, promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toolFile } from '../../../test/data-folder.ts';
 import { type RunningKafka, startKafka } from '../../../test/log/kafka-broker.ts';
 import { readAll, texts } from '../event-log.contract.ts';
@@ -30,21 +31,40 @@ function makeCertificates(): void {
 }
 
 const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_fleet="secret";';
+const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule required;';
 const properties = (port: number) => {
-  const [plain, tls, sasl] = [`127.0.0.1:${port}`, `127.0.0.1:${port + 2}`, `127.0.0.1:${port + 3}`];
+  const at = (more: number) => `127.0.0.1:${port + more}`;
+  const outside = `PLAINTEXT://${at(0)},TLS://${at(2)},LOGIN://${at(3)},BOTH://${at(4)}`;
   return [
-    `listeners=PLAINTEXT://${plain},CONTROLLER://127.0.0.1:${port + 1},TLS://${tls},LOGIN://${sasl}`,
-    `advertised.listeners=PLAINTEXT://${plain},TLS://${tls},LOGIN://${sasl}`,
-    'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,LOGIN:SASL_PLAINTEXT',
+    `listeners=${outside},CONTROLLER://${at(1)}`,
+    `advertised.listeners=${outside}`,
+    `listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,LOGIN:SASL_PLAINTEXT,BOTH:SASL_SSL`,
     'ssl.keystore.type=PEM',
     `ssl.keystore.location=${file('broker-all.pem')}`,
     'ssl.truststore.type=PEM',
     `ssl.truststore.location=${file('ca.pem')}`,
-    'ssl.client.auth=required',
-    'sasl.enabled.mechanisms=PLAIN',
-    `listener.name.login.plain.sasl.jaas.config=${login}`,
+    'listener.name.tls.ssl.client.auth=required',
+    'sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+    ...['login', 'both'].flatMap((name) => [
+      `listener.name.${name}.plain.sasl.jaas.config=${login}`,
+      `listener.name.${name}.scram-sha-256.sasl.jaas.config=${scram}`,
+      `listener.name.${name}.scram-sha-512.sasl.jaas.config=${scram}`,
+    ]),
   ].join('\n');
 };
+
+/** As an operator does it: users of SCRAM are on the cluster, not in its configuration. */
+async function addScramUser(brokers: string, user: string, password: string): Promise<void> {
+  const { stdout: jars } = await promisify(execFile)(toolFile('kafka/get-kafka.sh')!, []);
+  const target = ['--entity-type', 'users', '--entity-name', user];
+  for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-512']) {
+    await promisify(execFile)('java', [
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+      ...['-cp', `${jars.trim()}/*`, 'kafka.admin.ConfigCommand', '--bootstrap-server', brokers],
+      ...['--alter', '--add-config', `${mechanism}=[iterations=4096,password=${password}]`, ...target],
+    ]);
+  }
+}
 
 let kafka: RunningKafka | undefined;
 if (toolFile('kafka/start-kafka.sh') !== undefined) {
@@ -54,6 +74,13 @@ if (toolFile('kafka/start-kafka.sh') !== undefined) {
 
 describe.skipIf(kafka === undefined)('kafka with TLS and logins (needs the tool that starts a broker)', () => {
   const port = Number(kafka?.brokers[0]?.split(':')[1]);
+  const [tls, plaintextLogin, tlsLogin] = [2, 3, 4].map((more) => [`127.0.0.1:${port + more}`]) as [
+    string[],
+    string[],
+    string[],
+  ];
+  const text = (name: string) => readFileSync(file(name), 'utf8');
+  beforeAll(() => addScramUser(kafka!.brokers[0]!, 'fleet', 'secret-of-scram'));
   afterAll(async () => {
     await kafka?.stop();
     rmSync(folder, { recursive: true });
@@ -70,21 +97,32 @@ describe.skipIf(kafka === undefined)('kafka with TLS and logins (needs the tool 
       await log.close();
     }
   };
+  /** Refused at once, though there would be a minute; and nowhere in the error is the password. */
+  const refused = async (options: KafkaLogOptions) => {
+    const error: unknown = await openKafkaLog({ ...options, retryMs: 60_000 }).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'LOG_REFUSED', retryable: false });
+    const shown = `${inspect(error, { depth: 20 })} ${JSON.stringify(error)}`;
+    if (options.sasl !== undefined) expect(shown).not.toContain(options.sasl.password);
+    return (error as Error).message;
+  };
 
-  test('TLS with a client certificate, and not without', async () => {
-    const brokers = [`127.0.0.1:${port + 2}`];
-    const text = (name: string) => readFileSync(file(name), 'utf8');
-    await works({ brokers, tls: { ca: text('ca.pem'), cert: text('client.pem'), key: text('client.key') } }, 'tls');
-    await expect(openKafkaLog({ brokers, tls: { ca: text('ca.pem') }, retryMs: 500 })).rejects.toMatchObject({
-      code: 'LOG_UNAVAILABLE',
-    });
+  test('TLS with a client certificate, and not without, nor with an authority that is not ours', async () => {
+    const mutual = { ca: text('ca.pem'), cert: text('client.pem'), key: text('client.key') };
+    await works({ brokers: tls, tls: mutual }, 'tls');
+    await refused({ brokers: tls, tls: { ca: text('ca.pem') } });
+    expect(await refused({ brokers: tls, tls: true })).toMatch(/certificate/);
   });
 
-  test('SASL PLAIN with the right password, and not with another', async () => {
-    const brokers = [`127.0.0.1:${port + 3}`];
-    const sasl = { mechanism: 'plain', username: 'fleet', password: 'secret' } as const;
-    await works({ brokers, sasl }, 'sasl');
-    const wrong = openKafkaLog({ brokers, sasl: { ...sasl, password: 'guess' }, retryMs: 60_000 });
-    await expect(wrong).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
+  test.each([
+    ['plain', 'secret'],
+    ['scram-sha-256', 'secret-of-scram'],
+    ['scram-sha-512', 'secret-of-scram'],
+  ] as const)('SASL %s with the right password, and not with another', async (mechanism, password) => {
+    const sasl = { mechanism, username: 'fleet', password };
+    await works({ brokers: plaintextLogin, sasl }, `${mechanism}-in-clear`);
+    await works({ brokers: tlsLogin, sasl, tls: { ca: text('ca.pem') } }, `${mechanism}-in-tls`);
+    const told = await refused({ brokers: plaintextLogin, sasl: { ...sasl, password: 'a-wild-guess' } });
+    expect(told).toMatch(/authentication failed|invalid credentials/i);
+    await refused({ brokers: tlsLogin, sasl: { ...sasl, username: 'nobody' }, tls: { ca: text('ca.pem') } });
   });
 });
