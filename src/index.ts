@@ -44,6 +44,7 @@ export { type SourceOptions, type TableOptions, TopologyBuilder } from './topolo
 export { describeDot, describeMermaid, describeText } from './topology/describe.ts';
 export { Engine, type EngineOptions, type EngineStateReader } from './topology/engine.ts';
 export { type ResetOffset, type ResetOptions, type ResetReport, resetGroup } from './topology/reset.ts';
+export type { StandbyStatus } from './topology/standby.ts';
 export type { StateRange } from './topology/state-reader.ts';
 export { type NodeOptions, NodeStream, Stream, Table, WindowedStream } from './topology/stream.ts';
 export type { BatchBounds, TaskEvent } from './topology/task-options.ts';

@@ -5,6 +5,8 @@ import { checkState } from './check-state.ts';
 import { type EngineClock, systemClock } from './engine-clock.ts';
 import { divide, type Subtopology } from './plan.ts';
 import type { SinkTarget } from './sink-runner.ts';
+import type { StandbyStatus } from './standby.ts';
+import { Standbys } from './standbys.ts';
 import { readState, type StateRange } from './state-reader.ts';
 import { Task } from './task.ts';
 import type { BatchBounds, TaskEvent, TaskOptions } from './task-options.ts';
@@ -33,6 +35,11 @@ export interface EngineOptions {
   readonly sweepLength?: number;
   /** Nodes whose stored state may be dropped: the way out after an edit that orphans state. */
   readonly discardState?: readonly string[];
+  /**
+   * Keeps copies of the state of tasks that other processes of the group run, so that a task which comes here need not
+   * read its state first: of all, or of these partitions. A copy takes as much memory as the task's state. Default: none.
+   */
+  readonly standby?: 'all' | readonly number[];
   /** Restore from the snapshots although the log has lost input that was to be replayed after them. */
   readonly acceptCutLog?: boolean;
   /** Default 60,000. */
@@ -58,6 +65,7 @@ interface Running {
   readonly part: Subtopology;
   readonly partitions: number;
   readonly tasks: Map<number, Task>;
+  readonly standbys: Standbys;
   member: GroupMember | undefined;
   /** Reads a repartition topic: its bound is known when what feeds it is done. */
   readonly bounded: boolean;
@@ -109,7 +117,15 @@ export class Engine {
     });
     for (const { part, partitions } of planned) {
       const bounded = part.sources.some(({ repartition }) => repartition === true);
-      const running: Running = { part, partitions, tasks: new Map(), member: undefined, bounded };
+      const openWriter = (): Promise<never> => Promise.reject(new Error('a standby does not write'));
+      const running: Running = {
+        part,
+        partitions,
+        tasks: new Map(),
+        standbys: new Standbys(this.#options.standby, (p) => this.#taskOptions(running, p, { openWriter })),
+        member: undefined,
+        bounded,
+      };
       this.#running.push(running);
       await this.#join(running);
     }
@@ -118,6 +134,7 @@ export class Engine {
   /** Ends all tasks after the commit under way and leaves the group. */
   async stop(): Promise<void> {
     for (const running of this.#running) {
+      await running.standbys.stop();
       await running.member?.leave();
       await Promise.all([...running.tasks.values()].map((task) => task.stop()));
     }
@@ -184,6 +201,11 @@ export class Engine {
     return this.#tasks().map((task) => task.status());
   }
 
+  /** How the copies fare that this engine keeps of other engines' tasks; see `standby`. */
+  standbys(): StandbyStatus[] {
+    return this.#running.flatMap(({ standbys }) => standbys.status());
+  }
+
   /** What nodes have counted in this engine's tasks since it started: node to reason to number. */
   counts(): Record<string, Record<string, number>> {
     const sum: Record<string, Record<string, number>> = {};
@@ -227,11 +249,12 @@ export class Engine {
 
   async #join(running: Running): Promise<void> {
     const { log, sessionMs } = this.#options;
-    const { part, tasks } = running;
+    const { part, tasks, standbys } = running;
     const end = async (partitions: readonly number[]): Promise<void> => {
       const ending = partitions.map((p) => tasks.get(p)).filter((task) => task !== undefined);
       await Promise.all(ending.map((task) => task.stop()));
       for (const p of partitions) tasks.delete(p);
+      standbys.cover(running.partitions, tasks);
       this.#changed();
     };
     // The first assignment may come before `join` has resolved.
@@ -247,7 +270,7 @@ export class Engine {
       onAssigned: (partitions) => {
         for (const partition of partitions) {
           const openWriter = async (p: number) => (await member).openWriter(p);
-          const task = new Task(this.#taskOptions(running, partition, { openWriter }));
+          const task = new Task(this.#taskOptions(running, partition, { openWriter }), standbys.take(partition));
           tasks.set(partition, task);
           task.start();
           void task.ended().then(() => this.#changed());
@@ -257,6 +280,7 @@ export class Engine {
       onLost: end,
     });
     joined(running.member);
+    standbys.cover(running.partitions, tasks);
   }
 
   #taskOptions(running: Running, partition: number, member: TaskOptions['member']): TaskOptions {

@@ -4,7 +4,7 @@ import { subtopologyGroup, taskName } from './engine.ts';
 import { journalPrefix } from './input-journal.ts';
 import { divide } from './plan.ts';
 import { manifestTopic, writeManifest } from './state-manifest.ts';
-import { readSnapshots, type StatePlace } from './state-topic.ts';
+import { SnapshotReader, type StatePlace } from './state-topic.ts';
 import type { Topology } from './topology.ts';
 
 export interface ResetOptions {
@@ -95,7 +95,8 @@ async function committedOffsets(log: EventLog, group: string): Promise<ResetOffs
 async function storedKeys(log: EventLog, place: StatePlace) {
   const all = new Set<string>();
   const storesOf = new Map<string, readonly string[]>();
-  for await (const { prefix, key, snapshot } of readSnapshots(log, place, [`${place.task}/`, journalPrefix(place)])) {
+  const reader = new SnapshotReader(log, place, [`${place.task}/`, journalPrefix(place)]);
+  for await (const { prefix, key, snapshot } of reader.toEnd()) {
     if (snapshot === undefined) all.delete(prefix + key);
     else all.add(prefix + key);
     if (prefix !== `${place.task}/` || key === '') continue;

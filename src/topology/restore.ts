@@ -1,12 +1,11 @@
 import { FleetcastError, isFleetcastError } from '../errors.ts';
-import type { StateSnapshot } from '../events/records.ts';
 import { Sweep } from '../state/sweep.ts';
 import { untilAborted } from './engine-clock.ts';
 import type { Executor } from './executor.ts';
-import { InputJournal, type JournalEntry, journalPrefix, lengthOf } from './input-journal.ts';
+import { type InputJournal, type JournalEntry, lengthOf } from './input-journal.ts';
 import type { Intake } from './intake.ts';
 import { PartitionReader } from './partition-reader.ts';
-import { readSnapshots, type StatePlace } from './state-topic.ts';
+import type { StateFollower } from './state-follower.ts';
 import type { TaskOptions } from './task-options.ts';
 
 export interface RestoreHooks {
@@ -30,13 +29,13 @@ export interface Restored {
 const LIMITS = { maxRecords: 10_000, maxBytes: 8 * 1024 * 1024, waitMs: 1_000 };
 
 /**
- * Brings an executor to the state as of the committed offsets: snapshots, then the input after them with outputs off.
+ * Brings the follower's executor to the state as of the committed offsets: snapshots, then the input after them with outputs off.
  * @param committed by source, next input offset; undefined where the group has committed none.
  * @param start by source, where the task begins or goes on.
  * @throws STATE_ORPHANED, STATE_LOG_CUT
  */
 export async function restore(
-  executor: Executor,
+  follower: StateFollower,
   intake: Intake,
   options: TaskOptions,
   committed: readonly (number | undefined)[],
@@ -45,11 +44,11 @@ export async function restore(
   hooks: RestoreHooks,
 ): Promise<Restored> {
   const { part, clock } = options;
-  const place: StatePlace = { topic: options.stateTopic, partition: options.statePartition, task: options.name };
+  const { executor, journal } = follower;
   const topics = part.sources.map(({ topic }) => topic);
-  const journal = topics.length > 1 ? new InputJournal(place, topics) : undefined;
   const fresh = committed.every((offset) => offset === undefined);
-  const { globals, newest } = await readState(executor, options, place, journal, hooks);
+  await follower.toEnd(hooks.onSnapshots);
+  const { globals, newest } = follower;
   const sequence = journal === undefined ? start[0]! : journal.end;
   if (newest >= 0 && (fresh || newest >= sequence)) throw foreign(options, newest, fresh ? undefined : sequence);
 
@@ -62,7 +61,7 @@ export async function restore(
     },
     { offset: sequence - 1, time: clock.now() },
   );
-  const from = globals === undefined ? sequence : sweep.resume(discard(globals, options.discardState)) + 1;
+  const from = globals === undefined ? sequence : sweep.resume(globals) + 1;
   hooks.onPrepare();
   await untilAborted(executor.prepare(), signal);
   const restored = { sweep, journal, sequence };
@@ -125,52 +124,6 @@ async function* readRun(
     next = batch.nextOffset;
     yield batch.records.filter(({ offset }) => offset < to);
   }
-}
-
-/** Restores keys and the journal. Globals are undefined and `newest` is −1 where there is nothing of this task. */
-async function readState(
-  executor: Executor,
-  options: TaskOptions,
-  place: StatePlace,
-  journal: InputJournal | undefined,
-  hooks: RestoreHooks,
-): Promise<{ readonly globals: StateSnapshot | undefined; readonly newest: number }> {
-  const { state } = executor;
-  const keys = `${place.task}/`;
-  const inputs = journalPrefix(place);
-  let globals: StateSnapshot | undefined;
-  for await (const { prefix, key, snapshot } of readSnapshots(options.log, place, [keys, inputs], hooks.onSnapshots)) {
-    if (prefix === inputs) {
-      journal?.restore(Number(key), snapshot);
-    } else if (key === '') {
-      globals = snapshot;
-    } else if (snapshot === undefined) {
-      forget(executor, key);
-    } else if (!state.keyless || Object.keys(snapshot.stores).length > 0) {
-      const row = state.restoreKey(key, discard(snapshot, options.discardState).stores);
-      state.setSnapshotOffset(row, snapshot.offset);
-    }
-  }
-  let newest = Math.max(globals?.offset ?? -1, (journal?.end ?? 0) - 1);
-  for (let row = 0; row < state.keys.rowCount; row++) newest = Math.max(newest, state.snapshotOffset(row));
-  return { globals, newest };
-}
-
-function forget(executor: Executor, key: string): void {
-  const row = executor.state.keys.find(key);
-  if (row === undefined) return;
-  executor.state.restoreKey(key, {});
-  executor.state.forget(row);
-}
-
-/** Leaves out the stores of nodes whose state the user gave up. */
-function discard(snapshot: StateSnapshot, nodes: readonly string[]): StateSnapshot {
-  if (nodes.length === 0) return snapshot;
-  const kept = Object.entries(snapshot.stores).filter(([name]) => {
-    const store = name.replace(/^(complete|current):/, '');
-    return !nodes.includes(store.slice(0, store.indexOf('/')));
-  });
-  return { ...snapshot, stores: Object.fromEntries(kept) };
 }
 
 function foreign(options: TaskOptions, stored: number, committed: number | undefined): FleetcastError {

@@ -1,6 +1,6 @@
 import { decode, encodeRecord } from '../events/codec.ts';
 import type { StateSnapshot } from '../events/records.ts';
-import type { EventLog, OutRecord } from '../log/event-log.ts';
+import type { EventLog, LogRecord, OutRecord, PartitionOffsets, ReadOptions } from '../log/event-log.ts';
 import type { SweepRecord } from '../state/sweep.ts';
 import { keyText } from './bytes.ts';
 
@@ -29,32 +29,73 @@ export interface StateEntry {
   readonly snapshot: StateSnapshot | undefined;
 }
 
+const LIMITS = { maxRecords: 10_000, maxBytes: 8 * 1024 * 1024 };
+
 /**
- * All entries whose keys begin with one of the prefixes, in the order of the log: for one key the last one counts.
+ * Reads the entries whose keys begin with one of the prefixes, in the order of the log: for one key the last one counts.
  * Compaction may have left older ones.
- * @param onProgress share of the partition that is read, from 0 to 1.
  */
-export async function* readSnapshots<P extends string>(
-  log: EventLog,
-  place: StatePlace,
-  prefixes: readonly P[],
-  onProgress: (share: number) => void = () => {},
-): AsyncGenerator<StateEntry & { readonly prefix: P }> {
-  const wanted = prefixes.map((prefix) => ({ prefix, bytes: Buffer.from(prefix, 'utf8') }));
-  const { earliest, end } = await log.offsets(place.topic, place.partition);
-  const limits = { maxRecords: 10_000, maxBytes: 8 * 1024 * 1024 };
-  for (let offset = earliest; offset < end; ) {
-    const batch = await log.read(place.topic, place.partition, offset, limits);
-    for (const { key, value } of batch.records) {
+export class SnapshotReader<P extends string> {
+  readonly #log: EventLog;
+  readonly #place: StatePlace;
+  readonly #wanted: readonly { readonly prefix: P; readonly bytes: Buffer }[];
+  #first: number | undefined;
+  #next: number | undefined;
+  #end = 0;
+
+  constructor(log: EventLog, place: StatePlace, prefixes: readonly P[]) {
+    this.#log = log;
+    this.#place = place;
+    this.#wanted = prefixes.map((prefix) => ({ prefix, bytes: Buffer.from(prefix, 'utf8') }));
+  }
+
+  /** Records of the partition that are there and were not read, as last seen. */
+  get lag(): number {
+    return this.#next === undefined ? 0 : Math.max(0, this.#end - this.#next);
+  }
+
+  /** Everything up to the end as it is now. @param onProgress share that is read, from 0 to 1. */
+  async *toEnd(onProgress: (share: number) => void = () => {}): AsyncGenerator<StateEntry & { readonly prefix: P }> {
+    const { end } = await this.#begin();
+    while (this.#next! < end) {
+      const before = this.#next!;
+      yield* await this.next();
+      if (this.#next! <= before) break;
+      onProgress(Math.min(1, (this.#next! - this.#first!) / (end - this.#first!)));
+    }
+  }
+
+  /** The next few; none where nothing came for `waitMs`. To be used up before it is called again. */
+  async next(
+    wait: Pick<ReadOptions, 'waitMs' | 'signal'> = {},
+  ): Promise<Iterable<StateEntry & { readonly prefix: P }>> {
+    if (this.#next === undefined) await this.#begin();
+    const { topic, partition } = this.#place;
+    const { records, nextOffset, endOffset } = await this.#log.read(topic, partition, this.#next!, {
+      ...LIMITS,
+      ...wait,
+    });
+    this.#next = nextOffset;
+    this.#end = endOffset;
+    return this.#entries(records);
+  }
+
+  async #begin(): Promise<PartitionOffsets> {
+    const offsets = await this.#log.offsets(this.#place.topic, this.#place.partition);
+    this.#first ??= offsets.earliest;
+    this.#next ??= offsets.earliest;
+    this.#end = offsets.end;
+    return offsets;
+  }
+
+  *#entries(records: readonly LogRecord[]): Generator<StateEntry & { readonly prefix: P }> {
+    for (const { key, value } of records) {
       if (key === null) continue;
-      const match = wanted.find(({ bytes }) => Buffer.compare(key.subarray(0, bytes.length), bytes) === 0);
+      const match = this.#wanted.find(({ bytes }) => Buffer.compare(key.subarray(0, bytes.length), bytes) === 0);
       if (match === undefined) continue;
       const rest = keyText(key.subarray(match.bytes.length));
       const snapshot = value === null ? undefined : decode<StateSnapshot>('StateSnapshot', value);
       yield { prefix: match.prefix, key: rest, snapshot };
     }
-    if (batch.nextOffset <= offset) break;
-    offset = batch.nextOffset;
-    onProgress((offset - earliest) / (end - earliest));
   }
 }

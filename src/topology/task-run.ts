@@ -2,12 +2,15 @@ import type { LogRecord, OutRecord, TaskWriter } from '../log/event-log.ts';
 import type { Sweep } from '../state/sweep.ts';
 import type { TaskState } from '../state/task-state.ts';
 import type { Counts } from './counts.ts';
-import { Executor } from './executor.ts';
+import type { Executor } from './executor.ts';
 import type { InputJournal, InputRun } from './input-journal.ts';
 import { Intake } from './intake.ts';
 import type { Judge } from './poison.ts';
 import { restore } from './restore.ts';
+import type { Standby } from './standby.ts';
+import { StateFollower } from './state-follower.ts';
 import { type StatePlace, stateRecord } from './state-topic.ts';
+import { taskExecutor } from './task-executor.ts';
 import { type InputPart, TaskInput } from './task-input.ts';
 import type { TaskOptions } from './task-options.ts';
 import type { TaskPhase } from './task-status.ts';
@@ -60,6 +63,8 @@ export class TaskRun {
   retentionAtRisk = false;
   readonly #options: TaskOptions;
   readonly #progress: RunProgress;
+  readonly #standby: Standby | undefined;
+  readonly #follower: StateFollower;
   readonly #executor: Executor;
   readonly #intake: Intake;
   readonly #place: StatePlace;
@@ -89,7 +94,8 @@ export class TaskRun {
   #staged: Staged = nothingStaged();
   readonly #readers: (() => void)[] = [];
 
-  constructor(options: TaskOptions, counts: Counts, judge: Judge, progress: RunProgress) {
+  /** @param standby a copy of the state to go on from. */
+  constructor(options: TaskOptions, counts: Counts, judge: Judge, progress: RunProgress, standby?: Standby) {
     const { part, clock } = options;
     this.#options = options;
     this.#progress = progress;
@@ -98,14 +104,10 @@ export class TaskRun {
     this.#retentionCheckedAt = clock.now();
     this.committed = part.sources.map(() => 0);
     this.#taken = part.sources.map(() => 0);
-    this.#executor = new Executor(part, {
-      task: options.name,
-      partition: options.partition,
-      target: (sink) => options.target(sink, options.partition),
-      deadLetters: options.deadLetters,
-      judge,
-      counts,
-    });
+    this.#standby = standby;
+    if (standby !== undefined) standby.judge = judge;
+    this.#follower = standby?.follower ?? new StateFollower(taskExecutor(options, judge, counts), options);
+    this.#executor = this.#follower.executor;
     this.#intake = new Intake(part.sources, this.#executor.batch, this.#abort.signal, (waiting) => {
       // What came before must not wait as well.
       if (waiting && this.#staged.batches > 0) this.#commit();
@@ -174,8 +176,9 @@ export class TaskRun {
       return committed[i] ?? (startFrom === 'earliest' || table === true ? offsets[i]!.earliest : ends[i]!);
     });
     this.#progress.phase('restoring');
+    await this.#standby?.handOver();
     const { signal } = this.#abort;
-    const restored = await restore(this.#executor, this.#intake, this.#options, committed, start, signal, {
+    const restored = await restore(this.#follower, this.#intake, this.#options, committed, start, signal, {
       onSnapshots: (share) => this.#restoredTo(share / 2),
       onPrepare: () => this.#progress.phase('waiting'),
       onReplay: (done, of) => {

@@ -3,8 +3,9 @@ import type { TaskState } from '../state/task-state.ts';
 import { Counts } from './counts.ts';
 import type { Judge } from './poison.ts';
 import { isPermanent } from './restore.ts';
+import type { Standby } from './standby.ts';
 import type { TaskEvent, TaskOptions } from './task-options.ts';
-import { TaskRun } from './task-run.ts';
+import { type RunProgress, TaskRun } from './task-run.ts';
 import type { TaskPhase, TaskStatus } from './task-status.ts';
 
 const MAX_RETRY_PAUSE_MS = 30_000;
@@ -15,7 +16,7 @@ const MAX_RETRY_PAUSE_MS = 30_000;
  */
 export class Task {
   readonly partition: number;
-  readonly counts = new Counts();
+  readonly counts: Counts;
   readonly #options: TaskOptions;
   #run: TaskRun | undefined;
   #phase: TaskPhase = 'starting';
@@ -25,14 +26,18 @@ export class Task {
   #failures = 0;
   #error: unknown;
   #before = { commits: 0, records: 0 };
+  #standby: Standby | undefined;
   readonly #stopping = new AbortController();
   #life: Promise<void> | undefined;
   /** Failures of one record at one node, for `retry`. */
   readonly #attempts = new Map<string, number>();
   #retryPauseMs = 0;
 
-  constructor(options: TaskOptions) {
+  /** @param standby a copy of the state for the first run to go on from. */
+  constructor(options: TaskOptions, standby?: Standby) {
     this.#options = options;
+    this.#standby = standby;
+    this.counts = standby?.counts ?? new Counts();
     this.partition = options.partition;
     this.#phaseSince = options.clock.now();
     this.#movedAt = this.#phaseSince;
@@ -140,13 +145,16 @@ export class Task {
       this.#retryPauseMs = Math.min(MAX_RETRY_PAUSE_MS, policy.backoffMs * 2 ** attempts);
       return 'retry';
     };
-    const run = new TaskRun(this.#options, this.counts, judge, {
+    const progress: RunProgress = {
       phase: (phase) => this.#enter(phase),
       moved: () => {
         this.#movedAt = this.#options.clock.now();
         if (this.#phase === 'running') this.#error = undefined;
       },
-    });
+    };
+    const standby = this.#standby;
+    this.#standby = undefined;
+    const run = new TaskRun(this.#options, this.counts, judge, progress, standby);
     const previous = this.#run;
     this.#before = {
       commits: this.#before.commits + (previous?.commits ?? 0),

@@ -143,6 +143,7 @@ class World {
       backoffMs: [5, 100],
       idleSweepMs: this.#sweepLength % 2 === 0 ? 50 : 1e12,
       clock,
+      ...(this.#scheduler.random.chance(0.5) ? { standby: 'all' as const } : {}),
     });
     this.#engines.set(process, engine);
     const start = async (): Promise<void> => {
