@@ -44,6 +44,9 @@ const bridge: BridgeStatus = {
   readings: 1,
   deadLetters: { 'not-json': 2 },
   dropped: { ignored: 3 },
+  perSecond: 0,
+  inFlight: 0,
+  oldestPendingMs: 0,
   pendingMessages: 0,
   pendingBytes: 0,
   appends: 1,
@@ -71,6 +74,10 @@ describe('health', () => {
     expect(of({ phase: 'failed', error: 'cut' }).status).toBe('stuck');
     expect(of({ retentionAtRisk: true }).status).toBe('stuck');
     expect(of({}, { logDown: true }).status).toBe('degraded');
+    expect(of({}, { oldestPendingMs: 20_000 })).toEqual({
+      status: 'degraded',
+      problems: ['the log does not answer: the oldest message has waited for 20 s'],
+    });
     expect(of({}, { session: { ...bridge.session, connected: false, lastError: 'refused' } })).toEqual({
       status: 'degraded',
       problems: ['the bridge is not connected to mqtt://a: refused'],

@@ -31,12 +31,17 @@ export function healthOf({ tasks, bridge, logTrouble, now }: HealthInput): Healt
     else if (task.phase !== 'running' && task.phase !== 'done') starting = true;
   }
   if (bridge !== undefined) {
+    const waits = bridge.oldestPendingMs > TICK_LATE_MS;
     if (bridge.logDown) degraded.push('the bridge waits for the log; nothing is acknowledged');
+    else if (waits) {
+      const seconds = Math.floor(bridge.oldestPendingMs / 1000);
+      degraded.push(`the log does not answer: the oldest message has waited for ${seconds} s`);
+    }
     if (!bridge.session.connected) {
       const why = bridge.session.lastError === undefined ? '' : `: ${bridge.session.lastError}`;
       degraded.push(`the bridge is not connected to ${bridge.session.url}${why}`);
     }
-    if (bridge.lastTick !== undefined && now - bridge.lastTick > TICK_LATE_MS && !bridge.logDown) {
+    if (bridge.lastTick !== undefined && now - bridge.lastTick > TICK_LATE_MS && !bridge.logDown && !waits) {
       stuck.push('no tick has been appended for 15 s: windows of quiet devices do not close');
     }
   }

@@ -29,8 +29,21 @@ export interface BridgePart {
   readonly connected: boolean;
   readonly received: number;
   readonly acknowledged: number;
+  /** Messages a second that reached the log. */
+  readonly perSecond: number;
+  /** Messages and bytes that are not on the log yet, and how long the oldest has waited (milliseconds). */
   readonly pending: number;
+  readonly pendingBytes: number;
+  readonly oldestPendingMs: number;
+  /** Messages of QoS 1 and 2 that are not acknowledged. */
+  readonly inFlight: number;
+  readonly redelivered: number;
+  readonly retained: number;
+  /** Connections to the broker since the start. */
+  readonly connections: number;
   readonly logDown: boolean;
+  /** No more is read from the broker until the log has caught up. */
+  readonly held: boolean;
 }
 
 export interface TaskPart {

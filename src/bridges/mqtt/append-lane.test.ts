@@ -57,7 +57,7 @@ describe('AppendLane', () => {
           );
           let n = 0;
           for (const [i, size] of sizes.entries()) {
-            made.offer({ message: i, records: Array.from({ length: size }, () => record(n++)), bytes: size });
+            made.offer({ message: i, records: Array.from({ length: size }, () => record(n++)), bytes: size, at: 0 });
             if (size === 0) await new Promise(setImmediate);
           }
           expect(await made.drain(5_000)).toBe(true);
@@ -77,7 +77,7 @@ describe('AppendLane', () => {
       topics.push(records[0]!.topic);
       if (++calls < 3) throw new FleetcastError('LOG_FULL', 'full');
     });
-    made.offer({ message: 0, records: [record(0)], bytes: 1 });
+    made.offer({ message: 0, records: [record(0)], bytes: 1, at: 0 });
     await made.drain(1_000);
     expect(topics).toEqual(['t', 'retried', 'retried']);
     expect(events).toEqual([{ type: 'log-down', code: 'LOG_FULL', message: 'full' }, { type: 'log-up' }]);
@@ -93,7 +93,7 @@ describe('AppendLane', () => {
       if (records.some((each) => each.value!.length > 50))
         throw new FleetcastError('LOG_RECORD_TOO_LARGE', 'too large');
     });
-    for (let i = 0; i < 20; i++) made.offer({ message: i, records: [record(i, i === 7 ? 100 : 1)], bytes: 1 });
+    for (let i = 0; i < 20; i++) made.offer({ message: i, records: [record(i, i === 7 ? 100 : 1)], bytes: 1, at: 0 });
     await made.drain(1_000);
     expect(written).toEqual(Array.from({ length: 20 }, (_, i) => (i === 7 ? -7 : i)));
     expect(given).toHaveLength(20);
@@ -107,10 +107,10 @@ describe('AppendLane', () => {
     });
     const { lane: made, written } = lane(() => gate);
     let made2 = 0;
-    made.offer({ message: 0, records: [record(1)], bytes: 1 });
+    made.offer({ message: 0, records: [record(1)], bytes: 1, at: 0 });
     await new Promise(setImmediate);
     for (let i = 0; i < 5; i++) made.offerLate(() => [record(100 + made2++)]);
-    made.offer({ message: 1, records: [record(2)], bytes: 1 });
+    made.offer({ message: 1, records: [record(2)], bytes: 1, at: 0 });
     open();
     await made.drain(1_000);
     await made.stop(100);
@@ -121,7 +121,7 @@ describe('AppendLane', () => {
     const { lane: made, given } = lane(() => {
       throw new FleetcastError('LOG_UNAVAILABLE', 'no');
     });
-    made.offer({ message: 0, records: [record(0)], bytes: 1 });
+    made.offer({ message: 0, records: [record(0)], bytes: 1, at: 0 });
     expect(await made.drain(20)).toBe(false);
     expect(made.down).toBe(true);
     await made.stop(1_000);

@@ -6,6 +6,8 @@ export interface Entry<M> {
   readonly message: M;
   readonly records: readonly OutRecord[];
   readonly bytes: number;
+  /** When it came, milliseconds of the caller's clock. */
+  readonly at: number;
 }
 
 export interface AppendLaneOptions<M> {
@@ -36,6 +38,7 @@ export type LaneEvent =
 export class AppendLane<M> {
   readonly #options: AppendLaneOptions<M>;
   #queue: Entry<M>[] = [];
+  #batch: readonly Entry<M>[] = [];
   #queued = 0;
   #bytes = 0;
   #running: Promise<void> | undefined;
@@ -54,6 +57,11 @@ export class AppendLane<M> {
   /** Entries and bytes that are not on the log yet. */
   get pending(): { readonly entries: number; readonly bytes: number } {
     return { entries: this.#queued, bytes: this.#bytes };
+  }
+
+  /** When the oldest entry came that is not on the log; undefined where there is none. */
+  get oldest(): number | undefined {
+    return (this.#batch[0] ?? this.#queue[0])?.at;
   }
 
   get down(): boolean {
@@ -112,6 +120,7 @@ export class AppendLane<M> {
   async #run(): Promise<void> {
     while (!this.#stopped && (this.#queue.length > 0 || this.#tick !== undefined)) {
       const batch = this.#take();
+      this.#batch = batch;
       const records: OutRecord[] = [];
       for (const entry of batch) for (const record of entry.records) records.push(record);
       const late = this.#tick;
@@ -122,6 +131,7 @@ export class AppendLane<M> {
       if (records.length > 0 && !(await this.#append(records))) return;
       for (const entry of batch) this.#bytes -= entry.bytes;
       this.#queued -= batch.length;
+      this.#batch = [];
       if (batch.length > 0) this.#options.onAppended(batch);
     }
   }

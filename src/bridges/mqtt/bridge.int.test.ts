@@ -79,6 +79,16 @@ describe('MqttBridge over a real socket', () => {
     expect(running.status()).toMatchObject({ received: 300, readings: 300, pendingMessages: 0 });
   });
 
+  it('begins with MQTT 5 and falls back to 3.1.1 by itself', async () => {
+    const log = new MemoryLog();
+    await bridgeTopics(log);
+    const { url } = await broker();
+    const types: string[] = [];
+    const running = await bridge(log, url, { onEvent: ({ type }) => types.push(type) });
+    expect(types.slice(0, 2)).toEqual(['fallback', 'disconnected']);
+    expect(running.status().session).toMatchObject({ protocol: '3.1.1', connected: true });
+  });
+
   it('ends every bad message as a dead letter or a counted drop', async () => {
     const log = new MemoryLog();
     await bridgeTopics(log);

@@ -1,6 +1,7 @@
 import { FleetcastError } from '../../errors.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { Mapping } from '../mapping/mapping.ts';
+import { Rate } from '../rate.ts';
 import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
 import { CatchUp } from './catch-up.ts';
 import type { ConnectionOptions } from './connection.ts';
@@ -59,9 +60,15 @@ export interface BridgeStatus {
   readonly readings: number;
   readonly deadLetters: Readonly<Record<string, number>>;
   readonly dropped: Readonly<Record<string, number>>;
+  /** Acknowledged or, of QoS 0, written: a second, over the last few seconds. */
+  readonly perSecond: number;
   /** Not on the log yet. */
   readonly pendingMessages: number;
   readonly pendingBytes: number;
+  /** Of these the ones of QoS 1 and 2: what the broker has to keep until it is acknowledged. */
+  readonly inFlight: number;
+  /** How long the oldest of them has waited, milliseconds; 0 where nothing waits. */
+  readonly oldestPendingMs: number;
   readonly appends: number;
   /** The log refuses or does not answer: nothing is acknowledged until it does. */
   readonly logDown: boolean;
@@ -85,7 +92,9 @@ export class MqttBridge {
   #maker: RecordMaker | undefined;
   #session: MqttSession | undefined;
   #ticker: NodeJS.Timeout | undefined;
+  readonly #rate: Rate;
   #received = 0;
+  #inFlight = 0;
   #redelivered = 0;
   #retained = 0;
   #acknowledged = 0;
@@ -97,6 +106,7 @@ export class MqttBridge {
 
   constructor(options: MqttBridgeOptions) {
     this.#options = options;
+    this.#rate = new Rate(options.now);
     this.#lane = new AppendLane<Receipt>({
       log: options.log,
       onAppended: (entries) => this.#onAppended(entries),
@@ -166,6 +176,7 @@ export class MqttBridge {
   status(): BridgeStatus {
     if (this.#session === undefined || this.#maker === undefined) throw new Error('the bridge has not been started');
     const { entries, bytes } = this.#lane.pending;
+    const { oldest } = this.#lane;
     return {
       session: this.#session.status(),
       received: this.#received,
@@ -175,8 +186,11 @@ export class MqttBridge {
       readings: this.#maker.readings,
       deadLetters: Object.fromEntries(this.#maker.deadLetters),
       dropped: Object.fromEntries(this.#maker.dropped),
+      perSecond: this.#rate.perSecond(),
       pendingMessages: entries,
       pendingBytes: bytes,
+      inFlight: this.#inFlight,
+      oldestPendingMs: oldest === undefined ? 0 : Math.max(0, this.#options.now() - oldest),
       appends: this.#lane.totals.appends,
       logDown: this.#lane.down,
       held: this.#held !== undefined,
@@ -192,14 +206,16 @@ export class MqttBridge {
     const repeated = receipt.qos > 0 && !message.retained && this.#catchUp.isRepeat(print, message.duplicate);
     const duplicate = message.duplicate || repeated;
     if (duplicate) this.#redelivered++;
-    const records = this.#maker!.make({ ...message, duplicate }, this.#ingestTime(), print);
+    const at = this.#ingestTime();
+    const records = this.#maker!.make({ ...message, duplicate }, at, print);
     for (const { topic, payload } of this.#maker!.takeCommands()) {
       // A request that does not get through is made again at the next message that shows the need.
       this.#session!.publish(topic, payload, { qos: 0, retain: false }).catch(() => {});
     }
     let bytes = 64;
     for (const { key, value } of records) bytes += (key?.length ?? 0) + (value?.length ?? 0);
-    this.#lane.offer({ message: receipt, records, bytes });
+    if (receipt.qos > 0) this.#inFlight++;
+    this.#lane.offer({ message: receipt, records, bytes, at });
     return this.#holdReader() ?? this.#breathe();
   }
 
@@ -236,6 +252,8 @@ export class MqttBridge {
 
   #onAppended(entries: readonly Entry<Receipt>[]): void {
     this.#acknowledged += this.#session!.acknowledge(entries.map((entry) => entry.message));
+    this.#rate.add(entries.length);
+    for (const { message } of entries) if (message.qos > 0) this.#inFlight--;
     if (this.#release === undefined) return;
     const { maxPendingMessages = 16_384, maxPendingBytes = 64 * 1024 * 1024 } = this.#options;
     const pending = this.#lane.pending;

@@ -1,7 +1,15 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { bridgeTopics, moodyLog, readingsOf, TOPICS, until } from '../../../test/bridge-kit.ts';
+import {
+  bridgeTopics,
+  bridgeWithPublisher,
+  moodyLog,
+  mosquittoFor,
+  readingsOf,
+  TOPICS,
+  until,
+} from '../../../test/bridge-kit.ts';
 import { type Certificates, hasOpenssl, makeCertificates } from '../../../test/certificates.ts';
-import { type Mosquitto, mosquittoProgram, startMosquitto } from '../../../test/mosquitto.ts';
+import { mosquittoProgram } from '../../../test/mosquitto.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { DEFAULT_MAPPING } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
@@ -13,36 +21,9 @@ afterEach(async () => {
   for (const clean of cleanUps.splice(0).reverse()) await clean();
 });
 
-async function mosquitto(...settings: string[]): Promise<Mosquitto> {
-  const started = await startMosquitto(settings);
-  cleanUps.push(() => started.remove());
-  return started;
-}
-
-async function setUp(url: string, options: Partial<MqttBridgeOptions> = {}, publisherId = 'publisher') {
-  const log = new MemoryLog();
-  await bridgeTopics(log);
-  const bridge = new MqttBridge({
-    log,
-    mapping: compileMapping(DEFAULT_MAPPING),
-    topics: TOPICS,
-    now: Date.now,
-    tickMs: 0,
-    ...options,
-    connection: { url, reconnectMs: { min: 20, max: 100 }, ...options.connection },
-  });
-  await bridge.start();
-  cleanUps.push(() => bridge.stop());
-  await bridge.ready();
-  const publisher = await connectPublisher({
-    reconnectMs: { min: 20, max: 100 },
-    ...options.connection,
-    url,
-    clientId: publisherId,
-  });
-  cleanUps.push(() => publisher.end(500));
-  return { log, bridge, publisher };
-}
+const mosquitto = (...settings: string[]) => mosquittoFor(cleanUps, ...settings);
+const setUp = (url: string, options: Partial<MqttBridgeOptions> = {}, publisherId = 'publisher') =>
+  bridgeWithPublisher(cleanUps, url, options, publisherId);
 
 const message = (n: number) => JSON.stringify({ time: 1_700_000_000 + n, n });
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);

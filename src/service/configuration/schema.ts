@@ -74,9 +74,13 @@ const broker = section(
       .meta({ description: 'Fixed, so that the broker keeps the session while the service is down.' }),
     sharedGroup: optional(
       z.string().regex(/^[^/+#\s]{1,128}$/, 'a name without slashes, wildcards and spaces'),
-      'Shares the subscriptions with other services of this group; each needs a clientId of its own.',
+      'Shares the subscriptions with other services of this group; each needs a clientId of its own. A device keeps its order within a service only: give services disjoint topics where order matters.',
       'bridges',
     ),
+    receiveMaximum: z.number().int().min(1).max(16_384).default(8_192).meta({
+      description:
+        'Messages that the broker sends ahead of their acknowledgement (MQTT 5). With several services on one log: 16384 in all.',
+    }),
     username: optional(z.string().min(1), 'User at the broker.', 'fleetcast'),
     password: optional(secret, 'Reference to the password.', '{env: MQTT_PASSWORD}'),
     caFile: optional(z.string().min(1), 'Certificate authority to trust, PEM.', 'ca.pem'),

@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { ServiceStatus } from '../status.ts';
+import type { BridgePart, ServiceStatus } from '../status.ts';
 
 /** Metrics in Prometheus' text format, read from the status when they are asked for. */
 export class Metrics {
@@ -48,15 +48,25 @@ export class Metrics {
     register('task_stuck', '1 while a task does not go on', ['task'], ({ tasks }) =>
       tasks.map(({ task, stuck }) => [{ task }, stuck ? 1 : 0]),
     );
-    register('bridge_connected', '1 while the bridge is connected', [], ({ bridge }) =>
-      bridge === undefined ? [] : [[{}, bridge.connected ? 1 : 0]],
+    const ofBridge = (name: string, help: string, read: (bridge: BridgePart) => number) =>
+      register(name, help, [], ({ bridge }) => (bridge === undefined ? [] : [[{}, read(bridge)]]));
+    ofBridge('bridge_connected', '1 while the bridge is connected', ({ connected }) => (connected ? 1 : 0));
+    ofBridge('bridge_connections_total', 'Connections made to the broker', ({ connections }) => connections);
+    ofBridge('bridge_received_total', 'Messages from the broker', ({ received }) => received);
+    ofBridge('bridge_redelivered_total', 'Messages that the broker sent again', ({ redelivered }) => redelivered);
+    ofBridge('bridge_retained_total', 'Messages that the broker had retained', ({ retained }) => retained);
+    ofBridge('bridge_acknowledged_total', 'Messages acknowledged to the broker', ({ acknowledged }) => acknowledged);
+    ofBridge('bridge_messages_per_second', 'Messages a second that reach the log', ({ perSecond }) => perSecond);
+    ofBridge('bridge_in_flight', 'Messages of QoS 1 and 2 that are not acknowledged', ({ inFlight }) => inFlight);
+    ofBridge('bridge_pending_messages', 'Messages that are not on the log yet', ({ pending }) => pending);
+    ofBridge('bridge_pending_bytes', 'Bytes that are not on the log yet', ({ pendingBytes }) => pendingBytes);
+    ofBridge(
+      'bridge_oldest_pending_seconds',
+      'How long the oldest message has waited for the log',
+      ({ oldestPendingMs }) => oldestPendingMs / 1000,
     );
-    register('bridge_received_total', 'Messages from the broker', [], ({ bridge }) =>
-      bridge === undefined ? [] : [[{}, bridge.received]],
-    );
-    register('bridge_acknowledged_total', 'Messages acknowledged to the broker', [], ({ bridge }) =>
-      bridge === undefined ? [] : [[{}, bridge.acknowledged]],
-    );
+    ofBridge('bridge_log_down', '1 while the log takes nothing', ({ logDown }) => (logDown ? 1 : 0));
+    ofBridge('bridge_held', '1 while no more is read from the broker', ({ held }) => (held ? 1 : 0));
     register('model_error', 'Live mean absolute error in deviations, by model', ['model', 'role'], ({ model }) =>
       model.errors.map(({ model: id, role, error }) => [{ model: id, role }, error]),
     );

@@ -1,6 +1,6 @@
+import { Rate } from '../../bridges/rate.ts';
 import type { Alert, DeadLetter, Forecast, ModelEvent, Score } from '../../events/records.ts';
 import { ErrorTable, isModel, type ModelError } from './error-table.ts';
-import { Rate } from './rates.ts';
 import { type Point, PointRing } from './ring.ts';
 
 /** Bounds of the view: what goes beyond them is not shown, and `overflow` says how much that is. */

@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Rate } from '../../bridges/rate.ts';
 import { encodeRecord } from '../../events/codec.ts';
 import type { FleetRecord, Forecast, Score } from '../../events/records.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { FleetView } from './fleet-view.ts';
 import { ViewFollower } from './follower.ts';
 import { devicePage, seriesDetail } from './queries.ts';
-import { Rate } from './rates.ts';
 import { PointRing } from './ring.ts';
 
 const HOUR = 3_600_000;

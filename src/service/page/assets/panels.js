@@ -188,7 +188,8 @@ function drawFlow({ now, rates, tasks, bridge, log }) {
     const state = bridge.logDown ? 'waits for the log' : bridge.connected ? 'connected' : 'not connected';
     rows.unshift([
       'bridge',
-      `${state}, ${bridge.url}; ${whole(bridge.acknowledged)} of ${whole(bridge.received)} acknowledged`,
+      `${state}, ${bridge.url}; ${whole(bridge.acknowledged)} of ${whole(bridge.received)} acknowledged, ` +
+        `${whole(bridge.perSecond)} a second, ${whole(bridge.inFlight)} in flight`,
     ]);
   }
   byId('flow').replaceChildren(

@@ -1,0 +1,165 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  afterQuality,
+  bridgeTopics,
+  bridgeWithPublisher,
+  moodyLog,
+  mosquittoFor,
+  readingsOf,
+  until,
+} from '../../../test/bridge-kit.ts';
+import { mosquittoProgram } from '../../../test/mosquitto.ts';
+import { FleetcastError } from '../../errors.ts';
+import { MemoryLog } from '../../log/memory/memory-log.ts';
+import { DEFAULT_MAPPING } from '../mapping/config.ts';
+import { compileMapping } from '../mapping/mapping.ts';
+import type { MqttBridgeOptions } from './bridge.ts';
+
+const cleanUps: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const clean of cleanUps.splice(0).reverse()) await clean();
+});
+const mosquitto = (...settings: string[]) => mosquittoFor(cleanUps, ...settings);
+const setUp = (url: string, options: Partial<MqttBridgeOptions> = {}, publisherId = 'publisher') =>
+  bridgeWithPublisher(cleanUps, url, options, publisherId);
+const message = (n: number) => JSON.stringify({ time: 1_700_000_000 + n, n });
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
+const numbers = async (log: Parameters<typeof readingsOf>[0]) =>
+  (await readingsOf(log)).map((each) => each.values['n']);
+
+describe.skipIf(mosquittoProgram === undefined)('the session with a real Mosquitto', () => {
+  it('is sent no more than receiveMaximum before it acknowledges', async () => {
+    const { url } = await mosquitto();
+    const { log, mood } = moodyLog(new MemoryLog());
+    const open = mood.close();
+    const { bridge, publisher } = await setUp(url, { log, receiveMaximum: 10 });
+    for (let i = 0; i < 100; i++) await publisher.publish('fleet/a', message(i));
+    // The broker has all of them, and the bridge what it may have.
+    await publisher.flush();
+    await until('ten', () => bridge.status().received === 10);
+    expect(bridge.status()).toMatchObject({ inFlight: 10, pendingMessages: 10, acknowledged: 0 });
+    open();
+    await until('all', () => bridge.status().acknowledged === 100);
+    expect(bridge.status()).toMatchObject({ inFlight: 0, oldestPendingMs: 0, received: 100, redelivered: 0 });
+    expect(await numbers(log)).toEqual(upTo(100));
+  });
+
+  it('takes user and password', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fleetcast-passwords-'));
+    cleanUps.push(async () => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'passwords');
+    expect(spawnSync('mosquitto_passwd', ['-b', '-c', file, 'me', 'geheim']).status).toBe(0);
+    const { url } = await mosquitto('allow_anonymous false', `password_file ${file}`);
+    const { bridge, publisher } = await setUp(url, { connection: { url, username: 'me', password: 'geheim' } });
+    await publisher.publish('fleet/a', message(0));
+    await until('one', () => bridge.status().acknowledged === 1);
+    expect(bridge.status().session.protocol).toBe('5');
+  });
+
+  it('goes through a WebSocket', async () => {
+    const port = await freePort();
+    await mosquitto(`listener ${port} 127.0.0.1`, 'protocol websockets');
+    const { log, bridge, publisher } = await setUp(`ws://127.0.0.1:${port}`);
+    for (let i = 0; i < 20; i++) await publisher.publish('fleet/a', message(i));
+    await until('all', () => bridge.status().acknowledged === 20);
+    expect(await numbers(log)).toEqual(upTo(20));
+  });
+
+  it('tells retained messages from live ones, and takes them once', async () => {
+    const { url } = await mosquitto();
+    const log = new MemoryLog();
+    const first = await setUp(url, { log });
+    await first.publisher.publish('fleet/a', message(0), { qos: 1, retain: true });
+    await until('the live one', () => first.bridge.status().acknowledged === 1);
+    await first.bridge.stop();
+    // Under another name it is a new session, which gets what is retained.
+    const second = await setUp(url, { log, clientId: 'other' }, 'publisher-2');
+    await until('the retained one', () => second.bridge.status().acknowledged === 1);
+    await second.publisher.publish('fleet/a', message(1), { qos: 1 });
+    await until('the next', () => second.bridge.status().acknowledged === 2);
+    expect((await readingsOf(log)).map(({ values, retained }) => [values['n'], retained])).toEqual([
+      [0, false],
+      [0, true],
+      [1, false],
+    ]);
+    expect((await afterQuality(log)).map(({ values }) => values['n'])).toEqual([0, 1]);
+  });
+
+  it.each([1, 2] as const)('keeps a message of QoS %i with the broker until the log has it', async (qos) => {
+    const { url } = await mosquitto();
+    const memory = new MemoryLog();
+    const { log, mood } = moodyLog(memory);
+    const mapping = compileMapping({ rules: [{ ...DEFAULT_MAPPING.rules[0]!, qos: 2 }] });
+    const first = await setUp(url, { log, mapping });
+    mood.close();
+    for (let i = 0; i < 30; i++) await first.publisher.publish('fleet/a', message(i), { qos });
+    await until('received', () => first.bridge.status().received === 30);
+    expect(first.bridge.status().acknowledged).toBe(0);
+    await first.bridge.stop(10);
+    expect(await numbers(memory)).toEqual([]);
+    const second = await setUp(url, { log: memory, mapping }, 'publisher-2');
+    await until('again', () => second.bridge.status().acknowledged === 30);
+    expect(second.bridge.status().redelivered).toBe(30);
+    expect(await numbers(memory)).toEqual(upTo(30));
+  });
+
+  it('makes one of each message of a sensor that always says the same', async () => {
+    const { url } = await mosquitto();
+    const memory = new MemoryLog();
+    const { log, mood } = moodyLog(memory);
+    const first = await setUp(url, { log, retryMs: { min: 5, max: 20 } });
+    const pulse = async (count: number) => {
+      for (let i = 0; i < count; i++) await first.publisher.publish('fleet/meter', '{"pulses":1}');
+      await first.publisher.flush();
+    };
+    await pulse(20);
+    await until('the first', () => first.bridge.status().acknowledged === 20);
+    // They reach the log, again and again, and the bridge does not know.
+    mood.fail = new FleetcastError('LOG_UNAVAILABLE', 'the answer is lost');
+    mood.writesAnyway = true;
+    await pulse(30);
+    await until('repeated', async () => (await readingsOf(memory)).length > 60);
+    await first.bridge.stop(10);
+    await pulse(7);
+    const second = await setUp(url, { log: memory }, 'publisher-2');
+    await until('again', () => second.bridge.status().acknowledged === 37);
+    expect((await readingsOf(memory)).length).toBeGreaterThan(60);
+    expect(await afterQuality(memory)).toHaveLength(57);
+  });
+
+  it('keeps the order of each device with several bridges on disjoint filters', async () => {
+    const { url } = await mosquitto();
+    const log = new MemoryLog();
+    await bridgeTopics(log);
+    const of = (site: string) => compileMapping({ rules: [{ topic: `${site}/+device`, time: { path: 'time' } }] });
+    const north = await setUp(url, { log, clientId: 'north', mapping: of('north') });
+    const south = await setUp(url, { log, clientId: 'south', mapping: of('south') }, 'publisher-2');
+    for (let i = 0; i < 300; i++) {
+      await north.publisher.publish(
+        `${i % 2 === 0 ? 'north' : 'south'}/${i % 2 === 0 ? 'n' : 's'}${i % 6}`,
+        message(i),
+      );
+    }
+    await until('all', () => north.bridge.status().acknowledged + south.bridge.status().acknowledged === 300);
+    const readings = await readingsOf(log);
+    expect(readings).toHaveLength(300);
+    for (const device of new Set(readings.map((each) => each.device))) {
+      const sent = readings.filter((each) => each.device === device).map((each) => each.values['n']!);
+      expect(sent).toEqual(sent.toSorted((a, b) => a - b));
+    }
+    expect(south.bridge.status().received).toBe(150);
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
