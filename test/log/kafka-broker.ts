@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ const run = promisify(execFile);
 /**
  * A broker: the one that KAFKA_BROKERS names, or one of our own; undefined where neither can be had.
  * @param own only one of our own, for tests that kill it.
- * @param properties more of the broker's configuration, by its port; ports + 2 to + 9 are free for further listeners.
+ * @param properties more of a node's configuration, by its port; ports + 2 to + 9 are free for further listeners.
  */
 export async function startKafka(
   nodes = 1,
@@ -39,31 +39,44 @@ export async function startKafka(
   if (starter === undefined || stopper === undefined) return undefined;
   const folder = mkdtempSync(join(tmpdir(), 'fleetcast-kafka-'));
   const port = await freePort();
-  const start = async () => {
-    const { stdout } = await run(starter, [String(port), folder, String(nodes)], {
-      env: { ...process.env, HEAP: '384m', EXTRA_PROPS: properties?.(port) ?? '' },
-    });
-    return JSON.parse(stdout.trim().split('\n').at(-1)!) as { bootstrap: string };
+  await run(toolFile('kafka/get-kafka.sh')!, []);
+  const numbers = Array.from({ length: nodes }, (_, i) => i);
+  const folderOf = (node: number) => join(folder, String(node));
+  const pidFile = (node: number) => join(folderOf(node), `n${node}`, 'pid');
+  /**
+   * One node with a configuration of its own. The starter gives all nodes the same and leaves those alone whose process
+   * lives: so each node has a folder of its own, where the others pass as living while it starts.
+   */
+  const startNode = async (node: number) => {
+    const others = numbers.filter((other) => other !== node).map((other) => join(folderOf(node), `n${other}`));
+    for (const other of others) {
+      mkdirSync(other, { recursive: true });
+      writeFileSync(join(other, 'pid'), String(process.pid));
+    }
+    try {
+      await run(starter, [String(port), folderOf(node), String(nodes)], {
+        env: { ...process.env, HEAP: '384m', EXTRA_PROPS: properties?.(port + 10 * node) ?? '' },
+      });
+    } finally {
+      for (const other of others) rmSync(other, { recursive: true });
+    }
   };
-  const { bootstrap } = await start();
+  const start = async () => {
+    await Promise.all(numbers.map(startNode));
+  };
+  await start();
   return {
-    brokers: bootstrap.split(','),
+    brokers: numbers.map((node) => `127.0.0.1:${port + 10 * node}`),
     folder,
     nodes,
     halt: async (signal, node) => {
-      if (node === undefined) {
-        await run(stopper, [folder, signal]);
-        return;
-      }
-      const pid = Number(readFileSync(join(folder, `n${node}`, 'pid'), 'utf8'));
-      process.kill(pid, `SIG${signal}`);
-      while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 50));
+      const pids = (node === undefined ? numbers : [node]).map((each) => Number(readFileSync(pidFile(each), 'utf8')));
+      for (const pid of pids) if (isAlive(pid)) process.kill(pid, `SIG${signal}`);
+      while (pids.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 50));
     },
-    start: async () => {
-      await start();
-    },
+    start,
     stop: async () => {
-      await run(stopper, [folder, 'KILL', 'wipe']).catch(() => {});
+      await Promise.all(numbers.map((node) => run(stopper, [folderOf(node), 'KILL', 'wipe']).catch(() => {})));
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -2,7 +2,7 @@ import type { FleetcastError } from '../../errors.ts';
 import type { Compression } from './compression.ts';
 import { patiently, translate } from './kafka-errors.ts';
 import { type PartitionRecords, Sender } from './sender.ts';
-import type { Wire, WireCluster } from './wire.ts';
+import { knowTopics, type Wire, type WireCluster } from './wire.ts';
 
 interface Pending {
   readonly shares: readonly PartitionRecords[];
@@ -96,8 +96,7 @@ export class Appender {
   async #open(topics: readonly string[]): Promise<Sender> {
     const recover = () => this.#cluster.refreshMetadata();
     return patiently({ where: 'append', retryMs: this.#retryMs, recover }, async () => {
-      await this.#cluster.connect();
-      await this.#cluster.addMultipleTargetTopics(topics);
+      await knowTopics(this.#cluster, topics);
       if (this.#sender === undefined) {
         const broker = await this.#cluster.findControllerBroker();
         const identity = await broker.initProducerId({ transactionTimeout: 60_000 });

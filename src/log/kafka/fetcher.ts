@@ -7,7 +7,7 @@ import { CODE, isPassing, KafkaError, translate } from './kafka-errors.ts';
 import { fetch } from './produce-fetch.ts';
 import { decodeBatches } from './record-batch.ts';
 import { leaderOf } from './sender.ts';
-import type { Wire, WireCluster } from './wire.ts';
+import { knowTopics, type Wire, type WireCluster } from './wire.ts';
 
 const LONG_POLL_MS = 250;
 const PARTITION_BYTES = 2 * 2 ** 20;
@@ -119,8 +119,7 @@ export class Fetcher {
       for (let pause = 5; ; pause = Math.min(500, pause * 2)) {
         try {
           const before = feed.position;
-          await this.#looks.connect();
-          await this.#looks.addMultipleTargetTopics([feed.topic]);
+          await knowTopics(this.#looks, [feed.topic]);
           await this.#fetch(this.#looks, leaderOf(this.#looks, feed.topic, feed.partition), [feed], 0);
           if (feed.failure !== undefined) throw feed.failure.error;
           if (!feed.empty || feed.position === before) return;
@@ -185,8 +184,7 @@ export class Fetcher {
       }
       for (const feed of feeds) feed.fetching = true;
       try {
-        await this.#polls.connect();
-        await this.#polls.addMultipleTargetTopics([...new Set(feeds.map((feed) => feed.topic))]);
+        await knowTopics(this.#polls, [...new Set(feeds.map((feed) => feed.topic))]);
         if (leader < 0) throw new Error('no leader is known');
         await this.#fetch(this.#polls, leader, feeds, LONG_POLL_MS);
       } catch (error) {

@@ -21,7 +21,7 @@ import { DEFAULTS, type KafkaLogOptions } from './kafka-options.ts';
 import { leaderOf, type PartitionRecords } from './sender.ts';
 import { Topics } from './topics.ts';
 import { Transactions } from './transactions.ts';
-import { READ_COMMITTED, Wire, type WireCluster } from './wire.ts';
+import { knowTopics, READ_COMMITTED, Wire, type WireCluster } from './wire.ts';
 
 const EARLIEST = -2;
 const LATEST = -1;
@@ -277,8 +277,7 @@ class KafkaLog implements EventLog, MemberLog {
   async #lookUp(topic: string): Promise<number | undefined> {
     const real = this.real(topic);
     try {
-      await this.#cluster.connect();
-      await this.#cluster.addMultipleTargetTopics([real]);
+      await knowTopics(this.#cluster, [real]);
     } catch (error) {
       if (codeOf(error) === CODE.UNKNOWN_TOPIC_OR_PARTITION) return undefined;
       throw error;

@@ -2,7 +2,14 @@ import { FleetcastError } from '../../errors.ts';
 import type { Compression } from './compression.ts';
 import { CODE, codeOf, patiently, translate } from './kafka-errors.ts';
 import { type PartitionRecords, Sender } from './sender.ts';
-import { GROUP_COORDINATOR, TRANSACTION_COORDINATOR, type Wire, type WireBroker, type WireCluster } from './wire.ts';
+import {
+  GROUP_COORDINATOR,
+  knowTopics,
+  TRANSACTION_COORDINATOR,
+  type Wire,
+  type WireBroker,
+  type WireCluster,
+} from './wire.ts';
 
 export interface TransactionOptions {
   readonly transactionalId: string;
@@ -119,8 +126,8 @@ export class Transactions {
       else list.push(partition);
     }
     const topics = [...byTopic].map(([topic, partitions]) => ({ topic, partitions }));
-    await this.#cluster.addMultipleTargetTopics([...byTopic.keys()]);
     await this.#patiently('adding partitions', async () => {
+      await knowTopics(this.#cluster, [...byTopic.keys()]);
       await (await this.#findCoordinator()).addPartitionsToTxn({ ...this.#identity, topics });
     });
   }

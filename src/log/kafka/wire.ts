@@ -85,6 +85,7 @@ export interface WireCluster {
   isConnected(): boolean;
   refreshMetadata(): Promise<void>;
   addMultipleTargetTopics(topics: readonly string[]): Promise<void>;
+  targetTopics: Set<string>;
   findBroker(which: { nodeId: string }): Promise<WireBroker>;
   findControllerBroker(): Promise<WireBroker>;
   findGroupCoordinator(which: { groupId: string; coordinatorType: number }): Promise<WireBroker>;
@@ -111,6 +112,27 @@ function load() {
     PRIVATE_CREATE_CLUSTER: symbol,
     Encoder: require('kafkajs/src/protocol/encoder') as new (size?: number) => WireEncoder,
   };
+}
+
+/**
+ * Connects where that is needed, and finds the leaders of the topics. kafkajs alone keeps a topic on its list after a
+ * failed look-up, does not look it up again, and so takes it for one that has no partitions.
+ */
+export async function knowTopics(cluster: WireCluster, topics: readonly string[]): Promise<void> {
+  const unknown = (): string[] => topics.filter((topic) => cluster.findTopicPartitionMetadata(topic).length === 0);
+  await cluster.connect();
+  try {
+    await cluster.addMultipleTargetTopics(topics);
+    if (unknown().length > 0) await cluster.refreshMetadata();
+  } catch (error) {
+    // One that does not exist would make every later look-up of all the others fail.
+    for (const topic of known(cluster) ? unknown() : topics) cluster.targetTopics.delete(topic);
+    throw error;
+  }
+}
+
+function known(cluster: WireCluster): boolean {
+  return (cluster as unknown as { brokerPool: { metadata: object | null } }).brokerPool.metadata !== null;
 }
 
 /** The bytes of a request's body, as kafkajs wants them. */

@@ -1,0 +1,6 @@
+import type { EventLog } from '../../src/log/event-log.ts';
+import type { PipelineConfig } from '../../src/pipelines/pipeline-config.ts';
+
+export const config: PipelineConfig;
+/** A topology of the built package: the engine of the sources runs it as well. */
+export function topologyOf(name: 'forecasting' | 'sums-1' | 'sums-2', log: EventLog): unknown;

@@ -1,0 +1,55 @@
+// Topologies that the processes of the Kafka tests run, from the built package.
+import { forecastingTopology } from '../../dist/pipelines/forecasting.js';
+import { ModelRegistry } from '../../dist/pipelines/model-registry.js';
+import { pipelineConfig } from '../../dist/pipelines/pipeline-config.js';
+import { TopologyBuilder } from '../../dist/topology/builder.js';
+
+const HOUR = 3_600_000;
+export const config = pipelineConfig({
+  shape: { lookback: 12, horizon: 4, season: 6 },
+  segment: 12,
+  flushEvery: 20_000,
+  idle: 6 * HOUR,
+});
+
+/** Adds up the numbers of each key. */
+class Sum {
+  init(context) {
+    this.sums = context.slab('sum', { sum: ['f64', 1], count: ['i32', 1] });
+  }
+
+  process(record, out) {
+    if (!this.sums.has(record)) this.sums.create(record);
+    const sum = this.sums.f64('sum');
+    const count = this.sums.i32('count');
+    sum[record.row] += record.value;
+    count[record.row]++;
+    out.emit(`${record.key} ${count[record.row]} ${sum[record.row]}`, record.time);
+  }
+}
+
+/**
+ * The second version has one more node with state behind the first, which keeps its name and so its state; what it adds
+ * goes to a topic of its own.
+ */
+function sums(version) {
+  const builder = new TopologyBuilder('sums');
+  const decode = ({ value, timestamp }) => ({ kind: 'record', value: Number(value.toString()), time: timestamp });
+  const encode = ({ key, value }) => ({ key, value: Buffer.from(value) });
+  const summed = builder.source('in', { topic: 'in', codec: { decode } }).process('sum', () => new Sum());
+  summed.sink('out-log', { topic: 'out', encode });
+  if (version > 1) {
+    summed
+      .map('one', () => 1)
+      .process('seen', () => new Sum())
+      .sink('seen-log', { topic: 'seen', encode });
+  }
+  return builder.build();
+}
+
+export function topologyOf(name, log) {
+  if (name === 'forecasting') {
+    return forecastingTopology(config, new ModelRegistry({ log, topic: config.topics.models }));
+  }
+  return sums(Number(name.slice(-1)));
+}
