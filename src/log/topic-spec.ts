@@ -1,12 +1,25 @@
 import { FleetcastError } from '../errors.ts';
 import type { TopicSpec } from './event-log.ts';
 
+/** What can be done about a topic that differs, by field; in the words of Kafka's configuration. */
+const WAY_OUT = {
+  partitions: (_: TopicSpec, existing: TopicSpec) =>
+    `set the partitions to ${existing.partitions} in the configuration, or take other topics with another prefix: keys would move between partitions`,
+  cleanup: (wanted: TopicSpec) => `set the topic's cleanup.policy to ${wanted.cleanup}`,
+  retentionMs: (wanted: TopicSpec, existing: TopicSpec) =>
+    `set the topic's retention.ms to ${wanted.retentionMs ?? -1}, or the retention in the configuration to ${existing.retentionMs === undefined ? 'none' : `${existing.retentionMs} ms`}`,
+  retentionBytes: (wanted: TopicSpec) => `set the topic's retention.bytes to ${wanted.retentionBytes ?? -1}`,
+} as const;
+
 /** What differs between an existing topic and the wanted one, in words, or undefined. */
 export function topicMismatch(existing: TopicSpec, wanted: TopicSpec): string | undefined {
   const parts: string[] = [];
   for (const field of ['partitions', 'cleanup', 'retentionMs', 'retentionBytes'] as const) {
     if (wanted.cleanup === 'compact' && field.startsWith('retention')) continue;
-    if (existing[field] !== wanted[field]) parts.push(`${field} is ${existing[field]}, wanted ${wanted[field]}`);
+    if (existing[field] === wanted[field]) continue;
+    const told = (value: string | number | undefined): string => (value === undefined ? 'unlimited' : String(value));
+    const wayOut = WAY_OUT[field](wanted, existing);
+    parts.push(`${field} is ${told(existing[field])}, wanted ${told(wanted[field])} (${wayOut})`);
   }
   return parts.length === 0 ? undefined : parts.join('; ');
 }

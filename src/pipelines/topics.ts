@@ -18,20 +18,28 @@ export interface TopicNames {
   readonly schemas: string;
 }
 
-export function topicNames(prefix = ''): TopicNames {
-  return {
-    readings: `${prefix}readings`,
-    deadLetters: `${prefix}dead-letters`,
-    history: `${prefix}history`,
-    forecasts: `${prefix}forecasts`,
-    scores: `${prefix}scores`,
-    alerts: `${prefix}alerts`,
-    state: `${prefix}state`,
-    models: `${prefix}models`,
-    modelEvents: `${prefix}model-events`,
-    memory: `${prefix}bridge-memory`,
-    schemas: `${prefix}schemas`,
+/** @param own names to use instead of the usual ones; the prefix stands before them as well. */
+export function topicNames(
+  prefix = '',
+  own: { readonly [K in keyof TopicNames]?: string | undefined } = {},
+): TopicNames {
+  const usual: TopicNames = {
+    readings: 'readings',
+    deadLetters: 'dead-letters',
+    history: 'history',
+    forecasts: 'forecasts',
+    scores: 'scores',
+    alerts: 'alerts',
+    state: 'state',
+    models: 'models',
+    modelEvents: 'model-events',
+    memory: 'bridge-memory',
+    schemas: 'schemas',
   };
+  const named = (name: keyof TopicNames): string => prefix + (own[name] ?? usual[name]);
+  return Object.fromEntries(
+    Object.keys(usual).map((name) => [name, named(name as keyof TopicNames)]),
+  ) as unknown as TopicNames;
 }
 
 /** Which records are on the topics that others read or write. */

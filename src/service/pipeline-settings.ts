@@ -32,7 +32,7 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
 }
 
 export function namesOf(configuration: Configuration): TopicNames {
-  return topicNames(configuration.topics.prefix);
+  return topicNames(configuration.topics.prefix, configuration.topics.names);
 }
 
 export function specsOf(configuration: Configuration): TopicSpec[] {

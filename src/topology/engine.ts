@@ -165,7 +165,10 @@ export class Engine {
     if (tasks.size === partitions) return true;
     const committed = await this.#options.log.committed(subtopologyGroup(this.#options.group, part.name));
     for (let p = 0; p < partitions; p++) {
-      if (tasks.has(p)) continue;
+      const task = tasks.get(p);
+      // It may have come while the offsets were asked for.
+      if (task !== undefined && task.phase !== 'done') return false;
+      if (task !== undefined) continue;
       for (const { topic } of part.sources) {
         const bound = this.#boundOf(running, topic, p);
         if (bound === undefined || (committed.get(`${topic}/${p}`) ?? 0) < bound) return false;

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts';
 import { exampleConfiguration } from '../../src/service/configuration/example.ts';
 import { cli } from './run-cli.ts';
 
@@ -70,6 +71,25 @@ describe('the command line', () => {
     expect(text.out.join('\n')).toContain('source readings (topic site1.readings)');
     expect((await cli(['describe', '--config', config, '--mermaid'])).out[0]).toBe('flowchart LR');
     expect((await cli(['describe', '--config', config, '--dot'])).out[0]).toMatch(/^digraph/);
+  });
+
+  it('says which topics a run would create, and makes nothing', async () => {
+    const file = join(folder, 'dry.yaml');
+    const topics = 'prefix: dry., names: {readings: plant.telemetry}';
+    writeFileSync(file, `log: {embedded: {path: dry}}\ntopics: {${topics}, partitions: 3}\n`);
+    const planned = await cli(['run', '--dry-run', '--config', file]);
+    expect(planned.code).toBe(0);
+    expect(planned.out).toContain('topic dry.plant.telemetry: create with 3 partitions, delete');
+    expect(existsSync(join(folder, 'dry'))).toBe(false);
+
+    const log = await openEmbeddedLog({ path: join(folder, 'dry') });
+    await log.ensureTopics([{ name: 'dry.plant.telemetry', partitions: 2, cleanup: 'delete' }]);
+    await log.close();
+    const refused = await cli(['run', '--dry-run', '--config', file]);
+    expect([refused.code, refused.notes[0]]).toEqual([
+      1,
+      expect.stringMatching(/LOG_TOPIC_MISMATCH.*partitions is 2, wanted 3 \(set the partitions to 2/),
+    ]);
   });
 
   it('says what this machine has', async () => {

@@ -165,7 +165,12 @@ export async function torture(
   };
 
   try {
-    await log.ensureTopics(topicSpecs(topics, { partitions: options.partitions }));
+    const specs = topicSpecs(topics, { partitions: options.partitions });
+    // Every revision of the history is compared: the broker must not clean it meanwhile.
+    const keeper = await openKafkaLog({ brokers, prefix, topicConfig: { 'min.cleanable.dirty.ratio': '1' } });
+    await keeper.ensureTopics(specs.filter(({ name }) => name === topics.history));
+    await keeper.close();
+    await log.ensureTopics(specs);
     start();
     start();
     await fill();

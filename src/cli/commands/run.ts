@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { createLogger } from '../../service/logging/logger.ts';
+import { planTopics } from '../../service/open-log.ts';
+import { specsOf } from '../../service/pipeline-settings.ts';
 import { startService } from '../../service/service.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
 import type { Terminal } from '../terminal.ts';
@@ -9,8 +11,13 @@ export function addRun(program: Command, terminal: Terminal): void {
     .command('run')
     .description('Run the service: bridge, topology, learner and page.')
     .option('--config <file>', CONFIG_HELP)
-    .action(async (options: ConfigOption) => {
+    .option('--dry-run', 'only say which topics would be created, and which exist as wanted')
+    .action(async (options: ConfigOption & { readonly dryRun?: boolean }) => {
       const configuration = configured(options);
+      if (options.dryRun === true) {
+        for (const line of await planTopics(configuration, specsOf(configuration))) terminal.out(line);
+        return;
+      }
       const { level, file } = configuration.logging;
       const logger = createLogger({ level, ...(file === undefined ? {} : { file }) });
       const service = await startService({ configuration, logger });

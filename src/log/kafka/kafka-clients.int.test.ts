@@ -86,6 +86,13 @@ describe.skipIf(kafka === undefined)('kafka beside other clients (needs a broker
     expect(first).toMatch(/create with 3 partitions.*cleanup\.policy=delete.*retention\.ms=60000/);
     expect(second).toMatch(/exists as wanted/);
     expect((await log.topics()).map((spec) => spec.name)).toEqual(['b']);
+    await log.ensureTopics([{ name: 'a', partitions: 3, cleanup: 'delete', retentionMs: 50_000 }]);
+    const differs = expect.objectContaining({
+      code: 'LOG_TOPIC_MISMATCH',
+      message: expect.stringMatching(/retentionMs is 50000, wanted 60000 \(set the topic's retention\.ms to 60000/),
+    });
+    await expect(planKafkaTopics(options, specs)).rejects.toEqual(differs);
+    await expect(log.ensureTopics(specs)).rejects.toEqual(differs);
   });
 
   test('a record that the log does not allow is refused before it is sent', async () => {

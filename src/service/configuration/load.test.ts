@@ -54,7 +54,7 @@ describe('configuration', () => {
     expect(issuesOf('topics:\n  prefix: a\n  partition: 3')).toEqual([
       'fleet.yaml:3: topics.partition: unknown field; did you mean partitions?',
     ]);
-    expect(issuesOf('topics:\n  zzz: 3')[0]).toContain('unknown field; allowed are prefix, partitions');
+    expect(issuesOf('topics:\n  zzz: 3')[0]).toContain('unknown field; allowed are prefix, names, partitions');
     expect(closest('lokback', ['lookback', 'level'])).toBe('lookback');
     expect(closest('elvel', ['lookback', 'level'])).toBe('level');
   });

@@ -96,6 +96,7 @@ const kafka = z.strictObject({
   brokers: z.array(z.string().regex(/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/, 'host:port')).min(1),
   clientId: z.string().min(1).default('fleetcast'),
   replicas: whole(1, 15).optional(),
+  topicConfig: z.record(z.string().regex(/^[a-z.]+$/), z.union([z.string(), z.number(), z.boolean()])).optional(),
   tls: z
     .union([
       z.boolean(),
@@ -141,11 +142,32 @@ const log = section(
     kafka: optional(
       kafka,
       'Apache Kafka.',
-      '{brokers: ["localhost:9092"], sasl: {mechanism: scram-sha-512, username: fleetcast, password: {env: KAFKA_PASSWORD}}}',
+      '{brokers: ["localhost:9092"], replicas: 3, topicConfig: {min.insync.replicas: 2}, sasl: {mechanism: scram-sha-512, username: fleetcast, password: {env: KAFKA_PASSWORD}}}',
     ),
   },
   'Where records are kept: one of `embedded` (the default) and `kafka`.',
 );
+
+const topicName = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,150}$/, 'up to 150 letters, digits, dots, dashes and underscores')
+  .optional();
+
+const topicNames = z
+  .strictObject({
+    readings: topicName,
+    deadLetters: topicName,
+    history: topicName,
+    forecasts: topicName,
+    scores: topicName,
+    alerts: topicName,
+    state: topicName,
+    models: topicName,
+    modelEvents: topicName,
+    memory: topicName,
+    schemas: topicName,
+  })
+  .refine((names) => new Set(Object.values(names)).size === Object.values(names).length, 'two topics have one name');
 
 const topics = section(
   {
@@ -154,6 +176,11 @@ const topics = section(
       .regex(/^[A-Za-z0-9._-]{0,100}$/, 'up to 100 letters, digits, dots, dashes and underscores')
       .default('')
       .meta({ description: 'Put before every topic name, for example `site1.`.' }),
+    names: optional(
+      topicNames,
+      'Other names of topics, where the usual ones (`readings`, `forecasts`, …) do not fit; the prefix stands before them too.',
+      '{readings: plant.telemetry.v1, forecasts: plant.forecasts.v1}',
+    ),
     partitions: whole(1, 1024).default(4).meta({ description: 'Of the topics by device; fixed once they exist.' }),
     readingsRetention: duration({ min: '1h' })
       .prefault('7d')
