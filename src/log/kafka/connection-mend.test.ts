@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import './wire.ts';
 
 interface Connection {
+  readonly requestQueue: { readonly throttleCheckTimeoutId: unknown };
   connect(): Promise<boolean>;
   disconnect(): Promise<boolean>;
   isConnected(): boolean;
@@ -124,4 +125,10 @@ it('an old socket that ends late leaves the new one alone', async () => {
   first!.destroy();
   for (let i = 0; i < 20; i++) expect(await ask()).toEqual(ANSWER);
   expect(sockets.length).toBe(2);
+});
+
+it('has no timer left that wakes an idle connection for ever', async () => {
+  await connection.connect();
+  await ask();
+  expect(connection.requestQueue.throttleCheckTimeoutId).toBeNull();
 });
