@@ -233,6 +233,7 @@ async function startParts(
         state: task.phase,
         offset: task.inputs[0]?.offset ?? 0,
         lag: task.lag,
+        restored: task.restored,
         commitAge: task.commitAgeMs ?? Number.NaN,
         stuck: task.stuck,
         error: task.error ?? '',

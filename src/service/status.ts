@@ -51,6 +51,8 @@ export interface TaskPart {
   readonly partition: number;
   readonly state: string;
   readonly offset: number;
+  /** Share of the state's restore that is through, from 0 to 1. */
+  readonly restored: number;
   /** Input records that are not processed yet. */
   readonly lag: number;
   /** Milliseconds since the last commit; NaN before the first. */

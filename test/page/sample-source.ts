@@ -146,6 +146,7 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
       partition,
       state: 'running',
       offset: 1234,
+      restored: 1,
       lag: partition,
       commitAge: 120,
       stuck: health === 'stuck' && partition === 0,

@@ -45,6 +45,9 @@ export class Metrics {
     register('task_commit_age_seconds', 'Time since the last commit', ['task'], ({ tasks }) =>
       tasks.map(({ task, commitAge }) => [{ task }, commitAge / 1000]),
     );
+    register('task_restored_ratio', 'Share of the state that is restored', ['task'], ({ tasks }) =>
+      tasks.map(({ task, restored }) => [{ task }, restored]),
+    );
     register('task_stuck', '1 while a task does not go on', ['task'], ({ tasks }) =>
       tasks.map(({ task, stuck }) => [{ task }, stuck ? 1 : 0]),
     );

@@ -182,7 +182,7 @@ function drawFlow({ now, rates, tasks, bridge, log }) {
   const running = tasks.filter((task) => task.state === 'running').length;
   const rows = [
     ['log', `${log.kind}${log.where ? `, ${log.where}` : ''}`],
-    ['tasks', `${running} of ${tasks.length} running, ${whole(lag)} records to go`],
+    ['tasks', `${running} of ${tasks.length} running, ${whole(lag)} records to go${restoring(tasks)}`],
   ];
   if (bridge) {
     const state = bridge.logDown ? 'waits for the log' : bridge.connected ? 'connected' : 'not connected';
@@ -261,4 +261,12 @@ export async function drawLetters() {
       ),
     ),
   );
+}
+
+/** How far the state of tasks that begin is back. */
+function restoring(tasks) {
+  const begun = tasks.filter(({ restored, state }) => restored < 1 && /restoring|replaying/.test(state));
+  if (begun.length === 0) return '';
+  const share = begun.reduce((sum, { restored }) => sum + restored, 0) / begun.length;
+  return `; ${begun.length} restoring, ${Math.floor(share * 100)} %`;
 }
