@@ -106,7 +106,7 @@ describe('drops', () => {
 
   it('is yellow, not red, while the log is away: that mends by itself', () => {
     const logTrouble = 'readings/0 has not been readable for 40 s: connect ECONNREFUSED';
-    const input = { bridge, now: NOW, logTrouble };
+    const input = { bridge: { ...bridge, lastTick: NOW - 60_000 }, now: NOW, logTrouble };
     const waiting: TaskStatus = { ...task, phase: 'backing-off', stuck: true, error: 'no broker' };
     expect(healthOf({ ...input, tasks: [waiting] })).toMatchObject({
       status: 'degraded',

@@ -41,7 +41,8 @@ export function healthOf({ tasks, bridge, logTrouble, now }: HealthInput): Healt
       const why = bridge.session.lastError === undefined ? '' : `: ${bridge.session.lastError}`;
       degraded.push(`the bridge is not connected to ${bridge.session.url}${why}`);
     }
-    if (bridge.lastTick !== undefined && now - bridge.lastTick > TICK_LATE_MS && !bridge.logDown && !waits) {
+    const logDown = bridge.logDown || waits || logTrouble !== undefined;
+    if (bridge.lastTick !== undefined && now - bridge.lastTick > TICK_LATE_MS && !logDown) {
       stuck.push('no tick has been appended for 15 s: windows of quiet devices do not close');
     }
   }

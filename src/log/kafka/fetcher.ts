@@ -49,6 +49,7 @@ export class Fetcher {
     const feed = this.#feed(topic, partition, offset);
     const limits = readLimits(options);
     const deadline = performance.now() + (options.waitMs ?? 0);
+    feed.usedAt = performance.now();
     if (feed.empty && !feed.fetching) await this.#track(this.#look(feed));
     for (;;) {
       feed.usedAt = performance.now();
