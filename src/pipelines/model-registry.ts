@@ -21,6 +21,9 @@ export interface ListedModel {
   readonly artefact: ModelArtefact;
 }
 
+/** Keys of the topic that begin so are no models, but what a training goes on from. */
+export const CHECKPOINT_KEY = 'checkpoint/';
+
 const WAIT_MS = 1_000;
 
 /** Reads the topic `models` as it grows, and keeps the models that were asked for ready. */
@@ -109,6 +112,7 @@ export class ModelRegistry implements ModelSource {
         for (const { key, value, offset } of batch.records) {
           if (key === null) continue;
           const id = Buffer.from(key).toString('utf8');
+          if (id.startsWith(CHECKPOINT_KEY)) continue;
           if (value === null) this.#offsets.delete(id);
           else this.#offsets.set(id, offset);
         }

@@ -49,7 +49,7 @@ export const ONCE = 'once';
 export async function backtest(options: BacktestOptions): Promise<Backtest> {
   const { windows, start, every } = options;
   const { interval } = windows;
-  const request = await newRequest(options, { ...options.request, reason: 'backtest', buckets: 0 });
+  const request = await newRequest(options, { ...options.request, reason: 'backtest' });
   const history = await requestedHistory(options, request, options.signal);
   const last = history.reduce(
     (newest, { start: from, values }) => Math.max(newest, from + values.length * interval),

@@ -4,7 +4,7 @@ import { Random } from '../models/random.ts';
 import { dieboldMariano, studentCdf } from './diebold-mariano.ts';
 import { judgeHoldOut } from './gate.ts';
 import { DRIFT_DEFAULTS, PageHinkley } from './page-hinkley.ts';
-import { judgeTrial, Trial, type TrialSettings } from './trial.ts';
+import { judgeTrial, lookPoints, Trial, type TrialSettings } from './trial.ts';
 
 describe('Diebold–Mariano', () => {
   it('knows Student’s distribution', () => {
@@ -20,6 +20,19 @@ describe('Diebold–Mariano', () => {
     ] as const) {
       expect(studentCdf(t, freedom)).toBeCloseTo(expected, 4);
     }
+  });
+
+  it('agrees with known values', () => {
+    // Student's sleep data: for one step ahead the corrected test is his paired t-test, t 4.0621, p 0.002833 two-sided.
+    const sleep = [1.2, 2.4, 1.3, 1.3, 0, 1, 1.8, 0.8, 4.6, 1.4];
+    const one = dieboldMariano(sleep, 1);
+    expect(one.statistic).toBeCloseTo(4.0621, 4);
+    expect(2 * one.p).toBeCloseTo(0.002833, 6);
+    // Three steps, Bartlett weights 2/3 and 1/3: worked out with exact fractions; p by numerical integration of the t density.
+    const three = dieboldMariano(sleep, 3);
+    expect(three.mean).toBeCloseTo(1.58, 12);
+    expect(three.statistic).toBeCloseTo(3.4906093518, 9);
+    expect(three.p).toBeCloseTo(0.0034118014, 9);
   });
 
   it('is right as often as it says where nothing differs, also with overlapping horizons', () => {
@@ -69,7 +82,7 @@ describe('Page–Hinkley', () => {
   });
 });
 
-const settings: TrialSettings = { least: 20, most: 60, margin: 0.03, significance: 0.01 };
+const settings: TrialSettings = { least: 20, most: 60, margin: 0.03, significance: 0.01, looks: 3 };
 
 function score(time: number, champion: number, challenger: number, device = 'd'): Score {
   const entry = (model: string, role: 'champion' | 'challenger', value: number) => {
@@ -92,22 +105,48 @@ function score(time: number, champion: number, challenger: number, device = 'd')
 }
 
 describe('trial', () => {
-  it('decides when the numbers do', () => {
+  it('decides at the points that are fixed, and only there', () => {
+    expect(lookPoints(settings)).toEqual([20, 40, 60]);
+    expect(lookPoints({ ...settings, looks: 1 })).toEqual([60]);
     const verdicts = (gain: number) => {
       const random = new Random(3);
       const trial = new Trial('old', 'new', 1);
       const seen = [];
-      for (let t = 0; t < 60; t++) {
+      for (let t = 0; t < 62; t++) {
         const common = 1 + Math.abs(random.normal());
         trial.add(score(t, common + gain + 0.1 * random.normal(), common));
-        seen.push(judgeTrial(trial.result(), settings));
+        seen.push(judgeTrial(trial, settings).verdict);
       }
       return seen;
     };
-    expect(verdicts(0.5).slice(0, 19)).toEqual(new Array(19).fill('undecided'));
-    expect(verdicts(0.5)[19]).toBe('challenger-better');
-    expect(verdicts(-0.5)[19]).toBe('champion-better');
-    expect(verdicts(0).at(-1)).toBe('no-difference');
+    // The two newest times may still grow.
+    expect(verdicts(0.5).slice(0, 21)).toEqual(new Array(21).fill('undecided'));
+    expect(verdicts(0.5)[21]).toBe('challenger-better');
+    expect(verdicts(-0.5)[21]).toBe('champion-better');
+    expect(verdicts(0).slice(-2)).toEqual(['undecided', 'no-difference']);
+  });
+
+  it('is wrong no more often than it may be, however often it is asked', () => {
+    const runs = 400;
+    const wide: TrialSettings = { least: 30, most: 150, margin: 0, significance: 0.1, looks: 5 };
+    let decided = 0;
+    let onEveryBucket = 0;
+    for (let run = 0; run < runs; run++) {
+      const random = new Random(run, 11);
+      const trial = new Trial('old', 'new', 1);
+      let peeked = false;
+      for (let t = 0; t < 152; t++) {
+        trial.add(score(t, random.normal(), random.normal()));
+        if (t < 30) continue;
+        const { p } = trial.result();
+        peeked ||= p <= wide.significance || 1 - p <= wide.significance;
+      }
+      if (judgeTrial(trial, wide).verdict !== 'no-difference') decided++;
+      if (peeked) onEveryBucket++;
+    }
+    // Two sides, each with its significance.
+    expect(decided / runs).toBeLessThan(2 * wide.significance);
+    expect(onEveryBucket / runs).toBeGreaterThan(3 * wide.significance);
   });
 
   it('does not depend on the order of the scores, and counts pairs only', () => {

@@ -1,6 +1,7 @@
 import { decode, schemaOf } from '../events/codec.ts';
 import { type HistorySegment, seriesKey } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
+import type { Extent } from './triggers.ts';
 
 /** Follows the topic `history` and knows how long the series have become. */
 export class HistoryWatch {
@@ -23,8 +24,16 @@ export class HistoryWatch {
     return longest;
   }
 
-  get series(): number {
-    return this.#spans.size;
+  /** @param least buckets from the first to the last of a series that counts */
+  extent(least: number): Extent {
+    let total = 0;
+    let series = 0;
+    for (const { start, end, interval } of this.#spans.values()) {
+      const buckets = Math.round((end - start) / interval);
+      total += buckets;
+      if (buckets >= least) series++;
+    }
+    return { buckets: this.longest, total, series };
   }
 
   /** Reads what has been added since the last call. */

@@ -16,27 +16,28 @@ import { type ModelLife, ModelLine } from './model-line.ts';
 import { DRIFT_DEFAULTS, type DriftSettings } from './page-hinkley.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
 import type { TrainingRequest } from './request.ts';
+import { runRequested } from './run-requested.ts';
 import { ScoreFollower } from './score-follower.ts';
 import { Shadow, scoresAt, shadowEvent } from './shadow.ts';
-import { failedEvent, newRequest, publishTrained, type RequestOptions, requestedEvent, trainRequest } from './train.ts';
+import { failedEvent, newRequest, processorTime, type RequestOptions, requestedEvent } from './train.ts';
 import type { TrainingHooks, WindowSettings } from './training-job.ts';
-import type { TrialSettings } from './trial.ts';
-import { type Drift, type TriggerSettings, trainingDue } from './triggers.ts';
+import { type TrialSettings, trialDefaults } from './trial.ts';
+import { budgetLeft, type Drift, TRIGGER_DEFAULTS, type TriggerSettings, trainingDue } from './triggers.ts';
 
-export interface LearnerOptions extends TrainingHooks {
+export interface LearnerOptions extends Pick<TrainingHooks, 'onStage' | 'onProgress'> {
   readonly log: EventLog;
   readonly topics: TopicNames;
   readonly registry: ModelRegistry;
   readonly windows: WindowSettings;
   /** Name of the model line. */
   readonly name: string;
-  /** `driftAfter` is three lookbacks where it is left out. */
-  readonly triggers: Omit<TriggerSettings, 'driftAfter'> & Partial<TriggerSettings>;
+  /** `driftAfter` is three lookbacks where it is left out; see {@link TRIGGER_DEFAULTS} for the others. */
+  readonly triggers: Pick<TriggerSettings, 'firstAfter' | 'every'> & Partial<TriggerSettings>;
   readonly drift?: DriftSettings;
   /** A model that is to replace another is watched in shadow first, and the old one after that. */
   readonly trial?: TrialSettings;
   /** What each training is asked for with. */
-  readonly request: Omit<RequestOptions, 'name' | 'reason' | 'buckets' | 'parent'>;
+  readonly request: Omit<RequestOptions, 'name' | 'reason' | 'extent' | 'parent'>;
   readonly now: () => number;
   /** Unique among the learners of this log. */
   readonly memberId: string;
@@ -46,6 +47,9 @@ export interface LearnerOptions extends TrainingHooks {
   readonly sessionMs?: number;
   /** How often the history is looked at, milliseconds. Default 1,000. */
   readonly pollMs?: number;
+  /** Between checkpoints of a training, milliseconds. Default 30,000. */
+  readonly checkpointMs?: number;
+  readonly onCheckpoint?: () => void;
   /** Pause after a failure, milliseconds. Default 5,000. */
   readonly retryMs?: number;
   readonly onEvent?: (event: LearnerEvent) => void;
@@ -63,12 +67,6 @@ export interface LearnerStatus {
   readonly champion: string;
   readonly challenger: string;
   readonly progress: TrainProgress | undefined;
-}
-
-/** The defaults of a trial, in buckets of hours with a daily season; see `trialDefaults`. */
-export function trialDefaults({ shape }: WindowSettings): TrialSettings {
-  const { horizon, season } = shape;
-  return { least: 2 * Math.max(horizon, season), most: 14 * Math.max(horizon, season), margin: 0, significance: 0.01 };
 }
 
 const DEADLINE_MS = 6 * 3_600_000;
@@ -196,12 +194,12 @@ export class Learner {
       return true;
     }
     if (line.challenger !== '') return this.#watchShadow(signal);
-    const buckets = this.#watch.longest;
-    const due = trainingDue(line, buckets, this.#triggers(), await this.#drift(signal));
+    const extent = this.#watch.extent(this.#options.windows.shape.lookback + this.#options.windows.shape.horizon);
+    const due = trainingDue(line, extent, this.#triggers(), this.#options.now(), await this.#drift(signal));
     if (due === undefined) return false;
     const { name, request } = this.#options;
     const desk = this.#desk();
-    const options = { flushPatienceMs: FLUSH_PATIENCE_MS, ...request, ...due, name, buckets };
+    const options = { flushPatienceMs: FLUSH_PATIENCE_MS, ...request, ...due, name, extent };
     await publish(desk, [requestedEvent(desk, await newRequest(desk, options, signal))]);
     return true;
   }
@@ -216,19 +214,24 @@ export class Learner {
     }
     this.#state = 'training';
     try {
-      const champion = await this.#served(this.#line.champion, signal);
-      const trained = await trainRequest(desk, this.#options.windows, request, this.#hooks(signal), {
-        champion,
-        ridgeBeside: true,
+      await runRequested(desk, request, {
+        windows: this.#options.windows,
+        hooks: this.#hooks(signal),
+        champion: await this.#served(this.#line.champion, signal),
+        limitMs: Math.min(left, this.#budgetTime(request)),
+        checkpointMs: this.#options.checkpointMs,
+        onCheckpoint: this.#options.onCheckpoint,
+        signal,
       });
-      await publishTrained(desk, request, trained);
-    } catch (error) {
-      // A failure of the log is no failure of the training: it is done again.
-      if (signal.aborted || (isFleetcastError(error) && error.code.startsWith('LOG_'))) throw error;
-      await publish(desk, [failedEvent(desk, request, error)]);
     } finally {
       this.#progress = undefined;
     }
+  }
+
+  /** Milliseconds of time in which a training uses up what is left of the day's budget. */
+  #budgetTime(request: TrainingRequest): number {
+    const left = budgetLeft(this.#line, this.#triggers(), this.#options.now());
+    return Math.max(1, left / processorTime(request, 1));
   }
 
   /** Judges a trained model by what its `trained` event says: nothing else is needed, so a restart decides the same. */
@@ -298,7 +301,7 @@ export class Learner {
 
   #triggers(): TriggerSettings {
     const { triggers, windows } = this.#options;
-    return { driftAfter: 3 * windows.shape.lookback, ...triggers };
+    return { ...TRIGGER_DEFAULTS, driftAfter: 3 * windows.shape.lookback, ...triggers };
   }
 
   async #scoreName(id: string, signal: AbortSignal): Promise<string> {

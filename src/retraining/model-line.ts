@@ -24,6 +24,8 @@ export class ModelLine {
   open: TrainingRequest | undefined;
   readonly models = new Map<string, ModelLife>();
   last: ModelEvent | undefined;
+  /** When trainings ended, and the processor time they took. */
+  readonly spent: { readonly time: number; readonly cpuMs: number }[] = [];
   /** The newest training that was asked for. */
   request: TrainingRequest | undefined;
 
@@ -43,10 +45,12 @@ export class ModelLine {
         break;
       case 'trained':
         this.open = undefined;
+        this.#spend(event);
         this.#life(id).status = 'trained';
         break;
       case 'failed':
         this.open = undefined;
+        this.#spend(event);
         break;
       case 'shadowed':
         if (this.challenger !== '' && this.challenger !== id) this.#life(this.challenger).status = 'rejected';
@@ -74,6 +78,11 @@ export class ModelLine {
   /** Newest model that was trained and not judged yet. */
   get undecided(): ModelLife | undefined {
     return [...this.models.values()].findLast(({ status }) => status === 'trained');
+  }
+
+  #spend({ time, details }: ModelEvent): void {
+    const { cpuMs } = JSON.parse(details) as { cpuMs?: number };
+    if (cpuMs !== undefined && cpuMs > 0) this.spent.push({ time, cpuMs });
   }
 
   #promote(id: string): void {

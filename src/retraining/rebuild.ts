@@ -61,6 +61,8 @@ export function requestOf(artefact: ModelArtefact): TrainingRequest {
     parent,
     reason: note,
     buckets: 0,
+    total: 0,
+    seriesCount: 0,
     time: createdAt,
   };
 }

@@ -25,6 +25,9 @@ export interface TrainingRequest {
   readonly reason: string;
   /** Buckets of the longest series when it was asked for: the next training waits for so many more. */
   readonly buckets: number;
+  /** Buckets of all series then, and series that were long enough for a window. */
+  readonly total: number;
+  readonly seriesCount: number;
   /** When it was asked for; the artefact's `createdAt`. */
   readonly time: number;
 }

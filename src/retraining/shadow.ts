@@ -26,8 +26,7 @@ export class Shadow {
 
   async judge(settings: TrialSettings, signal?: AbortSignal): Promise<{ verdict: Verdict; result: TrialResult }> {
     await this.#follower.advance(signal);
-    const result = this.#trial.result();
-    return { verdict: judgeTrial(result, settings), result };
+    return judgeTrial(this.#trial, settings);
   }
 }
 

@@ -6,21 +6,31 @@ import type { TrainedBytes, TrainingHooks, TrainingJob, TrainingStage } from './
 /** A training that does not answer a cancellation for so long is ended by force. */
 const GRACE_MS = 8_000;
 
+export interface TrainingStart {
+  readonly job: TrainingJob;
+  readonly checkpoints: boolean;
+  readonly checkpointMs: number | undefined;
+  readonly resume: Uint8Array | undefined;
+}
+
 export type FromTraining =
   | { readonly kind: 'stage'; readonly stage: TrainingStage; readonly detail: string }
   | { readonly kind: 'progress'; readonly progress: TrainProgress }
+  | { readonly kind: 'checkpoint'; readonly checkpoint: Uint8Array }
   | { readonly kind: 'done'; readonly trained: TrainedBytes }
   | { readonly kind: 'failed'; readonly code: ErrorCode | undefined; readonly message: string };
 
 /**
  * Runs a training in a thread at low priority: the data set, the weights, the check against TensorFlow.js and the
  * hold-out are all made there, so that the stream goes on.
- * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, MODEL_DISAGREES
+ * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, MODEL_DISAGREES,
+ * CHECKPOINT_UNUSABLE
  */
 export function trainApart(job: TrainingJob, hooks: TrainingHooks = {}): Promise<TrainedBytes> {
-  const { signal, onProgress, onStage } = hooks;
+  const { signal, onProgress, onStage, onCheckpoint, checkpointMs, resume } = hooks;
   if (signal?.aborted) return Promise.reject(cancelled());
-  const worker = new Worker(workerFile(), { workerData: job });
+  const start: TrainingStart = { job, checkpoints: onCheckpoint !== undefined, checkpointMs, resume };
+  const worker = new Worker(workerFile(), { workerData: start });
   return new Promise((resolve, reject) => {
     let force: NodeJS.Timeout | undefined;
     const cancel = (): void => {
@@ -34,6 +44,7 @@ export function trainApart(job: TrainingJob, hooks: TrainingHooks = {}): Promise
     worker.on('message', (message: FromTraining) => {
       if (message.kind === 'stage') onStage?.(message.stage, message.detail);
       else if (message.kind === 'progress') onProgress?.(message.progress);
+      else if (message.kind === 'checkpoint') onCheckpoint?.(message.checkpoint);
       else if (message.kind === 'done') resolve(message.trained);
       else reject(new FleetcastError(message.code ?? 'TRAINER_UNAVAILABLE', message.message));
     });

@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { FleetcastError } from '../errors.ts';
+import type { OutRecord } from '../log/event-log.ts';
 import { modelFromArtefact } from '../models/load.ts';
 import type { Model, ModelArtefact } from '../models/model.ts';
 import type { TrainSettings } from '../models/trainer.ts';
+import { defaultThreads } from '../models/training/threads.ts';
 import { DEFAULT_TRAINER } from '../models/training/trainers.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import { decodeModel, encodeModel } from '../pipelines/model-codec.ts';
@@ -13,10 +15,13 @@ import { type Desk, eventRecord, publish } from './publisher.ts';
 import { DEFAULT_SPLIT, type TrainingRequest } from './request.ts';
 import { trainApart } from './train-apart.ts';
 import type { TrainedBytes, TrainingHooks, WindowSettings } from './training-job.ts';
+import type { Extent } from './triggers.ts';
 
 export interface TrainedModel extends TrainedBytes {
   readonly artefact: ModelArtefact;
   readonly model: Model;
+  /** Processor time, milliseconds: the time that it took, times its threads. */
+  readonly cpuMs: number;
 }
 
 export interface RequestOptions {
@@ -31,7 +36,8 @@ export interface RequestOptions {
   readonly to?: number;
   readonly parent?: string;
   readonly reason?: string;
-  readonly buckets?: number;
+  /** How far the history has come; looked up where left out. */
+  readonly extent?: Extent;
   /** How long the pipeline is given to write its open segments, milliseconds; 0 (the default) asks nothing of it. */
   readonly flushPatienceMs?: number;
 }
@@ -41,6 +47,7 @@ export async function newRequest(desk: Desk, options: RequestOptions, signal?: A
   const name = options.name ?? 'default';
   const patienceMs = options.flushPatienceMs ?? 0;
   const { ranges, flushed } = await flushHistory({ ...desk, id: `${name}-${randomUUID()}`, patienceMs, signal });
+  const extent = options.extent ?? (await extentOf(desk));
   const family = options.family ?? 'segment-lstm';
   return {
     name,
@@ -56,15 +63,17 @@ export async function newRequest(desk: Desk, options: RequestOptions, signal?: A
     to: options.to ?? null,
     parent: options.parent ?? '',
     reason: options.reason ?? 'by hand',
-    buckets: options.buckets ?? (await longestSeries(desk)),
+    buckets: extent.buckets,
+    total: extent.total,
+    seriesCount: extent.series,
     time: desk.now(),
   };
 }
 
-async function longestSeries({ log, topics }: Desk): Promise<number> {
+async function extentOf({ log, topics }: Desk): Promise<Extent> {
   const watch = new HistoryWatch(log, topics.history);
   await watch.advance();
-  return watch.longest;
+  return watch.extent(1);
 }
 
 /** Reads the history that a request names. */
@@ -115,6 +124,7 @@ export async function trainRequest(
   hooks: TrainingHooks = {},
   { champion, parent, ridgeBeside = false, cut }: RequestedTraining = {},
 ): Promise<TrainedModel> {
+  const began = performance.now();
   hooks.onStage?.('reading', `${request.ranges.length} partitions of history`);
   const history = await readRawHistory(readOptions(desk, request, hooks.signal), cut !== undefined);
   const trained = await trainApart(
@@ -130,7 +140,13 @@ export async function trainRequest(
     hooks,
   );
   const artefact = decodeModel(trained.bytes);
-  return { ...trained, artefact, model: modelFromArtefact(artefact, trained.id) };
+  const cpuMs = processorTime(request, performance.now() - began);
+  return { ...trained, artefact, model: modelFromArtefact(artefact, trained.id), cpuMs };
+}
+
+/** Processor time that a training can have taken in `elapsedMs`. */
+export function processorTime({ trainer }: Pick<TrainingRequest, 'trainer'>, elapsedMs: number): number {
+  return Math.ceil(elapsedMs * (trainer === DEFAULT_TRAINER ? defaultThreads() : 1));
 }
 
 export interface TrainOptions extends Desk, RequestOptions, TrainingHooks {
@@ -162,20 +178,32 @@ export function requestedEvent(desk: Desk, request: TrainingRequest) {
   return eventRecord(desk.topics, { name, kind: 'requested', modelId: '', time, reason }, request);
 }
 
-export function failedEvent(desk: Desk, request: TrainingRequest, error: unknown) {
+/** @param cpuMs what it has cost, for the budget */
+export function failedEvent(desk: Desk, request: TrainingRequest, error: unknown, cpuMs = 0) {
   const { code, message } =
     error instanceof FleetcastError ? error : { code: 'UNKNOWN', message: error instanceof Error ? error.message : '' };
   const event = { name: request.name, kind: 'failed', modelId: '', time: desk.now(), reason: code } as const;
-  return eventRecord(desk.topics, event, { message, request });
+  return eventRecord(desk.topics, event, { message, request, cpuMs });
 }
 
-/** The artefact and the event that tells of it, together. */
-export async function publishTrained(desk: Desk, request: TrainingRequest, trained: TrainedModel): Promise<void> {
+/**
+ * The artefact and the event that tells of it, together.
+ * @param more records of the same transaction
+ */
+export async function publishTrained(
+  desk: Desk,
+  request: TrainingRequest,
+  trained: TrainedModel,
+  more: readonly OutRecord[] = [],
+): Promise<void> {
   const time = desk.now();
   const { id, bytes, evaluation } = trained;
   const event = { name: request.name, kind: 'trained', modelId: id, time, reason: request.reason } as const;
+  const { training } = trained.artefact;
+  const details = { evaluation, windows: training.windows, trainEnd: training.trainEnd, cpuMs: trained.cpuMs };
   await publish(desk, [
     { topic: desk.topics.models, partition: 0, timestamp: time, key: Buffer.from(id), value: bytes },
-    eventRecord(desk.topics, event, { evaluation, windows: trained.artefact.training.windows }),
+    eventRecord(desk.topics, event, details),
+    ...more,
   ]);
 }

@@ -1,8 +1,8 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isFleetcastError, messageOf } from '../errors.ts';
-import type { FromTraining } from './train-apart.ts';
-import { runTrainingJob, type TrainingJob } from './training-job.ts';
+import type { FromTraining, TrainingStart } from './train-apart.ts';
+import { runTrainingJob } from './training-job.ts';
 
 /** Entry of the thread of a training: one job, then it ends. */
 const port = parentPort!;
@@ -18,10 +18,14 @@ try {
 }
 
 try {
-  const trained = await runTrainingJob(workerData as TrainingJob, {
+  const { job, checkpoints, checkpointMs, resume } = workerData as TrainingStart;
+  const trained = await runTrainingJob(job, {
     signal: controller.signal,
     onStage: (stage, detail) => post({ kind: 'stage', stage, detail }),
     onProgress: (progress) => post({ kind: 'progress', progress }),
+    ...(checkpoints ? { onCheckpoint: (checkpoint) => post({ kind: 'checkpoint', checkpoint }) } : {}),
+    ...(checkpointMs === undefined ? {} : { checkpointMs }),
+    ...(resume === undefined ? {} : { resume }),
   });
   post({ kind: 'done', trained });
 } catch (error) {

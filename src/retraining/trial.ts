@@ -1,4 +1,5 @@
 import type { Score, ScoreEntry } from '../events/records.ts';
+import type { WindowShape } from '../models/model.ts';
 import { scaleOf } from '../operators/items.ts';
 import { dieboldMariano, type PairedTest } from './diebold-mariano.ts';
 
@@ -9,8 +10,10 @@ export interface TrialSettings {
   readonly most: number;
   /** Share of the champion's error by which the other must be better. */
   readonly margin: number;
-  /** Probability of error that is put up with. */
+  /** Probability of error that is put up with, over the whole trial. */
   readonly significance: number;
+  /** How often the numbers are looked at: at `least` buckets, at `most`, and evenly between. */
+  readonly looks: number;
 }
 
 export interface TrialResult extends PairedTest {
@@ -61,8 +64,12 @@ export class Trial {
     }
   }
 
-  result(): TrialResult {
-    const times = [...this.#times].sort(([a], [b]) => a - b).map(([, sums]) => sums);
+  /** @param first only the first so many times */
+  result(first = Number.POSITIVE_INFINITY): TrialResult {
+    const times = [...this.#times]
+      .sort(([a], [b]) => a - b)
+      .slice(0, first)
+      .map(([, sums]) => sums);
     const differences = times.map(({ champion, challenger, pairs }) => (champion - challenger) / pairs);
     const total = { champion: 0, challenger: 0, pairs: 0 };
     for (const { champion, challenger, pairs } of times) {
@@ -79,11 +86,42 @@ export class Trial {
   }
 }
 
-/** What the numbers of a trial say. */
-export function judgeTrial(result: TrialResult, settings: TrialSettings): Verdict {
-  if (result.count < settings.least) return 'undecided';
-  const better = result.mean > settings.margin * result.championMae;
-  if (better && result.p <= settings.significance) return 'challenger-better';
-  if (result.mean < 0 && 1 - result.p <= settings.significance) return 'champion-better';
-  return result.count >= settings.most ? 'no-difference' : 'undecided';
+/** The defaults of a trial, in buckets: two horizons or seasons at the first look, fourteen at the last. */
+export function trialDefaults({ shape }: { readonly shape: Pick<WindowShape, 'horizon' | 'season'> }): TrialSettings {
+  const { horizon, season } = shape;
+  return {
+    least: 2 * Math.max(horizon, season),
+    most: 14 * Math.max(horizon, season),
+    margin: 0,
+    significance: 0.01,
+    looks: 5,
+  };
+}
+
+/** The newest times may still lack the scores of partitions that are behind. */
+const UNSETTLED = 2;
+
+/** Numbers of buckets at which a trial is looked at, ascending. */
+export function lookPoints({ least, most, looks }: TrialSettings): number[] {
+  if (looks <= 1 || most <= least) return [Math.max(least, most)];
+  const points = Array.from({ length: looks }, (_, k) => Math.round(least + (k * (most - least)) / (looks - 1)));
+  return [...new Set(points)];
+}
+
+/**
+ * What a trial says. A test that is repeated on every new bucket finds a difference sooner or later where there is none;
+ * so the numbers count only at fixed points, on the buckets up to there, and each look has its share of the significance
+ * (Bonferroni: right for looks that depend on each other in any way). It does not matter when the trial is asked.
+ */
+export function judgeTrial(trial: Trial, settings: TrialSettings): { verdict: Verdict; result: TrialResult } {
+  const points = lookPoints(settings);
+  const significance = settings.significance / points.length;
+  for (const point of points) {
+    if (trial.times < point + UNSETTLED) return { verdict: 'undecided', result: trial.result(point) };
+    const result = trial.result(point);
+    const better = result.mean > settings.margin * result.championMae;
+    if (better && result.p <= significance) return { verdict: 'challenger-better', result };
+    if (result.mean < 0 && 1 - result.p <= significance) return { verdict: 'champion-better', result };
+  }
+  return { verdict: 'no-difference', result: trial.result(points.at(-1)) };
 }

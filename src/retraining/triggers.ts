@@ -5,9 +5,26 @@ export interface TriggerSettings {
   readonly firstAfter: number;
   /** Buckets of the longest series between trainings: a schedule in event time. 0 trains once. */
   readonly every: number;
+  /** New buckets of all series together; 0 never. */
+  readonly newBuckets: number;
+  /** Share of the series that came since the last training and are long enough for a window; 0 never. */
+  readonly newSeries: number;
   /** Buckets after the beginning of a drift before a training on what came since is tried, and between tries; 0 never. */
   readonly driftAfter: number;
+  /** Least buckets of the longest series between any two trainings that nobody asked for by hand. */
+  readonly pause: number;
+  /** Most processor time of trainings within a day, milliseconds; 0 is no limit. */
+  readonly budgetMs: number;
 }
+
+export const TRIGGER_DEFAULTS: Omit<TriggerSettings, 'firstAfter' | 'every' | 'driftAfter'> = {
+  newBuckets: 0,
+  newSeries: 0.25,
+  pause: 24,
+  budgetMs: 0,
+};
+
+export const DAY_MS = 86_400_000;
 
 export interface Due {
   readonly reason: string;
@@ -23,21 +40,35 @@ export interface Drift {
   readonly buckets: number;
 }
 
+/** How far the history has come. */
+export interface Extent {
+  /** Buckets of the longest series. */
+  readonly buckets: number;
+  /** Buckets of all series. */
+  readonly total: number;
+  /** Series that are long enough for a window. */
+  readonly series: number;
+}
+
 /**
  * Why a training is due, or undefined. One thing at a time: nothing is asked for while a training is open, a model is
- * undecided or a challenger in shadow, so that triggers are coalesced.
- * @param buckets of the longest series now
+ * undecided or a challenger in shadow, so that triggers are coalesced; all that hold at the same time are named.
+ * @param now for the budget, milliseconds since the epoch
  */
 export function trainingDue(
   line: ModelLine,
-  buckets: number,
+  extent: Extent,
   settings: TriggerSettings,
+  now: number,
   drift?: Drift,
 ): Due | undefined {
   if (line.open !== undefined || line.undecided !== undefined || line.challenger !== '') return undefined;
+  if (budgetLeft(line, settings, now) <= 0) return undefined;
+  const { buckets, total, series } = extent;
   if (buckets < settings.firstAfter) return undefined;
   if (line.request === undefined) return { reason: `first model: ${buckets} buckets of history` };
   const since = buckets - line.request.buckets;
+  if (since < settings.pause) return undefined;
   // A first model that failed or was rejected is tried again with a good deal more history.
   if (line.champion === '' && since >= Math.ceil(settings.firstAfter / 2)) {
     return { reason: `${since} new buckets and no model` };
@@ -47,6 +78,20 @@ export function trainingDue(
     const began = new Date(drift.since).toISOString();
     return { reason: `the error has risen since ${began}`, from: drift.since };
   }
-  if (settings.every > 0 && since >= settings.every) return { reason: `${since} new buckets` };
-  return undefined;
+  const reasons: string[] = [];
+  if (settings.every > 0 && since >= settings.every) reasons.push(`${since} new buckets`);
+  const more = total - line.request.total;
+  if (settings.newBuckets > 0 && more >= settings.newBuckets) reasons.push(`${more} new buckets of all series`);
+  const others = series - line.request.seriesCount;
+  if (settings.newSeries > 0 && others > 0 && others >= settings.newSeries * series) {
+    reasons.push(`${others} of ${series} series are new`);
+  }
+  return reasons.length === 0 ? undefined : { reason: reasons.join(', ') };
+}
+
+/** Milliseconds of processor time that trainings may still take; infinite without a limit. */
+export function budgetLeft(line: ModelLine, { budgetMs }: Pick<TriggerSettings, 'budgetMs'>, now: number): number {
+  if (budgetMs === 0) return Number.POSITIVE_INFINITY;
+  const spent = line.spent.reduce((sum, { time, cpuMs }) => (time > now - DAY_MS ? sum + cpuMs : sum), 0);
+  return budgetMs - spent;
 }

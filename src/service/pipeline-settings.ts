@@ -3,6 +3,7 @@ import { schemasTopicSpec } from '../log/formats/schemas-topic.ts';
 import { QUALITY_DEFAULTS } from '../operators/quality.ts';
 import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
+import { trialDefaults } from '../retraining/trial.ts';
 import type { Configuration } from './configuration/schema.ts';
 
 /** The pipeline that a configuration asks for. @throws CONFIG_INVALID for values that cannot go together */
@@ -29,6 +30,38 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
       ),
     },
   });
+}
+
+/** What the learner of a configuration is asked for. */
+export function learnerOf(configuration: Configuration) {
+  const { name, firstAfter, every, newBuckets, newSeries, pause, budget, deadline, trainer, width, maxSteps, seed } =
+    configuration.learner;
+  const { drift, trial } = configuration.learner;
+  const { minMeasured, scaleLength, interval, shape, level } = pipelineOf(configuration);
+  const windows = { minMeasured, scaleLength, interval, shape, level };
+  const after = drift?.after;
+  const given = Object.fromEntries(Object.entries(trial ?? {}).filter(([, value]) => value !== undefined));
+  return {
+    name,
+    windows,
+    triggers: {
+      firstAfter,
+      every,
+      newBuckets,
+      newSeries,
+      pause,
+      budgetMs: budget,
+      ...(after === undefined ? {} : { driftAfter: after }),
+    },
+    ...(drift === undefined ? {} : { drift }),
+    trial: { ...trialDefaults(windows), ...given },
+    deadlineMs: deadline,
+    request: {
+      trainer,
+      family: trainer === 'ridge' ? ('ridge' as const) : ('segment-lstm' as const),
+      settings: { width, maxSteps, seed },
+    },
+  };
 }
 
 export function namesOf(configuration: Configuration): TopicNames {

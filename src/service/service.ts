@@ -26,7 +26,7 @@ import { Metrics } from './metrics/metrics.ts';
 import { ModelWatch } from './model-watch.ts';
 import { startMqttOut } from './mqtt-out.ts';
 import { logPlace, openLog } from './open-log.ts';
-import { namesOf, pipelineOf, specsOf } from './pipeline-settings.ts';
+import { learnerOf, namesOf, pipelineOf, specsOf } from './pipeline-settings.ts';
 import type { ServiceStatus } from './status.ts';
 import { TrainingWatch } from './training-watch.ts';
 import { version } from './version.ts';
@@ -130,21 +130,13 @@ async function startParts(
   ends.push(() => follower.stop());
 
   const training = new TrainingWatch();
-  const { minMeasured, scaleLength, interval, shape, level } = pipeline;
   let learner: Learner | undefined;
   if (learnerSection.enabled) {
     learner = new Learner({
       log,
       topics,
       registry,
-      name: learnerSection.name,
-      windows: { minMeasured, scaleLength, interval, shape, level },
-      triggers: { firstAfter: learnerSection.firstAfter, every: learnerSection.every },
-      request: {
-        trainer: learnerSection.trainer,
-        family: learnerSection.trainer === 'ridge' ? 'ridge' : 'segment-lstm',
-        settings: { width: learnerSection.width, maxSteps: learnerSection.maxSteps, seed: learnerSection.seed },
-      },
+      ...learnerOf(configuration),
       now,
       memberId: `learner-${process.pid}`,
       onStage: (stage, detail) => training.onStage(stage, detail),
@@ -260,7 +252,7 @@ async function startParts(
   };
 
   const metrics = new Metrics(status);
-  const hand = { log, topics, now, registry, name: learnerSection.name, shape };
+  const hand = { log, topics, now, registry, name: learnerSection.name, shape: pipeline.shape };
   let http: HttpServer | undefined;
   if (httpSection.enabled) {
     http = await startHttp({

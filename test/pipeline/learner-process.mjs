@@ -1,28 +1,65 @@
-// A learner on an embedded log, for tests that kill it. Arguments: PATH MEMBER CONFIGURATION.
-// Lines on stdout: `event KIND` for each event that it sees, `stage STAGE`.
+// A learner on an embedded log that kills itself at a step of its work. Arguments: PATH MEMBER STEP CONFIGURATION OPTIONS.
+// STEP is `before WHAT` or `after WHAT` of a commit (flush, checkpoint, or the kind of a model event), `stage STAGE` of a
+// training, or `never`. Lines on stdout: `event KIND` for each event that it sees.
+import { decode, schemaOf } from '../../dist/events/codec.js';
 import { openEmbeddedLog } from '../../dist/log/embedded/embedded-log.js';
 import { ModelRegistry } from '../../dist/pipelines/model-registry.js';
 import { pipelineConfig } from '../../dist/pipelines/pipeline-config.js';
 import { Learner } from '../../dist/retraining/learner.js';
 
-const [path, memberId, configuration] = process.argv.slice(2);
+const [path, memberId, step, configuration, options] = process.argv.slice(2);
 const config = pipelineConfig(JSON.parse(configuration));
+const { topics } = config;
 const say = (line) => process.stdout.write(`${line}\n`);
 const log = await openEmbeddedLog({ path });
+
+function at(moment) {
+  if (moment === step) process.kill(process.pid, 'SIGKILL');
+}
+
+function whatIsIn(records) {
+  const kinds = new Set();
+  for (const { topic, key, value } of records) {
+    if (topic === topics.modelEvents) kinds.add(decode('ModelEvent', value).kind);
+    else if (topic === topics.readings && schemaOf(value) === 'HistoryFlush') kinds.add('flush');
+    else if (topic === topics.models && value !== null && Buffer.from(key).toString().startsWith('checkpoint/')) {
+      kinds.add('checkpoint');
+    }
+  }
+  return kinds;
+}
+
+const join = log.join.bind(log);
+log.join = async (group) => {
+  const member = await join(group);
+  const openWriter = member.openWriter.bind(member);
+  member.openWriter = async (partition) => {
+    const writer = await openWriter(partition);
+    const commit = writer.commit.bind(writer);
+    writer.commit = async (records, offsets) => {
+      const kinds = whatIsIn(records);
+      for (const kind of kinds) at(`before ${kind}`);
+      const done = await commit(records, offsets);
+      for (const kind of kinds) at(`after ${kind}`);
+      return done;
+    };
+    return writer;
+  };
+  return member;
+};
+
 const learner = new Learner({
   log,
-  topics: config.topics,
-  registry: new ModelRegistry({ log, topic: config.topics.models }),
+  topics,
+  registry: new ModelRegistry({ log, topic: topics.models }),
   windows: config,
   name: 'default',
-  triggers: { firstAfter: 100, every: 0 },
-  request: { flushPatienceMs: 0, settings: { width: 8, maxSteps: 400, seed: 1 } },
   now: Date.now,
   memberId,
   pollMs: 20,
-  sessionMs: 1500,
-  onStage: (stage) => say(`stage ${stage}`),
+  sessionMs: 1000,
+  ...JSON.parse(options),
+  onStage: (stage) => at(`stage ${stage}`),
   onEvent: (event) => say(event.kind === 'error' ? `error ${event.message}` : `event ${event.event.kind}`),
 });
 await learner.start();
-say('ready');

@@ -32,8 +32,9 @@ export interface World {
   hour: number;
 }
 
-export async function newWorld(): Promise<World> {
-  const log = new MemoryLog();
+/** @param log it is closed at the end */
+export async function newWorld(log: EventLog = new MemoryLog()): Promise<World> {
+  open.push({ stop: () => log.close() });
   await log.ensureTopics(topicSpecs(topics, { partitions: PARTITIONS }));
   const registry = new ModelRegistry({ log, topic: topics.models });
   const engine = new Engine({ log, topology: forecastingTopology(config, registry), group: 'live' });
@@ -85,7 +86,7 @@ export async function startLearner({ log, registry }: World, change: Partial<Lea
     windows: config,
     name: 'default',
     triggers: { firstAfter: 150, every: 0, driftAfter: 80 },
-    trial: { least: 30, most: 90, margin: 0, significance: 0.05 },
+    trial: { least: 30, most: 90, margin: 0, significance: 0.05, looks: 4 },
     request: { family: 'ridge' },
     now: () => ++now,
     memberId: 'learner',

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { ARITHMETIC_VERSION } from '../arithmetic.ts';
 import { Arena } from '../kernel/kernel.ts';
 import { measureNetwork, networkForecaster } from '../kernel/network.ts';
@@ -9,10 +8,10 @@ import { type ChunkShare, CONTROL, MOST_CHUNKS, threadFloats } from './chunks.ts
 import { checkFamily, initialWeights, networkFactory } from './families.ts';
 import { checkSet, type GradientSource, runTraining } from './loop.ts';
 import { sharedSet } from './shared-set.ts';
+import { defaultThreads } from './threads.ts';
 
 /** A batch makes about so many chunks: enough for the threads of a large machine, few enough to be cheap to add up. */
 const CHUNKS = 8;
-const MOST_THREADS = 8;
 const SERVING_ROWS = 32;
 
 /**
@@ -27,7 +26,7 @@ export function kernelTrainer(threads?: number): Trainer {
     async train(set, settings, hooks, initial) {
       checkSet(set);
       checkFamily(settings);
-      const source = kernelSource(set, settings, threads ?? Math.min(MOST_THREADS, availableParallelism()));
+      const source = kernelSource(set, settings, threads ?? defaultThreads());
       try {
         const weights = initial ?? initialWeights(set.shape, settings);
         const trainer = `kernel, arithmetic ${ARITHMETIC_VERSION}`;

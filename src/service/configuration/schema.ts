@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DRIFT_DEFAULTS } from '../../retraining/page-hinkley.ts';
 import { mappingSection } from './mapping-section.ts';
 import { outSection } from './out-section.ts';
 import { secret } from './secret.ts';
@@ -230,6 +231,23 @@ const pipeline = section(
   'From readings to forecasts.',
 );
 
+const drift = z.strictObject({
+  after: whole(0, 10_000_000).optional(),
+  tolerance: z.number().min(0).max(10).default(DRIFT_DEFAULTS.tolerance),
+  threshold: z.number().positive().max(10_000).default(DRIFT_DEFAULTS.threshold),
+  warmUp: whole(2, 1_000_000).default(DRIFT_DEFAULTS.warmUp),
+});
+
+const trial = z
+  .strictObject({
+    least: whole(2, 10_000_000).optional(),
+    most: whole(2, 10_000_000).optional(),
+    looks: whole(1, 100).optional(),
+    margin: z.number().min(0).max(1).optional(),
+    significance: z.number().positive().max(0.5).optional(),
+  })
+  .refine(({ least, most }) => least === undefined || most === undefined || least <= most, '`least` up to `most`');
+
 const learner = section(
   {
     enabled: z.boolean().default(true).meta({ description: 'Train models in this process.' }),
@@ -244,6 +262,34 @@ const learner = section(
     every: whole(0, 10_000_000)
       .default(720)
       .meta({ description: 'Buckets of the longest series between trainings; 0 trains once.' }),
+    newBuckets: whole(0, 1_000_000_000)
+      .default(0)
+      .meta({ description: 'Also so many new buckets of all series together ask for a training; 0 never.' }),
+    newSeries: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0.25)
+      .meta({ description: 'Also this share of series that no model has been trained on; 0 never.' }),
+    pause: whole(0, 10_000_000)
+      .default(24)
+      .meta({ description: 'Least buckets between any two trainings, whatever asks for them.' }),
+    budget: duration()
+      .prefault('6h')
+      .meta({ description: 'Most processor time of trainings within a day; 0s is no limit.' }),
+    deadline: duration({ min: '1s' })
+      .prefault('6h')
+      .meta({ description: 'A training that was asked for so long ago and has not ended is given up.' }),
+    drift: optional(
+      drift,
+      'When a rise of the error is a drift: buckets before a training on what came since (0 never), and the Page-Hinkley test in deviations of the error. Default of after: three lookbacks.',
+      '{after: 288, tolerance: 0.5, threshold: 30, warmUp: 48}',
+    ),
+    trial: optional(
+      trial,
+      'How a new model is tried beside the old: buckets before the first look and at the last, looks between, by what share it must be better, and with what probability of error.',
+      '{least: 48, most: 336, looks: 5, margin: 0, significance: 0.01}',
+    ),
     trainer: z
       .enum(['kernel', 'tensorflow', 'ridge'])
       .default('kernel')

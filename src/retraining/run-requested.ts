@@ -1,0 +1,76 @@
+import { FleetcastError, isFleetcastError } from '../errors.ts';
+import type { ServedModel } from '../operators/served-model.ts';
+import { checkpointRecord, noCheckpoint, readCheckpoint } from './checkpoints.ts';
+import { type Desk, publish } from './publisher.ts';
+import type { TrainingRequest } from './request.ts';
+import { failedEvent, processorTime, publishTrained, type TrainedModel, trainRequest } from './train.ts';
+import type { TrainingHooks, WindowSettings } from './training-job.ts';
+
+export interface RunRequestedOptions {
+  readonly windows: WindowSettings;
+  readonly hooks: TrainingHooks;
+  readonly champion: ServedModel | undefined;
+  /** Given up after so long, milliseconds. */
+  readonly limitMs: number;
+  readonly checkpointMs?: number | undefined;
+  /** After a checkpoint is on the log. */
+  readonly onCheckpoint?: (() => void) | undefined;
+  /** Ends it without an event: the next learner goes on. */
+  readonly signal: AbortSignal;
+}
+
+/** Timers cannot be longer. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
+
+/**
+ * Does the training that is open, from its last checkpoint where there is one, and ends it with `trained` or `failed`.
+ * @throws the errors of the log, and the signal's reason: the request stays open then
+ */
+export async function runRequested(desk: Desk, request: TrainingRequest, options: RunRequestedOptions): Promise<void> {
+  const { windows, champion, checkpointMs, signal } = options;
+  const began = performance.now();
+  const topic = desk.topics.models;
+  // Checkpoints go through the writer one after the other, and all before the event that ends the training.
+  let saving: Promise<unknown> = Promise.resolve();
+  let lost: { readonly error: unknown } | undefined;
+  const abort = new AbortController();
+  const limit = AbortSignal.timeout(Math.max(1, Math.min(MOST_TIMER_MS, Math.floor(options.limitMs))));
+  const ended = AbortSignal.any([signal, limit, abort.signal]);
+  const save = (state: Uint8Array): void => {
+    const record = checkpointRecord(topic, request, state);
+    if (record === undefined || ended.aborted) return;
+    saving = saving
+      .then(() => publish(desk, [record]))
+      .then(options.onCheckpoint, (error: unknown) => {
+        lost ??= { error };
+        abort.abort();
+      });
+  };
+  const train = (resume: Uint8Array | undefined): Promise<TrainedModel> => {
+    const hooks: TrainingHooks = {
+      ...options.hooks,
+      signal: ended,
+      onCheckpoint: save,
+      ...(checkpointMs === undefined ? {} : { checkpointMs }),
+      ...(resume === undefined ? {} : { resume }),
+    };
+    return trainRequest(desk, windows, request, hooks, { champion, ridgeBeside: true });
+  };
+  try {
+    const trained = await train(await readCheckpoint(desk.log, topic, request)).catch((error: unknown) => {
+      if (isFleetcastError(error, 'CHECKPOINT_UNUSABLE')) return train(undefined);
+      throw error;
+    });
+    await saving;
+    await publishTrained(desk, request, trained, [noCheckpoint(topic, request, desk.now())]);
+  } catch (error) {
+    await saving;
+    // A failure of the log is no failure of the training: it is done again.
+    if (lost !== undefined) throw (lost as { readonly error: unknown }).error;
+    if (signal.aborted || (isFleetcastError(error) && error.code.startsWith('LOG_'))) throw error;
+    const cpuMs = processorTime(request, performance.now() - began);
+    const late = 'the training had not ended by its deadline or within the budget';
+    const why = limit.aborted ? new FleetcastError('TRAINING_CANCELLED', late) : error;
+    await publish(desk, [failedEvent(desk, request, why, cpuMs), noCheckpoint(topic, request, desk.now())]);
+  }
+}
