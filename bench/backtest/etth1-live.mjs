@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import mqtt from 'mqtt';
 
+const PREFIX = `etth1-${process.pid}.`;
 const HOUR = 3_600_000;
 const LOOKBACK = 96;
 const HORIZON = 24;
@@ -75,7 +76,7 @@ async function main() {
       'log:',
       `  kafka: {brokers: ["${options.kafka}"]}`,
       'topics:',
-      `  prefix: etth1-${process.pid}.`,
+      `  prefix: ${PREFIX}`,
       '  partitions: 1',
       'pipeline:',
       '  interval: 1h',
@@ -128,7 +129,7 @@ async function main() {
   const replayed = {};
   for (const [name, id] of Object.entries({ once, ridge, network })) {
     await run('replay', ['--config', config, '--model', id, '--prefix', `${name}.`]);
-    replayed[name] = await forecasts(config, `${name}.forecasts`);
+    replayed[name] = await forecasts(config, `${name}.${PREFIX}forecasts`);
   }
   report({ live, ...replayed }, models);
 }

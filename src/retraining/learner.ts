@@ -1,7 +1,7 @@
 import { FleetcastError, isFleetcastError, messageOf } from '../errors.ts';
 import { decode } from '../events/codec.ts';
 import type { ModelEvent } from '../events/records.ts';
-import type { EventLog, GroupMember, TaskWriter } from '../log/event-log.ts';
+import type { EventLog, GroupMember, OutRecord, TaskWriter } from '../log/event-log.ts';
 import type { TrainProgress } from '../models/trainer.ts';
 import { modelName } from '../operators/forecast.ts';
 import type { ServedModel } from '../operators/served-model.ts';
@@ -38,6 +38,8 @@ export interface LearnerOptions extends Pick<TrainingHooks, 'onStage' | 'onProgr
   readonly trial?: TrialSettings;
   /** What each training is asked for with. */
   readonly request: Omit<RequestOptions, 'name' | 'reason' | 'extent' | 'parent'>;
+  /** Fits a ridge regression beside each network, and takes it where it is better on the hold-out. Default true. */
+  readonly ridgeBeside?: boolean;
   readonly now: () => number;
   /** Unique among the learners of this log. */
   readonly memberId: string;
@@ -72,6 +74,7 @@ export interface LearnerStatus {
 const DEADLINE_MS = 6 * 3_600_000;
 const POLL_MS = 1_000;
 const RETRY_MS = 5_000;
+const VISIBLE_MS = 500;
 const FLUSH_PATIENCE_MS = 30_000;
 
 /**
@@ -89,6 +92,8 @@ export class Learner {
   readonly #stop = new AbortController();
   #line: ModelLine;
   #eventsRead = -1;
+  /** Behind the last event of its own: on Kafka, readers see it a moment after the commit. */
+  #eventsWritten = 0;
   /** The first assignment may come before `join` has resolved. */
   readonly #joined: Promise<GroupMember>;
   #tellJoined: (member: GroupMember) => void = () => {};
@@ -182,7 +187,7 @@ export class Learner {
   /** One step of the loop. @returns whether there may be more to do at once */
   async #step(signal: AbortSignal): Promise<boolean> {
     await this.#watch.advance(signal);
-    await this.#readEvents();
+    await this.#readEvents(signal);
     const line = this.#line;
     this.#state = 'waiting';
     if (line.open !== undefined) {
@@ -218,6 +223,7 @@ export class Learner {
         windows: this.#options.windows,
         hooks: this.#hooks(signal),
         champion: await this.#served(this.#line.champion, signal),
+        ridgeBeside: this.#options.ridgeBeside ?? true,
         limitMs: Math.min(left, this.#budgetTime(request)),
         checkpointMs: this.#options.checkpointMs,
         onCheckpoint: this.#options.onCheckpoint,
@@ -308,20 +314,22 @@ export class Learner {
     return modelName(await this.#options.registry.load(id, signal));
   }
 
-  async #readEvents(): Promise<void> {
+  async #readEvents(signal: AbortSignal): Promise<void> {
     const { log, topics, onEvent } = this.#options;
     const { earliest, end } = await log.offsets(topics.modelEvents, 0);
     const first = this.#eventsRead < 0;
     if (first) this.#eventsRead = earliest;
-    while (this.#eventsRead < end) {
-      const batch = await log.read(topics.modelEvents, 0, this.#eventsRead, { maxRecords: 1000 });
+    while (this.#eventsRead < Math.max(end, this.#eventsWritten)) {
+      signal.throwIfAborted();
+      const waitMs = this.#eventsRead < end ? 0 : VISIBLE_MS;
+      const batch = await log.read(topics.modelEvents, 0, this.#eventsRead, { maxRecords: 1000, waitMs, signal });
       for (const { value } of batch.records) {
         if (value === null) continue;
         const event = decode<ModelEvent>('ModelEvent', value);
         this.#line.apply(event);
         if (!first) onEvent?.({ kind: 'model-event', event });
       }
-      if (batch.nextOffset <= this.#eventsRead) break;
+      if (batch.nextOffset <= this.#eventsRead && this.#eventsRead >= this.#eventsWritten) break;
       this.#eventsRead = batch.nextOffset;
     }
   }
@@ -344,7 +352,13 @@ export class Learner {
 
   #desk(): Desk {
     const { log, topics, now } = this.#options;
-    return { log, topics, now, publish: (records) => this.#writer!.commit(records, new Map()) };
+    const publish = async (records: readonly OutRecord[]): Promise<void> => {
+      const offsets = await this.#writer!.commit(records, new Map());
+      records.forEach(({ topic }, i) => {
+        if (topic === topics.modelEvents) this.#eventsWritten = Math.max(this.#eventsWritten, offsets[i]! + 1);
+      });
+    };
+    return { log, topics, now, publish };
   }
 }
 

@@ -40,17 +40,14 @@ export class ModelLine {
     if (id !== '') this.#life(id).events.push(event);
     switch (event.kind) {
       case 'requested':
-        this.open = JSON.parse(event.details) as TrainingRequest;
-        this.request = this.open;
+        this.#requested(JSON.parse(event.details) as TrainingRequest);
         break;
       case 'trained':
-        this.open = undefined;
-        this.#spend(event);
+        this.#ended(event, (JSON.parse(event.details) as { byHand?: boolean }).byHand);
         this.#life(id).status = 'trained';
         break;
       case 'failed':
-        this.open = undefined;
-        this.#spend(event);
+        this.#ended(event, (JSON.parse(event.details) as { request?: TrainingRequest }).request?.byHand);
         break;
       case 'shadowed':
         if (this.challenger !== '' && this.challenger !== id) this.#life(this.challenger).status = 'rejected';
@@ -75,12 +72,20 @@ export class ModelLine {
     }
   }
 
-  /** Newest model that was trained and not judged yet. */
+  /** Newest model that the learner has trained and not judged yet. */
   get undecided(): ModelLife | undefined {
-    return [...this.models.values()].findLast(({ status }) => status === 'trained');
+    return [...this.models.values()].findLast((life) => life.status === 'trained' && !madeByHand(life));
   }
 
-  #spend({ time, details }: ModelEvent): void {
+  #requested(request: TrainingRequest): void {
+    if (request.byHand) return;
+    this.open = request;
+    this.request = request;
+  }
+
+  #ended({ time, details }: ModelEvent, byHand = false): void {
+    if (byHand) return;
+    this.open = undefined;
     const { cpuMs } = JSON.parse(details) as { cpuMs?: number };
     if (cpuMs !== undefined && cpuMs > 0) this.spent.push({ time, cpuMs });
   }
@@ -103,6 +108,11 @@ export class ModelLine {
     }
     return life;
   }
+}
+
+function madeByHand({ events }: ModelLife): boolean {
+  const trained = events.find(({ kind }) => kind === 'trained');
+  return trained === undefined || (JSON.parse(trained.details) as { byHand?: boolean }).byHand === true;
 }
 
 /** Reads all events of a model line. */

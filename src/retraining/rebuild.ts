@@ -60,6 +60,7 @@ export function requestOf(artefact: ModelArtefact): TrainingRequest {
     to: to === '' ? null : Number(to),
     parent,
     reason: note,
+    byHand: false,
     buckets: 0,
     total: 0,
     seriesCount: 0,

@@ -23,6 +23,8 @@ export interface TrainingRequest {
   /** Id of the model that it starts from (warm start), or empty. */
   readonly parent: string;
   readonly reason: string;
+  /** Whoever asked does the training, and decides about the model: the learner leaves both alone. */
+  readonly byHand: boolean;
   /** Buckets of the longest series when it was asked for: the next training waits for so many more. */
   readonly buckets: number;
   /** Buckets of all series then, and series that were long enough for a window. */

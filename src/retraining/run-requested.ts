@@ -10,6 +10,7 @@ export interface RunRequestedOptions {
   readonly windows: WindowSettings;
   readonly hooks: TrainingHooks;
   readonly champion: ServedModel | undefined;
+  readonly ridgeBeside: boolean;
   /** Given up after so long, milliseconds. */
   readonly limitMs: number;
   readonly checkpointMs?: number | undefined;
@@ -27,7 +28,7 @@ const MOST_TIMER_MS = 2 ** 31 - 1;
  * @throws the errors of the log, and the signal's reason: the request stays open then
  */
 export async function runRequested(desk: Desk, request: TrainingRequest, options: RunRequestedOptions): Promise<void> {
-  const { windows, champion, checkpointMs, signal } = options;
+  const { windows, champion, ridgeBeside, checkpointMs, signal } = options;
   const began = performance.now();
   const topic = desk.topics.models;
   // Checkpoints go through the writer one after the other, and all before the event that ends the training.
@@ -54,7 +55,7 @@ export async function runRequested(desk: Desk, request: TrainingRequest, options
       ...(checkpointMs === undefined ? {} : { checkpointMs }),
       ...(resume === undefined ? {} : { resume }),
     };
-    return trainRequest(desk, windows, request, hooks, { champion, ridgeBeside: true });
+    return trainRequest(desk, windows, request, hooks, { champion, ridgeBeside });
   };
   try {
     const trained = await train(await readCheckpoint(desk.log, topic, request)).catch((error: unknown) => {

@@ -36,6 +36,7 @@ export interface RequestOptions {
   readonly to?: number;
   readonly parent?: string;
   readonly reason?: string;
+  readonly byHand?: boolean;
   /** How far the history has come; looked up where left out. */
   readonly extent?: Extent;
   /** How long the pipeline is given to write its open segments, milliseconds; 0 (the default) asks nothing of it. */
@@ -63,6 +64,7 @@ export async function newRequest(desk: Desk, options: RequestOptions, signal?: A
     to: options.to ?? null,
     parent: options.parent ?? '',
     reason: options.reason ?? 'by hand',
+    byHand: options.byHand ?? false,
     buckets: extent.buckets,
     total: extent.total,
     seriesCount: extent.series,
@@ -160,7 +162,7 @@ export interface TrainOptions extends Desk, RequestOptions, TrainingHooks {
  */
 export async function trainOnHistory(options: TrainOptions): Promise<TrainedModel> {
   options.onStage?.('flushing', 'the pipeline writes its open segments');
-  const request = await newRequest(options, options, options.signal);
+  const request = await newRequest(options, { ...options, byHand: true }, options.signal);
   await publish(options, [requestedEvent(options, request)]);
   try {
     const trained = await trainRequest(options, options.windows, request, options, { champion: options.champion });
@@ -200,7 +202,8 @@ export async function publishTrained(
   const { id, bytes, evaluation } = trained;
   const event = { name: request.name, kind: 'trained', modelId: id, time, reason: request.reason } as const;
   const { training } = trained.artefact;
-  const details = { evaluation, windows: training.windows, trainEnd: training.trainEnd, cpuMs: trained.cpuMs };
+  const { byHand } = request;
+  const details = { byHand, evaluation, windows: training.windows, trainEnd: training.trainEnd, cpuMs: trained.cpuMs };
   await publish(desk, [
     { topic: desk.topics.models, partition: 0, timestamp: time, key: Buffer.from(id), value: bytes },
     eventRecord(desk.topics, event, details),
