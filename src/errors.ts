@@ -205,6 +205,11 @@ export const ERRORS = {
     action: 'Start it again when wanted.',
     retryable: true,
   },
+  BACKTEST_LEAK: {
+    meaning: 'A backtest has used what was not known yet at the time: its numbers would be worth nothing.',
+    action: 'This is a defect: please report it with the message.',
+    retryable: false,
+  },
   CHECKPOINT_UNUSABLE: {
     meaning:
       'A training checkpoint is damaged, or belongs to other data, settings, initial weights or another trainer.',

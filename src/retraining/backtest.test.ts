@@ -7,6 +7,8 @@ import { topicSpecs } from '../pipelines/topics.ts';
 import { type BacktestPeriod, backtest, backtestTable } from './backtest.ts';
 import { type ImportedBucket, importHistory } from './history-import.ts';
 import { readHistory } from './history-reader.ts';
+import { lookAhead, type MakeSet } from './look-ahead.ts';
+import { requestedSet } from './training-job.ts';
 
 const T0 = Date.UTC(2026, 0, 1);
 const config = pipelineConfig({ shape: { lookback: 24, horizon: 6, season: 12 } });
@@ -108,5 +110,39 @@ describe('history import', () => {
       const bucket = { device: 'f', quantity: 'q', time: T0, value: 1, ...wrong };
       await expect(importHistory(again, [bucket])).rejects.toMatchObject({ code: 'USAGE' });
     }
+  });
+});
+
+describe('look-ahead', () => {
+  const windows = pipelineConfig({ shape: { lookback: 24, horizon: 6, season: 12 } });
+  const start = Date.UTC(2026, 0, 1);
+  const random = new Random(4);
+  const values = Float64Array.from({ length: 400 }, (_, i) => Math.sin(i / 2) + 0.3 * random.normal());
+  const counts = new Int32Array(400).fill(1);
+  const one = { device: 'd', quantity: 'q', start, interval: HOUR, values, counts, segments: 1, revision: 0 };
+  const at = start + 300 * HOUR;
+  const split = { trainEnd: at, validationEnd: at, testEnd: start + 400 * HOUR };
+  const honest: MakeSet = (history) => requestedSet(history, windows, { scaler: 'fixed', split });
+
+  it('is not found in the sets of a backtest', () => {
+    expect(lookAhead([one], at, HOUR, honest)).toBeUndefined();
+    const rolling: MakeSet = (history) => requestedSet(history, windows, { scaler: 'rolling', split });
+    expect(lookAhead([one], at + 50 * HOUR, HOUR, rolling)).toBeUndefined();
+  });
+
+  it('is caught where it is planted: in the scaler, in the inputs', () => {
+    // The scale fitted on all rows, as where the whole table is standardised before it is divided.
+    const scaler: MakeSet = (history) =>
+      requestedSet(history, windows, { scaler: 'fixed', split: { ...split, trainEnd: split.testEnd } });
+    expect(lookAhead([one], at, HOUR, scaler)).toMatch(/the mean of the window of d\/q/);
+    // Values smoothed over the bucket before and after.
+    const smooth: MakeSet = (history) =>
+      honest(
+        history.map((each) => ({
+          ...each,
+          values: each.values.map((value, i, all) => ((all[i - 1] ?? value) + value + (all[i + 1] ?? value)) / 3),
+        })),
+      );
+    expect(lookAhead([one], at - HOUR, HOUR, smooth)).toMatch(/of the window of d\/q with origin/);
   });
 });

@@ -1,8 +1,14 @@
+import { FleetcastError } from '../errors.ts';
+import { splitSeriesKey } from '../events/records.ts';
 import { LAST_VALUE, SEASONAL_NAIVE } from '../operators/baselines.ts';
+import { scoredSteps } from '../operators/interval.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { Borders } from './data-set.ts';
 import { type ErrorRow, evaluate } from './evaluate.ts';
+import type { HistorySeries } from './history-reader.ts';
+import { lookAhead } from './look-ahead.ts';
 import type { Desk } from './publisher.ts';
+import { textTable } from './text-table.ts';
 import { newRequest, type RequestOptions, requestedHistory, trainRequest } from './train.ts';
 import { CANDIDATE, CHAMPION, requestedSet, type TrainingHooks, type WindowSettings } from './training-job.ts';
 
@@ -43,8 +49,9 @@ export const ONCE = 'once';
 /**
  * Rolling-origin evaluation with retraining as it would have happened live: at every step a model is trained on what had
  * closed by then, judged on the newest part of it against the model in use, and what serves is scored on the period that
- * follows. Nothing of a period, and nothing after it, is known to the models that forecast it.
- * @throws TRAINING_TOO_LITTLE_DATA where the first training is impossible
+ * follows. Nothing of a period, and nothing after it, is known to the models that forecast it: each period checks that
+ * training windows and inputs stay the same where the future is another one.
+ * @throws BACKTEST_LEAK, TRAINING_TOO_LITTLE_DATA where the first training is impossible
  */
 export async function backtest(options: BacktestOptions): Promise<Backtest> {
   const { windows, start, every } = options;
@@ -80,8 +87,17 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
     const live = { scaler: 'rolling', split: { trainEnd: at, validationEnd: at, testEnd: to } } as const;
     const judge = (name: string, served: ServedModel) => {
       const forecast = served.model.forecast.bind(served.model);
-      return evaluate(requestedSet(history, windows, live, served), 'test', new Map([[name, forecast]]));
+      const set = requestedSet(history, windows, live, served);
+      return evaluate(set, 'test', new Map([[name, forecast]]), { bySeries: true });
     };
+    const leak =
+      lookAhead(history, at, interval, (all) =>
+        requestedSet(before(all, at), windows, { scaler: request.scaler, split }),
+      ) ??
+      lookAhead(history, at + Math.floor((to - at) / interval / 2) * interval, interval, (all) =>
+        requestedSet(all, windows, live, loop),
+      );
+    if (leak !== undefined) throw new FleetcastError('BACKTEST_LEAK', leak);
     const { windows: count, rows } = judge(LOOP, loop!);
     const period = {
       from: at,
@@ -94,6 +110,34 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
     options.onPeriod?.(period);
   }
   return { periods, total: totals(periods) };
+}
+
+/** As lines of text: mean absolute error over all periods by horizon step (the scored ones) and by device. */
+export function backtestDetails({ total }: Backtest): string {
+  const names = [LOOP, ONCE, LAST_VALUE, SEASONAL_NAIVE];
+  const number = (value: number | undefined): string => (value ?? Number.NaN).toFixed(4);
+  const rows = names.map((name) => total.find((row) => row.name === name));
+  const horizon = rows[0]?.maeByStep.length ?? 0;
+  const steps = scoredSteps(horizon).map((step) => [
+    String(step),
+    ...rows.map((row) => number(row?.maeByStep[step - 1])),
+  ]);
+  const devices = devicesOf(total).map((device) => [
+    device,
+    ...rows.map((row) => number(row && deviceError(row, device))),
+  ]);
+  return `${textTable(['step', ...names], steps)}\n\n${textTable(['device', ...names], devices)}`;
+}
+
+export function devicesOf(rows: readonly ErrorRow[]): string[] {
+  const keys = Object.keys(rows[0]?.maeBySeries ?? {});
+  return [...new Set(keys.map((key) => splitSeriesKey(key).device))].sort();
+}
+
+/** Mean over the series of a device. */
+export function deviceError({ maeBySeries = {} }: ErrorRow, device: string): number {
+  const own = Object.entries(maeBySeries).filter(([key]) => splitSeriesKey(key).device === device);
+  return own.reduce((sum, [, error]) => sum + error, 0) / own.length;
 }
 
 /** As lines of text: mean absolute error by period. */
@@ -109,6 +153,16 @@ export function backtestTable({ periods, total }: Backtest): string {
     cells('all', total, ''),
     'mean absolute error by period, in deviations of each series over the rows before the period',
   ].join('\n');
+}
+
+/** What had closed by then. */
+function before(history: readonly HistorySeries[], at: number): HistorySeries[] {
+  return history.flatMap((one) => {
+    const length = Math.max(0, Math.min(one.values.length, Math.floor((at - one.start) / one.interval)));
+    return length === 0
+      ? []
+      : [{ ...one, values: one.values.subarray(0, length), counts: one.counts.subarray(0, length) }];
+  });
 }
 
 function find(rows: readonly ErrorRow[], name: string): number {
@@ -129,6 +183,9 @@ function totals(periods: readonly BacktestPeriod[]): ErrorRow[] {
       mse: mean((row) => row.mse),
       mae: mean((row) => row.mae),
       maeByStep: Array.from({ length: steps }, (_, h) => mean((row) => row.maeByStep[h]!)),
+      maeBySeries: Object.fromEntries(
+        Object.keys(rows[0]?.maeBySeries ?? {}).map((key) => [key, mean((row) => row.maeBySeries?.[key] ?? 0)]),
+      ),
     };
   });
 }

@@ -14,6 +14,8 @@ export interface ErrorRow {
   readonly maeByStep: readonly number[];
   /** Labels that counted. */
   readonly labels: number;
+  /** By series key, where asked for. */
+  readonly maeBySeries?: Readonly<Record<string, number>>;
 }
 
 export interface Evaluation {
@@ -28,11 +30,16 @@ export type Part = 'train' | 'validation' | 'test';
  * Errors of models and naive forecasts over all windows of a part. Whatever a model's own scaler is, errors are in
  * deviations of the training rows: tables of different models and the published ones can be compared.
  */
-export function evaluate(set: DataSet, part: Part, models: ReadonlyMap<string, Forecaster> = new Map()): Evaluation {
+export function evaluate(
+  set: DataSet,
+  part: Part,
+  models: ReadonlyMap<string, Forecaster> = new Map(),
+  { bySeries = false } = {},
+): Evaluation {
   const index = set[part];
-  const rows = [...models].map(([name, forecast]) => errorRow(name, set, index, forecast));
-  rows.push(errorRow(LAST_VALUE, set, index, (batch, out) => lastValue(set.shape, batch, out)));
-  rows.push(errorRow(SEASONAL_NAIVE, set, index, (batch, out) => seasonalNaive(set.shape, batch, out)));
+  const rows = [...models].map(([name, forecast]) => errorRow(name, set, index, forecast, bySeries));
+  rows.push(errorRow(LAST_VALUE, set, index, (batch, out) => lastValue(set.shape, batch, out), bySeries));
+  rows.push(errorRow(SEASONAL_NAIVE, set, index, (batch, out) => seasonalNaive(set.shape, batch, out), bySeries));
   return { windows: index.starts.length, rows };
 }
 
@@ -52,7 +59,9 @@ export function evaluationTable({ windows, rows }: Evaluation): string {
   return [...lines, `${windows} windows, standardised by each series' deviation over the training rows`].join('\n');
 }
 
-function errorRow(name: string, set: DataSet, index: WindowIndex, forecast: Forecaster): ErrorRow {
+function errorRow(name: string, set: DataSet, index: WindowIndex, forecast: Forecaster, bySeries: boolean): ErrorRow {
+  const series = bySeries ? seriesOf(set, index) : [];
+  const sums = new Map<string, { error: number; count: number }>();
   const { horizon } = set.shape;
   const units = unitsOf(set, index);
   const squares = new Float64Array(horizon);
@@ -63,6 +72,11 @@ function errorRow(name: string, set: DataSet, index: WindowIndex, forecast: Fore
     squares[step]! += scaled * scaled;
     absolutes[step]! += Math.abs(scaled);
     counts[step]! += 1;
+    if (!bySeries) return;
+    const held = sums.get(series[window]!) ?? { error: 0, count: 0 };
+    held.error += Math.abs(scaled);
+    held.count++;
+    sums.set(series[window]!, held);
   });
   const total = (values: Float64Array): number => values.reduce((sum, value) => sum + value, 0);
   const labels = total(counts);
@@ -72,6 +86,9 @@ function errorRow(name: string, set: DataSet, index: WindowIndex, forecast: Fore
     mae: total(absolutes) / labels,
     maeByStep: Array.from(absolutes, (sum, i) => sum / counts[i]!),
     labels,
+    ...(bySeries
+      ? { maeBySeries: Object.fromEntries([...sums].map(([key, { error, count }]) => [key, error / count])) }
+      : {}),
   };
 }
 
@@ -82,5 +99,14 @@ function unitsOf(set: DataSet, index: WindowIndex): Float64Array {
     while (start >= set.runs[run]!.to) run++;
     const { deviation } = set.units.get(set.runs[run]!.series)!;
     return scaleOf(index.deviations[window]!) / scaleOf(deviation);
+  });
+}
+
+/** By window: the key of its series. */
+function seriesOf(set: DataSet, index: WindowIndex): string[] {
+  let run = 0;
+  return Array.from(index.starts, (start) => {
+    while (start >= set.runs[run]!.to) run++;
+    return set.runs[run]!.series;
   });
 }

@@ -38,7 +38,10 @@ const BATCH = 500;
  * not, they fill from the stream.
  * @throws USAGE for a value that is no number or a time off the grid, before anything is written
  */
-export async function importHistory(options: ImportOptions, buckets: Iterable<ImportedBucket>): Promise<Imported> {
+export async function importHistory(
+  options: ImportOptions,
+  buckets: Iterable<ImportedBucket> | AsyncIterable<ImportedBucket>,
+): Promise<Imported> {
   const { log, topics, interval, segment: length } = options;
   const span = length * interval;
   const segments = new Map<
@@ -46,7 +49,7 @@ export async function importHistory(options: ImportOptions, buckets: Iterable<Im
     { device: string; quantity: string; start: number; values: number[]; counts: number[] }
   >();
   let taken = 0;
-  for (const { device, quantity, time, value, count = 1 } of buckets) {
+  for await (const { device, quantity, time, value, count = 1 } of buckets) {
     if (!Number.isFinite(value) || !Number.isSafeInteger(time) || time % interval !== 0) {
       throw new FleetcastError('USAGE', `${device}/${quantity} at ${time}: ${value} is no bucket of ${interval} ms`);
     }

@@ -68,6 +68,10 @@ export interface LearnerStatus {
   readonly buckets: number;
   readonly champion: string;
   readonly challenger: string;
+  /** When the champion's error began to rise for good (event time), where it has. */
+  readonly driftSince: number | undefined;
+  /** How often it has looked and found nothing to do. */
+  readonly rounds: number;
   readonly progress: TrainProgress | undefined;
 }
 
@@ -91,6 +95,7 @@ export class Learner {
   readonly #watch: HistoryWatch;
   readonly #stop = new AbortController();
   #line: ModelLine;
+  #rounds = 0;
   #eventsRead = -1;
   /** Behind the last event of its own: on Kafka, readers see it a moment after the commit. */
   #eventsWritten = 0;
@@ -122,6 +127,8 @@ export class Learner {
       buckets: this.#watch.longest,
       champion: this.#line.champion,
       challenger: this.#line.challenger,
+      driftSince: this.#errors?.since,
+      rounds: this.#rounds,
       progress: this.#progress,
     };
   }
@@ -167,6 +174,7 @@ export class Learner {
       try {
         this.#writer ??= await (await this.#joined).openWriter(0);
         while (await this.#step(signal)) signal.throwIfAborted();
+        this.#rounds++;
         await pause(this.#options.pollMs ?? POLL_MS, signal);
       } catch (error) {
         if (signal.aborted) break;

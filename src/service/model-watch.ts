@@ -48,6 +48,16 @@ export class ModelWatch {
           createdAt: artefact.createdAt,
           reason: life?.events.at(-1)?.reason ?? '',
           metrics: artefact.metrics,
+          trainedOn: {
+            ranges: artefact.training.ranges,
+            until: artefact.training.trainEnd,
+            windows: artefact.training.windows,
+            seed: artefact.training.seed,
+            trainer: artefact.training.trainer,
+            parent: artefact.parent,
+          },
+          life: (life?.events ?? []).map(({ kind, time, reason }) => ({ kind, time, reason })),
+          live: this.#view.models.track(artefact.family === 'ridge' ? `ridge:${id}` : id),
         };
       })
       .reverse();

@@ -7,8 +7,10 @@ import { isFleetcastError, messageOf } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
+import { explain } from '../retraining/explain.ts';
+import { explanationText } from '../retraining/explanation-text.ts';
 import { Learner, type LearnerEvent } from '../retraining/learner.ts';
-import { promote, rollBack } from '../retraining/lifecycle.ts';
+import { promote, retire, rollBack } from '../retraining/lifecycle.ts';
 import { readModelLine } from '../retraining/model-line.ts';
 import { describeMermaid, describeText } from '../topology/describe.ts';
 import { Engine } from '../topology/engine.ts';
@@ -266,6 +268,11 @@ async function startParts(
         metrics: () => metrics.read(),
         models: () => models.list(),
         promote: (id, reason) => promote({ ...hand, reason }, id),
+        retire: (id, reason) => retire({ ...hand, reason }, id),
+        explain: async (device, quantity) => {
+          const explanation = await explain({ log, config: pipeline, models: registry, which: { device, quantity } });
+          return { text: explanationText(explanation, false), explanation };
+        },
         rollBack: (reason) => rollBack({ ...hand, reason }),
         state: (node, store, key) => engine.state(node, store).get(key),
         describe: () => ({ text: describeText(topology), mermaid: describeMermaid(topology) }),

@@ -115,6 +115,8 @@ export interface TrainingPart {
   readonly remainingMs: number;
   /** Validation loss after each epoch so far. */
   readonly losses: readonly number[];
+  /** Event time at which the error of the model in use began to rise for good. */
+  readonly driftSince?: number | undefined;
 }
 
 export const NO_TRAINING: TrainingPart = {

@@ -51,6 +51,7 @@ export class TrainingWatch {
       validationLoss: progress?.validationLoss ?? Number.NaN,
       remainingMs: progress?.remainingMs ?? Number.NaN,
       losses: this.#losses,
+      driftSince: learner.driftSince,
     };
     if (learner.state === 'training') {
       const state = this.#stage === 'training' && progress !== undefined ? 'training' : 'preparing';

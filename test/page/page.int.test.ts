@@ -61,4 +61,65 @@ describe.skipIf(!hasChromium)(`the page in Chromium (${CHROMIUM})`, () => {
     expect(problems).toEqual([]);
     await page.close();
   });
+
+  it('shows the life of each model and where a forecast comes from', async () => {
+    for (const scheme of ['light', 'dark'] as const) {
+      const { page, problems } = await open(scheme);
+      await page.click('#models-box > summary');
+      await page.click('#models .life:first-of-type > summary');
+      await expect.poll(() => page.textContent('#models')).toContain('challenger-better: MAE 0.30 against 0.35');
+      const text = await page.textContent('#models');
+      for (const part of [
+        'Trained on 9,000 windows',
+        'history/0 0–411',
+        'in shadow',
+        'Error by day',
+        'in interval',
+        'No drift',
+      ]) {
+        expect(text).toContain(part);
+      }
+      expect(await page.locator('#models button').count()).toBe(0);
+      await page.click('#explain-box > summary');
+      await expect.poll(() => page.textContent('#explanation')).toContain('made again identical, bit for bit');
+      if (process.env['FLEETCAST_SCREENSHOTS'] !== undefined) {
+        for (const width of [1360, 390]) {
+          await page.setViewportSize({ width, height: 1050 });
+          const path = `${process.env['FLEETCAST_SCREENSHOTS']}/models-${scheme}-${width}.png`;
+          await page.screenshot({ path, fullPage: true });
+        }
+      }
+      await page.setViewportSize({ width: 390, height: 900 });
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
+      expect(problems).toEqual([]);
+      await page.close();
+    }
+  });
+
+  it('lets who has the token change models, and nobody else', async () => {
+    const asked: string[] = [];
+    const promote = async (id: string): Promise<string> => {
+      asked.push(id);
+      return id;
+    };
+    const source = { ...sample.source, promote };
+    const own = await startHttp({ host: '127.0.0.1', port: 0, source, now: Date.now, token: 'sesame' });
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    expect((await page.goto(`${own.url}/?token=wrong`))!.status()).toBe(401);
+    const refused = await page.request.post(`${own.url}/api/models/promote`, {
+      data: { id: 'a' },
+      headers: { authorization: 'Bearer wrong' },
+    });
+    expect(refused.status()).toBe(401);
+    expect(asked).toEqual([]);
+    await page.goto(`${own.url}/?token=sesame`);
+    page.on('dialog', (dialog) => void dialog.accept());
+    await page.click('#models-box > summary');
+    await page.click('#models .life:nth-of-type(2) > summary');
+    await page.click('#models .life[open] button');
+    await expect.poll(() => asked).toHaveLength(1);
+    await context.close();
+    await own.close();
+  });
 });

@@ -93,6 +93,13 @@ export function sampleSource(options: { devices: number; health?: 'ok' | 'stuck'
         createdAt: START,
         reason: 'test MAE 0.31 against 0.44 of seasonal-naive',
         metrics: { 'test.mae': 0.31, 'test.mae.seasonal-naive': 0.44 },
+        trainedOn: trainedOn(START),
+        life: [
+          { kind: 'trained', time: START, reason: '720 new buckets' },
+          { kind: 'shadowed', time: START + HOUR, reason: 'test MAE 0.31 against 0.44 of seasonal-naive' },
+          { kind: 'promoted', time: START + 5 * HOUR, reason: 'challenger-better: MAE 0.30 against 0.35, p 0.004' },
+        ],
+        live: view.models.track(MODEL),
       },
       {
         id: MODEL.replace('9f', '00'),
@@ -102,11 +109,19 @@ export function sampleSource(options: { devices: number; health?: 'ok' | 'stuck'
         createdAt: START - HOUR,
         reason: 'by hand',
         metrics: { 'test.mae': 0.35 },
+        trainedOn: trainedOn(START - HOUR),
+        life: [{ kind: 'trained', time: START - HOUR, reason: 'by hand' }],
+        live: undefined,
       },
     ],
     promote: async (id) => {
       if (id !== MODEL) throw new FleetcastError('MODEL_UNKNOWN', `no model ${id}`);
       return id;
+    },
+    retire: async (id) => id,
+    explain: async (device, quantity) => {
+      if (device === '') throw new FleetcastError('USAGE', `there is no forecast of ${device}/${quantity}`);
+      return { text: `forecast   ${device} ${quantity}\nmade again identical, bit for bit`, explanation: {} as never };
     },
     rollBack: async () => MODEL,
     state: async (node, store, key) => {
@@ -190,4 +205,9 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
       losses: [0.72, 0.5, 0.43, 0.41],
     },
   };
+}
+
+function trainedOn(until: number) {
+  const ranges = [{ topic: 'history', partition: 0, from: 0, to: 412 }];
+  return { ranges, until, windows: 9000, seed: 1, trainer: 'kernel 1', parent: '' };
 }

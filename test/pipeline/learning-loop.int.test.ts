@@ -37,7 +37,8 @@ afterAll(async () => {
 });
 
 const network = {
-  request: { settings: { width: 16, maxSteps: 300, seed: 1 } },
+  triggers: { firstAfter: 260, every: 0, driftAfter: 120, newSeries: 0 },
+  request: { settings: { width: 16, maxSteps: 900, seed: 1 } },
   ridgeBeside: false,
 };
 
@@ -57,9 +58,9 @@ describe.each(logs)('the learning loop with a network, %s', (_name, there, open)
       const world = await newWorld(await open());
       const { log } = world;
       let learner = await startLearner(world, network);
-      const changesAt = 330;
+      const changesAt = 420;
       const wave = (hour: number) => (hour < changesAt ? 12 : 17);
-      await playUntil(world, 240, wave, async () => (await kinds(log)).includes('promoted'));
+      await playUntil(world, 400, wave, async () => (await kinds(log)).includes('promoted'));
       await play(world, changesAt - world.hour, wave);
       const promotions = async () => (await kinds(log)).filter((kind) => kind === 'promoted').length;
       await playUntil(world, 900, wave, async () => (await promotions()) === 2);
@@ -69,7 +70,7 @@ describe.each(logs)('the learning loop with a network, %s', (_name, there, open)
       expect(asked[1]).toContain('the error has risen since');
       await playUntil(world, 200, wave, async () => (await kinds(log)).includes('retired'));
       await play(world, 40, wave);
-      const calm = await servedError(log, 260, changesAt);
+      const calm = await servedError(log, 330, changesAt);
       expect(await servedError(log, changesAt + 12, promotedAt)).toBeGreaterThan(1.5 * calm);
       expect(await servedError(log, promotedAt + 12, world.hour)).toBeLessThan(1.5 * calm);
 
@@ -103,7 +104,7 @@ describe.each(logs)('the learning loop with a network, %s', (_name, there, open)
     async () => {
       const world = await newWorld(await openFresh(open));
       const learners = await Promise.all(
-        ['a', 'b', 'c'].map((memberId) => startLearner(world, { ...network, memberId, sessionMs: 6_000 })),
+        ['a', 'b', 'c'].map((memberId) => startLearner(world, { memberId, sessionMs: 6_000 })),
       );
       await play(world, 180, () => 12);
       await until(async () => (await kinds(world.log)).includes('promoted'));

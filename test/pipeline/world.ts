@@ -29,6 +29,8 @@ export interface World {
   readonly log: EventLog;
   readonly registry: ModelRegistry;
   readonly engine: Engine;
+  /** The one that was started last. */
+  learner?: Learner;
   hour: number;
 }
 
@@ -77,7 +79,8 @@ function out(partition: number, timestamp: number, key: string | null, value: Ui
   return { topic: topics.readings, partition, timestamp, key: key === null ? null : Buffer.from(key), value };
 }
 
-export async function startLearner({ log, registry }: World, change: Partial<LearnerOptions> = {}): Promise<Learner> {
+export async function startLearner(world: World, change: Partial<LearnerOptions> = {}): Promise<Learner> {
+  const { log, registry } = world;
   let now = T0;
   const learner = new Learner({
     log,
@@ -96,6 +99,7 @@ export async function startLearner({ log, registry }: World, change: Partial<Lea
   });
   await learner.start();
   open.push(learner);
+  world.learner = learner;
   return learner;
 }
 
@@ -121,7 +125,16 @@ export async function until(what: () => Promise<boolean>): Promise<void> {
   while (!(await what())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
 
-/** Plays on, a day at a time, until the events are as wanted. */
+/** Waits until the learner has seen all that there is and rests. */
+async function settled({ learner }: World): Promise<void> {
+  const before = learner?.status().rounds ?? 0;
+  await until(async () => {
+    const { state, rounds } = learner?.status() ?? { state: 'stopped', rounds: 0 };
+    return state === 'stopped' || (state === 'waiting' && rounds >= before + 2);
+  });
+}
+
+/** Plays on, a day at a time, with the learner in step, until the events are as wanted. */
 export async function playUntil(
   world: World,
   most: number,
@@ -130,7 +143,7 @@ export async function playUntil(
 ) {
   for (let played = 0; played < most && !(await done()); played += 12) {
     await play(world, 12, wave);
-    await new Promise((resolve) => setTimeout(resolve, 60));
+    await settled(world);
   }
 }
 

@@ -1,9 +1,12 @@
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
+import { FleetcastError, messageOf } from '../../errors.ts';
 import { TRAINER_NAMES } from '../../models/training/trainers.ts';
-import { backtest, backtestTable } from '../../retraining/backtest.ts';
+import { backtest, backtestDetails, backtestTable } from '../../retraining/backtest.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLog } from '../opened.ts';
 import { list, oneOf, time, whole } from '../options.ts';
+import { backtestPicture } from '../picture/backtest-picture.ts';
 import type { Terminal } from '../terminal.ts';
 
 interface Options extends ConfigOption {
@@ -13,6 +16,7 @@ interface Options extends ConfigOption {
   readonly holdOut: number;
   readonly trainer?: string;
   readonly series?: readonly string[];
+  readonly picture?: string;
   readonly json?: boolean;
 }
 
@@ -29,6 +33,7 @@ export function addBacktest(program: Command, terminal: Terminal): void {
     .option('--hold-out <n>', 'buckets before each training that judge it', whole(1), 240)
     .option('--trainer <name>', TRAINER_NAMES.join(', '), oneOf(TRAINER_NAMES))
     .option('--series <list>', 'only these series, as device/quantity, comma between them', list)
+    .option('--picture <file>', 'also as a picture (SVG): by period, horizon step and device')
     .option('--json', 'as JSON')
     .action((options: Options) =>
       withLog(options, async ({ configuration, log, topics, windows, now }) => {
@@ -52,7 +57,13 @@ export function addBacktest(program: Command, terminal: Terminal): void {
           },
           onPeriod: ({ from }) => terminal.note(`forecast from ${new Date(from).toISOString().slice(0, 10)}`),
         });
-        terminal.out(options.json ? JSON.stringify(result) : backtestTable(result));
+        terminal.out(options.json ? JSON.stringify(result) : `${backtestTable(result)}\n\n${backtestDetails(result)}`);
+        if (options.picture !== undefined) {
+          await writeFile(options.picture, await backtestPicture(result)).catch((cause: unknown) => {
+            throw new FleetcastError('USAGE', `cannot write ${options.picture}: ${messageOf(cause)}`, { cause });
+          });
+          terminal.note(`wrote ${options.picture}`);
+        }
       }),
     );
 }

@@ -1,8 +1,12 @@
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Command } from 'commander';
+import { csvValues, type ValueRow } from '../../bridges/csv/value-rows.ts';
+import { parquetValues, writeParquet } from '../../bridges/parquet/parquet-values.ts';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { seriesKey } from '../../events/records.ts';
+import { bucketRows } from '../../retraining/bucket-rows.ts';
+import { importHistory } from '../../retraining/history-import.ts';
 import { type HistorySeries, readHistory } from '../../retraining/history-reader.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { type Opened, withLog } from '../opened.ts';
@@ -17,8 +21,21 @@ interface Options extends ConfigOption {
   readonly out?: string;
 }
 
+interface ImportOptions extends ConfigOption {
+  readonly series?: readonly string[];
+  readonly from?: number;
+  readonly to?: number;
+  readonly aggregate?: boolean;
+  readonly device?: string;
+  readonly deviceColumn?: string;
+  readonly timeColumn?: string;
+  readonly json?: boolean;
+}
+
 export function addHistory(program: Command, terminal: Terminal): void {
-  const history = program.command('history').description('The history that models are trained on: list, export.');
+  const history = program
+    .command('history')
+    .description('The history that models are trained on: list, export, import.');
   const add = (name: string, description: string) =>
     history
       .command(name)
@@ -37,7 +54,7 @@ export function addHistory(program: Command, terminal: Terminal): void {
         if (rows.length === 0) return terminal.out('no history yet');
         terminal.out(
           textTable(
-            ['series', 'from', 'to', 'buckets', 'empty', 'gaps'],
+            ['series', 'from', 'to', 'buckets', 'empty', 'gaps', 'segments', 'revision'],
             rows.map((row) => [
               row.series,
               row.from.slice(0, 16),
@@ -45,25 +62,69 @@ export function addHistory(program: Command, terminal: Terminal): void {
               String(row.buckets),
               String(row.empty),
               String(row.gaps),
+              String(row.segments),
+              String(row.revision),
             ]),
           ),
         );
       }),
     );
 
-  add('export', 'Every measured bucket as a row of CSV: device, quantity, time, value, readings.')
-    .option('--out <file>', 'a file instead of standard output')
+  add('export', 'Every measured bucket as a row: device, quantity, time, value, readings. CSV, or Parquet by the name.')
+    .option('--out <file>', 'a file (.csv or .parquet) instead of standard output')
     .action((options: Options) =>
       withLog(options, async (opened) => {
-        const series = await read(opened, options, terminal);
+        const rows = valueRows(await read(opened, options, terminal));
         if (options.out === undefined) {
-          for (const line of csvLines(series)) terminal.out(line);
+          for (const line of csvLines(rows)) terminal.out(line);
           return;
         }
-        await writeLines(options.out, csvLines(series));
+        if (isParquet(options.out)) await writeParquet(options.out, rows);
+        else await writeLines(options.out, csvLines(rows));
         terminal.note(`wrote ${options.out}`);
       }),
     );
+
+  history
+    .command('import')
+    .description('Begin with years of history: buckets, or readings with --aggregate, from CSV or Parquet.')
+    .argument('<file>', 'device, quantity, time, value and readings; or CSV with a column for each quantity')
+    .option('--config <file>', CONFIG_HELP)
+    .option('--series <list>', 'only these series, as device/quantity, comma between them', list)
+    .option('--from <time>', 'only values from this time on', time)
+    .option('--to <time>', 'only values before this time', time)
+    .option('--aggregate', 'values are readings at any time: put them into buckets as the pipeline would')
+    .option('--device <name>', 'name of the device where the file has none')
+    .option('--device-column <name>', 'column with the device, in a file with a column for each quantity')
+    .option('--time-column <name>', 'column with the time')
+    .option('--json', 'as JSON')
+    .action((file: string, options: ImportOptions) =>
+      withLog(options, async ({ log, topics, pipeline, now }) => {
+        const wanted = { ...options, aggregate: options.aggregate ? pipeline.aggregate : undefined };
+        const rows = isParquet(file) ? parquetValues(file) : csvValues({ file, ...csvColumns(options) });
+        const imported = await importHistory(
+          { log, topics, now, interval: pipeline.interval, segment: pipeline.segment },
+          bucketRows(rows, pipeline.interval, wanted),
+        );
+        if (options.json) return terminal.out(JSON.stringify(imported));
+        const { buckets, segments, kept } = imported;
+        const text = (count: number): string => count.toLocaleString('en');
+        terminal.out(`${text(buckets)} buckets in ${text(segments)} segments imported`);
+        if (kept > 0) terminal.out(`${text(kept)} segments are in the history already and were left as they are`);
+      }),
+    );
+}
+
+function isParquet(file: string): boolean {
+  return file.toLowerCase().endsWith('.parquet');
+}
+
+function csvColumns({ device, deviceColumn, timeColumn }: ImportOptions) {
+  return {
+    ...(device === undefined ? {} : { device }),
+    ...(deviceColumn === undefined ? {} : { deviceColumn }),
+    ...(timeColumn === undefined ? {} : { timeColumn }),
+  };
 }
 
 async function read({ log, topics }: Opened, options: Options, terminal: Terminal): Promise<readonly HistorySeries[]> {
@@ -79,7 +140,8 @@ async function read({ log, topics }: Opened, options: Options, terminal: Termina
   return series;
 }
 
-function describe({ device, quantity, start, interval, values }: HistorySeries) {
+/** `revision`: the highest of any segment; a segment begins with 0 and has one more for each time it was written again. */
+function describe({ device, quantity, start, interval, values, segments, revision }: HistorySeries) {
   let empty = 0;
   let gaps = 0;
   values.forEach((value, i) => {
@@ -95,18 +157,24 @@ function describe({ device, quantity, start, interval, values }: HistorySeries) 
     buckets: values.length - empty,
     empty,
     gaps,
+    segments,
+    revision,
   };
 }
 
-function* csvLines(series: readonly HistorySeries[]): Generator<string> {
-  yield 'device,quantity,time,value,readings';
+function* valueRows(series: readonly HistorySeries[]): Generator<ValueRow> {
   for (const { device, quantity, start, interval, values, counts } of series) {
-    const head = `${cell(device)},${cell(quantity)}`;
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!;
-      if (Number.isNaN(value)) continue;
-      yield `${head},${new Date(start + i * interval).toISOString()},${value},${counts[i] ?? ''}`;
+      if (!Number.isNaN(value)) yield { device, quantity, time: start + i * interval, value, count: counts[i] || 1 };
     }
+  }
+}
+
+function* csvLines(rows: Iterable<ValueRow>): Generator<string> {
+  yield 'device,quantity,time,value,readings';
+  for (const { device, quantity, time: at, value, count } of rows) {
+    yield `${cell(device)},${cell(quantity)},${new Date(at).toISOString()},${value},${count}`;
   }
 }
 

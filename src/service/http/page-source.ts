@@ -1,5 +1,8 @@
+import type { OffsetRange } from '../../models/model.ts';
+import type { Explanation } from '../../retraining/explain.ts';
 import type { ServiceStatus } from '../status.ts';
 import type { FleetView } from '../view/fleet-view.ts';
+import type { ModelTrack } from '../view/model-history.ts';
 
 /** What the HTTP interfaces show. */
 export interface PageSource {
@@ -11,6 +14,10 @@ export interface PageSource {
   models(): Promise<readonly ModelRow[]>;
   /** Puts a model in use. @returns its id. @throws MODEL_UNKNOWN, MODEL_INVALID */
   promote(id: string, reason: string): Promise<string>;
+  /** Takes a model out of use or out of the shadow. @returns its id. @throws MODEL_UNKNOWN */
+  retire(id: string, reason: string): Promise<string>;
+  /** Where the newest forecast of a series comes from, as text and as data. @throws USAGE, STATE_LOG_CUT */
+  explain(device: string, quantity: string): Promise<{ readonly text: string; readonly explanation: Explanation }>;
   /** Puts the model before the present one in use again. @returns its id. @throws MODEL_UNKNOWN */
   rollBack(reason: string): Promise<string>;
   /** State of a node for one key as of the last commit; undefined where there is none here. @throws USAGE */
@@ -27,4 +34,17 @@ export interface ModelRow {
   readonly createdAt: number;
   readonly reason: string;
   readonly metrics: Readonly<Record<string, number>>;
+  /** What it was trained on: offsets of the history, and until when. */
+  readonly trainedOn: {
+    readonly ranges: readonly OffsetRange[];
+    readonly until: number;
+    readonly windows: number;
+    readonly seed: number;
+    readonly trainer: string;
+    readonly parent: string;
+  };
+  /** What became of it, oldest first. */
+  readonly life: readonly { readonly kind: string; readonly time: number; readonly reason: string }[];
+  /** Errors and coverage on the stream, by horizon step and day; undefined before the first score. */
+  readonly live: ModelTrack | undefined;
 }

@@ -105,6 +105,20 @@ function addRoutes(app: FastifyInstance, source: PageSource, live: Broadcast, no
       .reverse()
       .map(({ payload, ...letter }) => ({ ...letter, payload: Buffer.from(payload).toString('utf8') }));
   });
+  let explaining = false;
+  app.get('/api/explain', async (request, reply) => {
+    const { device = '', quantity = '' } = request.query as Record<string, string | undefined>;
+    if (explaining) return reply.code(503).send({ error: 'another forecast is being explained' });
+    explaining = true;
+    try {
+      return await source.explain(device, quantity);
+    } catch (error) {
+      if (!(error instanceof FleetcastError)) throw error;
+      return reply.code(404).send({ code: error.code, error: error.message });
+    } finally {
+      explaining = false;
+    }
+  });
   app.get('/api/alerts', () => source.view.alerts.slice(-50).reverse());
   app.get('/api/model-events', () => source.view.modelEvents.slice(-50).reverse());
   app.get('/api/live', (request: FastifyRequest, reply: FastifyReply) => {
@@ -116,7 +130,12 @@ function addRoutes(app: FastifyInstance, source: PageSource, live: Broadcast, no
 
 /** What changes something: only where there is a token, and so a caller who has brought it. */
 function addActions(app: FastifyInstance, source: PageSource, allowed: boolean): void {
-  app.get('/api/models', async () => ({ actions: allowed, models: await source.models() }));
+  app.get('/api/models', async () => {
+    const baselines = ['last-value', 'seasonal-naive'].map((name) => source.view.models.track(name));
+    const { driftSince } = source.status().training;
+    const models = await source.models();
+    return { actions: allowed, driftSince, models, baselines: baselines.filter((track) => track !== undefined) };
+  });
   const action = (path: string, act: (body: { id?: unknown }) => Promise<string>) =>
     app.post(path, async (request, reply) => {
       if (!allowed) return reply.code(403).send({ error: 'models are changed over HTTP only where http.token is set' });
@@ -128,6 +147,7 @@ function addActions(app: FastifyInstance, source: PageSource, allowed: boolean):
       }
     });
   action('/api/models/promote', ({ id }) => source.promote(String(id ?? ''), 'by hand, over HTTP'));
+  action('/api/models/retire', ({ id }) => source.retire(String(id ?? ''), 'by hand, over HTTP'));
   action('/api/models/rollback', () => source.rollBack('by hand, over HTTP'));
   app.get('/api/state/:node/:store/:key', async (request, reply) => {
     const { node, store, key } = request.params as Record<'node' | 'store' | 'key', string>;

@@ -1,6 +1,7 @@
 import { Rate } from '../../bridges/rate.ts';
 import type { Alert, DeadLetter, Forecast, ModelEvent, Score } from '../../events/records.ts';
 import { ErrorTable, isModel, type ModelError } from './error-table.ts';
+import { ModelHistory } from './model-history.ts';
 import { type Point, PointRing } from './ring.ts';
 
 /** Bounds of the view: what goes beyond them is not shown, and `overflow` says how much that is. */
@@ -51,6 +52,7 @@ export class FleetView {
   readonly limits: ViewLimits;
   readonly devices = new Map<string, DeviceView>();
   readonly errors = new ErrorTable();
+  readonly models = new ModelHistory();
   readonly deadLetterReasons = new Map<string, number>();
   readonly deadLetters: RecentDeadLetter[] = [];
   readonly alerts: Alert[] = [];
@@ -107,6 +109,7 @@ export class FleetView {
     if (live) this.scores.add(1);
     this.#champion = score.entries.find(isModel)?.model ?? this.#champion;
     this.errors.add(score);
+    this.models.add(score);
     const series = this.#seriesOf(score.device, score.quantity);
     if (series === undefined) return;
     if (series.ring === undefined && this.#rings < RINGS) {

@@ -37,6 +37,7 @@ function choose(next, row) {
       return button;
     }),
   );
+  byId('explain-box').open = false;
   connect();
 }
 
@@ -63,6 +64,16 @@ function drawSeries(detail) {
   byId('forecast-table').replaceChildren(...(forecastTable(forecast).childNodes ?? []));
 }
 
+/** Runs the recorded input again: asked for only when somebody wants to see it. */
+async function explain() {
+  const target = byId('explanation');
+  if (!byId('explain-box').open) return;
+  setText(target, 'The readings that led to it are run again …');
+  const response = await fetch(`/api/explain?${new URLSearchParams(chosen)}`).catch(() => undefined);
+  const answer = await response?.json().catch(() => undefined);
+  setText(target, answer?.text ?? answer?.error ?? 'The service does not answer.');
+}
+
 async function start() {
   if (chosen.device === '') {
     connect();
@@ -80,6 +91,7 @@ async function start() {
 }
 
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', rebuildFlow);
+byId('explain-box').addEventListener('toggle', explain);
 byId('letters-box').addEventListener('toggle', drawLetters);
 setInterval(drawLetters, 3_000);
 start();
