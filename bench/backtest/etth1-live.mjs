@@ -89,7 +89,7 @@ async function main() {
       `  width: ${options.width}`,
       `  maxSteps: ${options.steps}`,
       '  budget: 0s',
-      '  trial: {least: 72, most: 240, looks: 3, significance: 0.05}',
+      '  trial: {least: 168, most: 336, looks: 2, significance: 0.2}',
       'http:',
       `  port: ${http}`,
       '',

@@ -28,6 +28,10 @@ export class ModelLine {
   readonly spent: { readonly time: number; readonly cpuMs: number }[] = [];
   /** The newest training that was asked for. */
   request: TrainingRequest | undefined;
+  /** The newest on the whole history. */
+  whole: TrainingRequest | undefined;
+  /** Trainings on the history from a time on: how many by that time. */
+  readonly tries = new Map<number, number>();
 
   constructor(name: string) {
     this.name = name;
@@ -81,6 +85,8 @@ export class ModelLine {
     if (request.byHand) return;
     this.open = request;
     this.request = request;
+    if (request.from === null) this.whole = request;
+    else this.tries.set(request.from, (this.tries.get(request.from) ?? 0) + 1);
   }
 
   #ended({ time, details }: ModelEvent, byHand = false): void {

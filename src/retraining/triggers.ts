@@ -73,20 +73,21 @@ export function trainingDue(
   if (line.champion === '' && since >= Math.ceil(settings.firstAfter / 2)) {
     return { reason: `${since} new buckets and no model` };
   }
-  const wait = settings.driftAfter;
-  if (drift !== undefined && wait > 0 && drift.buckets >= wait && since >= wait) {
-    const began = new Date(drift.since).toISOString();
-    return { reason: `the error has risen since ${began}`, from: drift.since };
-  }
+  // A drift has its own trainings, on what came since, each after twice the wait of the one before; the schedule goes on.
+  const whole = line.whole === undefined ? since : buckets - line.whole.buckets;
   const reasons: string[] = [];
-  if (settings.every > 0 && since >= settings.every) reasons.push(`${since} new buckets`);
+  if (settings.every > 0 && whole >= settings.every) reasons.push(`${whole} new buckets`);
   const more = total - line.request.total;
   if (settings.newBuckets > 0 && more >= settings.newBuckets) reasons.push(`${more} new buckets of all series`);
   const others = series - line.request.seriesCount;
   if (settings.newSeries > 0 && others > 0 && others >= settings.newSeries * series) {
     reasons.push(`${others} of ${series} series are new`);
   }
-  return reasons.length === 0 ? undefined : { reason: reasons.join(', ') };
+  if (reasons.length > 0) return { reason: reasons.join(', ') };
+  if (drift === undefined || settings.driftAfter === 0) return undefined;
+  const wait = settings.driftAfter * 2 ** (line.tries.get(drift.since) ?? 0);
+  if (drift.buckets < wait || since < settings.driftAfter) return undefined;
+  return { reason: `the error has risen since ${new Date(drift.since).toISOString()}`, from: drift.since };
 }
 
 /** Milliseconds of processor time that trainings may still take; infinite without a limit. */
