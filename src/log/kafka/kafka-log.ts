@@ -24,6 +24,9 @@ import { Transactions } from './transactions.ts';
 import { knowTopics, READ_COMMITTED, Wire, type WireCluster } from './wire.ts';
 
 const EARLIEST = -2;
+/** How often and how long a read waits for records that the broker says there are. */
+const MOST_TRIES = 60;
+const TRY_MS = 500;
 const LATEST = -1;
 
 /** The log on Apache Kafka. Resolves when a broker has answered. @throws LOG_UNAVAILABLE. */
@@ -125,7 +128,15 @@ class KafkaLog implements EventLog, MemberLog {
   async read(topic: string, partition: number, offset: number, options: ReadOptions = {}): Promise<ReadBatch> {
     await this.#require(topic, partition);
     try {
-      const batch = await this.#fetcher.read(this.real(topic), partition, offset, options);
+      let batch = await this.#fetcher.read(this.real(topic), partition, offset, options);
+      // A fetch that was under way when the call came says nothing of what there is: an empty batch does.
+      if (batch.nextOffset === offset && (options.waitMs ?? 0) === 0) {
+        const end = await this.#offset(topic, partition, LATEST);
+        for (let tries = 0; tries < MOST_TRIES && batch.nextOffset === offset && end > offset; tries++) {
+          if (options.signal?.aborted === true) break;
+          batch = await this.#fetcher.read(this.real(topic), partition, offset, { ...options, waitMs: TRY_MS });
+        }
+      }
       this.#open();
       return batch;
     } catch (error) {
