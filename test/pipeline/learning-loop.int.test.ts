@@ -143,7 +143,7 @@ async function publishPoisoned(log: EventLog): Promise<void> {
 function shuffled({ device, quantity, start, interval, values, counts }: HistorySeries, random: Random): Uint8Array {
   const mixed = Array.from(values);
   for (let i = mixed.length - 1; i > 0; i--) {
-    const other = Math.floor(random.next() * (i + 1));
+    const other = random.below(i + 1);
     [mixed[i], mixed[other]] = [mixed[other]!, mixed[i]!];
   }
   return encodeRecord({
