@@ -15,6 +15,8 @@ import { GROUP_COORDINATOR, type Wire, type WireBroker, type WireCluster } from 
 
 const DEFAULT_SESSION_MS = 10_000;
 const PAUSE_MS = 250;
+/** Members hear of a rebalance with the answer to a sign of life: a partition that moves stands still until all have. */
+const HEARTBEAT_MS = 500;
 
 /** What a member needs of the log that it belongs to. */
 export interface MemberLog {
@@ -137,7 +139,7 @@ export class KafkaMember implements GroupMember {
     while (!this.#leaving) {
       try {
         if (this.#rejoin) await this.#round();
-        await this.#sleep(Math.max(50, this.#sessionMs / 5));
+        await this.#sleep(Math.min(HEARTBEAT_MS, this.#sessionMs / 5));
         if (this.#leaving || this.#rejoin) continue;
         await this.#coordinator!.heartbeat({
           groupId: this.#group,
