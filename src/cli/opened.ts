@@ -5,7 +5,7 @@ import type { TopicNames } from '../pipelines/topics.ts';
 import { type ModelLine, readModelLine } from '../retraining/model-line.ts';
 import type { WindowSettings } from '../retraining/training-job.ts';
 import type { LoadedConfiguration } from '../service/configuration/load.ts';
-import { openExistingLog } from '../service/open-log.ts';
+import { openExistingLog, openLog } from '../service/open-log.ts';
 import { namesOf, pipelineOf, specsOf } from '../service/pipeline-settings.ts';
 import { type ConfigOption, configured } from './configured.ts';
 
@@ -22,10 +22,17 @@ export interface Opened {
   readonly now: () => number;
 }
 
-/** Opens the configured log for `work`, and closes it whatever comes. Topics that are missing are created. */
-export async function withLog<T>(option: ConfigOption, work: (opened: Opened) => Promise<T>): Promise<T> {
+/**
+ * Opens the configured log for `work`, and closes it whatever comes. Topics that are missing are created.
+ * @param create also a data folder that is missing: for what begins a log
+ */
+export async function withLog<T>(
+  option: ConfigOption,
+  work: (opened: Opened) => Promise<T>,
+  { create = false } = {},
+): Promise<T> {
   const configuration = configured(option);
-  const log = await openExistingLog(configuration);
+  const log = create ? await openLog(configuration) : await openExistingLog(configuration);
   try {
     await log.ensureTopics(specsOf(configuration));
     const topics = namesOf(configuration);

@@ -99,19 +99,23 @@ export function addHistory(program: Command, terminal: Terminal): void {
     .option('--time-column <name>', 'column with the time')
     .option('--json', 'as JSON')
     .action((file: string, options: ImportOptions) =>
-      withLog(options, async ({ log, topics, pipeline, now }) => {
-        const wanted = { ...options, aggregate: options.aggregate ? pipeline.aggregate : undefined };
-        const rows = isParquet(file) ? parquetValues(file) : csvValues({ file, ...csvColumns(options) });
-        const imported = await importHistory(
-          { log, topics, now, interval: pipeline.interval, segment: pipeline.segment },
-          bucketRows(rows, pipeline.interval, wanted),
-        );
-        if (options.json) return terminal.out(JSON.stringify(imported));
-        const { buckets, segments, kept } = imported;
-        const text = (count: number): string => count.toLocaleString('en');
-        terminal.out(`${text(buckets)} buckets in ${text(segments)} segments imported`);
-        if (kept > 0) terminal.out(`${text(kept)} segments are in the history already and were left as they are`);
-      }),
+      withLog(
+        options,
+        async ({ log, topics, pipeline, now }) => {
+          const wanted = { ...options, aggregate: options.aggregate ? pipeline.aggregate : undefined };
+          const rows = isParquet(file) ? parquetValues(file) : csvValues({ file, ...csvColumns(options) });
+          const imported = await importHistory(
+            { log, topics, now, interval: pipeline.interval, segment: pipeline.segment },
+            bucketRows(rows, pipeline.interval, wanted),
+          );
+          if (options.json) return terminal.out(JSON.stringify(imported));
+          const { buckets, segments, kept } = imported;
+          const text = (count: number): string => count.toLocaleString('en');
+          terminal.out(`${text(buckets)} buckets in ${text(segments)} segments imported`);
+          if (kept > 0) terminal.out(`${text(kept)} segments are in the history already and were left as they are`);
+        },
+        { create: true },
+      ),
     );
 }
 

@@ -1,0 +1,78 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cli } from './run-cli.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'fleetcast-history-'));
+const file = (name: string) => join(folder, name);
+const HOUR = 3_600_000;
+const START = Date.UTC(2026, 0, 1);
+const iso = (hour: number) => new Date(START + hour * HOUR).toISOString();
+
+/** A configuration with a data folder of its own. */
+function fresh(name: string): string[] {
+  writeFileSync(file(`${name}.yaml`), `log: {embedded: {path: ${file(name)}}}\ntopics: {partitions: 2}\n`);
+  return ['--config', file(`${name}.yaml`)];
+}
+
+const rows = Array.from({ length: 120 }, (_, hour) => (hour === 50 ? [] : [hour])).flatMap(([hour]) =>
+  hour === undefined
+    ? []
+    : [`pump1,level,${iso(hour)},${Math.sin(hour) / 3},4`, `"a/b, c",temp,${iso(hour)},${hour / 7},1`],
+);
+
+beforeAll(() => writeFileSync(file('in.csv'), `device,quantity,time,value,readings\n${rows.join('\n')}\n`));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('fleetcast history', () => {
+  it('imports a table and exports the same, as CSV and as Parquet', async () => {
+    const first = fresh('first');
+    const imported = await cli(['history', 'import', file('in.csv'), ...first, '--json']);
+    expect(JSON.parse(imported.out[0]!)).toMatchObject({ buckets: 238, kept: 0 });
+    const { out } = await cli(['history', 'export', ...first]);
+    expect(out.slice(1).sort()).toEqual([...rows].sort());
+    const list = JSON.parse((await cli(['history', 'list', ...first, '--json'])).out[0]!);
+    expect(list.map((row: { buckets: number; gaps: number }) => [row.buckets, row.gaps])).toEqual([
+      [119, 1],
+      [119, 1],
+    ]);
+    expect(list[0]).toMatchObject({ revision: 0, segments: 5 });
+
+    expect((await cli(['history', 'export', ...first, '--out', file('all.parquet')])).code).toBe(0);
+    expect(readFileSync(file('all.parquet')).subarray(0, 4).toString()).toBe('PAR1');
+    const second = fresh('second');
+    expect((await cli(['history', 'import', file('all.parquet'), ...second])).code).toBe(0);
+    expect((await cli(['history', 'export', ...second])).out).toEqual(out);
+    const part = ['--series', 'pump1/level', '--from', iso(10), '--to', iso(12)];
+    expect((await cli(['history', 'export', ...second, ...part])).out).toHaveLength(3);
+
+    const again = await cli(['history', 'import', file('all.parquet'), ...second]);
+    expect(again.out.join(' ')).toContain('segments are in the history already');
+    expect((await cli(['history', 'export', ...second])).out).toEqual(out);
+  });
+
+  it('puts readings of a wide table into buckets, and names what it cannot take', async () => {
+    const config = fresh('wide');
+    writeFileSync(
+      file('wide.csv'),
+      `date,level\n${iso(0)},1\n${new Date(START + 1_800_000).toISOString()},2\n${iso(1)},5\n`,
+    );
+    const refused = await cli(['history', 'import', file('wide.csv'), ...config, '--device', 'p']);
+    expect(refused.code).not.toBe(0);
+    expect(refused.notes.join(' ')).toContain('--aggregate takes readings');
+    expect((await cli(['history', 'import', file('wide.csv'), ...config, '--device', 'p', '--aggregate'])).code).toBe(
+      0,
+    );
+    expect((await cli(['history', 'export', ...config])).out.slice(1)).toEqual([
+      `p,level,${iso(0)},1.5,2`,
+      `p,level,${iso(1)},5,1`,
+    ]);
+    writeFileSync(file('bad.csv'), `device,quantity,time,value\np,level,${iso(5)},much\n`);
+    const bad = await cli(['history', 'import', file('bad.csv'), ...config]);
+    expect(bad.notes.join(' ')).toContain('bad.csv, row 2: "much" is no number');
+    writeFileSync(file('no.parquet'), 'nothing');
+    const no = await cli(['history', 'import', file('no.parquet'), ...config]);
+    expect([no.code === 0, no.notes.join(' ').includes('no.parquet')]).toEqual([false, true]);
+  });
+});
