@@ -5,7 +5,7 @@ import type { Activation } from '../events/records.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { topicNames, topicSpecs } from '../pipelines/topics.ts';
-import { type LifecycleOptions, modelLine, promote, retire, rollBack, shadow } from './lifecycle.ts';
+import { type LifecycleOptions, modelLine, promote, requestTraining, retire, rollBack, shadow } from './lifecycle.ts';
 
 const topics = topicNames();
 const shape = { lookback: 6, horizon: 3, season: 3 };
@@ -64,6 +64,15 @@ describe('life of models', () => {
       ['champion', ''],
     ];
     for (const partition of [0, 1, 2]) expect(await activations(options, partition)).toEqual(expected);
+  });
+
+  it('asks for a training once', async () => {
+    const options = await start();
+    await requestTraining({ ...options, reason: 'curious' }, { family: 'ridge', series: ['a/b'], flushPatienceMs: 0 });
+    const { open } = await modelLine(options);
+    expect(open).toMatchObject({ reason: 'curious', series: ['a/b'], byHand: false, flushed: false });
+    expect(open!.ranges).toHaveLength(3);
+    await expect(requestTraining(options, {})).rejects.toMatchObject({ code: 'USAGE' });
   });
 
   it('refuses what cannot be', async () => {

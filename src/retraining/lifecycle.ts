@@ -4,6 +4,7 @@ import type { ListedModel, ModelRegistry } from '../pipelines/model-registry.ts'
 import { activate, leaveShadow } from './activate.ts';
 import { type ModelLine, readModelLine } from './model-line.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
+import { newRequest, type RequestOptions, requestedEvent } from './train.ts';
 
 export interface LifecycleOptions extends Desk {
   readonly registry: ModelRegistry;
@@ -78,6 +79,21 @@ export async function retire(options: LifecycleOptions, id: string): Promise<str
   }
   return model.id;
 }
+
+/**
+ * Asks the learner for a training by hand: it is judged and tried like any other.
+ * @returns when it was asked for. @throws USAGE while another training is open
+ */
+export async function requestTraining(options: LifecycleOptions, request: RequestOptions): Promise<number> {
+  const { name, reason = 'by hand' } = options;
+  const line = await readModelLine(options.log, options.topics.modelEvents, name);
+  if (line.open !== undefined) throw new FleetcastError('USAGE', `a training of ${name} is open: ${line.open.reason}`);
+  const asked = await newRequest(options, { flushPatienceMs: FLUSH_PATIENCE_MS, ...request, name, reason });
+  await publish(options, [requestedEvent(options, asked)]);
+  return asked.time;
+}
+
+const FLUSH_PATIENCE_MS = 10_000;
 
 /** What has become of each model of a line. */
 export function modelLine(options: Pick<LifecycleOptions, 'log' | 'topics' | 'name'>): Promise<ModelLine> {

@@ -3,14 +3,14 @@ import { compileMapping, type Mapping } from '../bridges/mapping/mapping.ts';
 import { MqttBridge } from '../bridges/mqtt/bridge.ts';
 import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
 import { refuseLoop } from '../bridges/out/out-config.ts';
-import { isFleetcastError, messageOf } from '../errors.ts';
+import { FleetcastError, isFleetcastError, messageOf } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { explain } from '../retraining/explain.ts';
 import { explanationText } from '../retraining/explanation-text.ts';
 import { Learner, type LearnerEvent } from '../retraining/learner.ts';
-import { promote, retire, rollBack } from '../retraining/lifecycle.ts';
+import { promote, requestTraining, retire, rollBack } from '../retraining/lifecycle.ts';
 import { readModelLine } from '../retraining/model-line.ts';
 import { describeMermaid, describeText } from '../topology/describe.ts';
 import { Engine } from '../topology/engine.ts';
@@ -268,6 +268,11 @@ async function startParts(
         metrics: () => metrics.read(),
         models: () => models.list(),
         promote: (id, reason) => promote({ ...hand, reason }, id),
+        train: async (wish, reason) => {
+          if (learner === undefined) throw new FleetcastError('USAGE', 'the learner is switched off (learner.enabled)');
+          const time = await requestTraining({ ...hand, reason }, { ...learnerOf(configuration).request, ...wish });
+          return new Date(time).toISOString();
+        },
         retire: (id, reason) => retire({ ...hand, reason }, id),
         explain: async (device, quantity) => {
           const explanation = await explain({ log, config: pipeline, models: registry, which: { device, quantity } });

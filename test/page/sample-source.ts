@@ -119,6 +119,7 @@ export function sampleSource(options: { devices: number; health?: 'ok' | 'stuck'
       return id;
     },
     retire: async (id) => id,
+    train: async ({ series = [] }) => `asked for ${series.join()}`,
     explain: async (device, quantity) => {
       if (device === '') throw new FleetcastError('USAGE', `there is no forecast of ${device}/${quantity}`);
       return { text: `forecast   ${device} ${quantity}\nmade again identical, bit for bit`, explanation: {} as never };

@@ -18,12 +18,23 @@ export interface PageSource {
   retire(id: string, reason: string): Promise<string>;
   /** Where the newest forecast of a series comes from, as text and as data. @throws USAGE, STATE_LOG_CUT */
   explain(device: string, quantity: string): Promise<{ readonly text: string; readonly explanation: Explanation }>;
+  /** Asks the learner for a training. @returns when it was asked for, as text. @throws USAGE while one is open */
+  train(options: TrainingWish, reason: string): Promise<string>;
   /** Puts the model before the present one in use again. @returns its id. @throws MODEL_UNKNOWN */
   rollBack(reason: string): Promise<string>;
   /** State of a node for one key as of the last commit; undefined where there is none here. @throws USAGE */
   state(node: string, store: string, key: string): Promise<unknown>;
   /** Prometheus text. */
   metrics(): Promise<{ readonly type: string; readonly body: string }>;
+}
+
+/** What a training by hand may be restricted to. */
+export interface TrainingWish {
+  /** Series keys; all where left out. */
+  readonly series?: readonly string[];
+  /** Event times of the buckets to use, milliseconds. */
+  readonly from?: number;
+  readonly to?: number;
 }
 
 export interface ModelRow {

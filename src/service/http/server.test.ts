@@ -112,6 +112,19 @@ describe('the HTTP interfaces', () => {
     );
     const unknown = await post(url, '/api/models/promote', { id: 'x' }, bearer);
     expect([unknown.status, await unknown.json()]).toEqual([409, { code: 'MODEL_UNKNOWN', error: 'no model x' }]);
+    expect((await post(url, '/api/models/retire', { id: 'x' })).status).toBe(401);
+    expect(await (await post(url, '/api/models/retire', { id: 'x' }, bearer)).json()).toEqual({ id: 'x' });
+    const wish = { series: ['pump/level'], from: '2026-01-01' };
+    expect(await (await post(url, '/api/models/train', wish, bearer)).json()).toEqual({ id: 'asked for pump/level' });
+    expect((await post(url, '/api/models/train', { from: 'soon' }, bearer)).status).toBe(409);
+    expect((await post(url, '/api/models/train', wish)).status).toBe(401);
+    const one = await fetch(`${url}/api/models/9f`, { headers: bearer });
+    expect(await one.json()).toMatchObject({
+      status: 'champion',
+      life: [{ kind: 'trained' }, {}, { kind: 'promoted' }],
+    });
+    expect((await fetch(`${url}/api/explain?device=a&quantity=b`, { headers: bearer })).status).toBe(200);
+    expect((await fetch(`${url}/api/explain`, { headers: bearer })).status).toBe(404);
   });
 
   it('reads the state of a node by key', async () => {

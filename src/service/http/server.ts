@@ -5,7 +5,7 @@ import { pageFiles } from '../page/files.ts';
 import { type DeviceQuery, devicePage, seriesDetail } from '../view/queries.ts';
 import { authorise, isLoopback } from './access.ts';
 import { Broadcast } from './live.ts';
-import type { PageSource } from './page-source.ts';
+import type { PageSource, TrainingWish } from './page-source.ts';
 
 export interface HttpOptions {
   readonly host: string;
@@ -136,11 +136,16 @@ function addActions(app: FastifyInstance, source: PageSource, allowed: boolean):
     const models = await source.models();
     return { actions: allowed, driftSince, models, baselines: baselines.filter((track) => track !== undefined) };
   });
-  const action = (path: string, act: (body: { id?: unknown }) => Promise<string>) =>
+  app.get('/api/models/:id', async (request, reply) => {
+    const { id } = request.params as { id: string };
+    const found = (await source.models()).filter((model) => model.id.startsWith(id));
+    return found.length === 1 ? found[0] : reply.code(404).send({ error: `no model, or several, begin with ${id}` });
+  });
+  const action = (path: string, act: (body: Record<string, unknown>) => Promise<string>) =>
     app.post(path, async (request, reply) => {
       if (!allowed) return reply.code(403).send({ error: 'models are changed over HTTP only where http.token is set' });
       try {
-        return { id: await act((request.body ?? {}) as { id?: unknown }) };
+        return { id: await act((request.body ?? {}) as Record<string, unknown>) };
       } catch (error) {
         if (!(error instanceof FleetcastError)) throw error;
         return reply.code(error.retryable ? 503 : 409).send({ code: error.code, error: error.message });
@@ -148,6 +153,7 @@ function addActions(app: FastifyInstance, source: PageSource, allowed: boolean):
     });
   action('/api/models/promote', ({ id }) => source.promote(String(id ?? ''), 'by hand, over HTTP'));
   action('/api/models/retire', ({ id }) => source.retire(String(id ?? ''), 'by hand, over HTTP'));
+  action('/api/models/train', (body) => source.train(trainingWish(body), 'by hand, over HTTP'));
   action('/api/models/rollback', () => source.rollBack('by hand, over HTTP'));
   app.get('/api/state/:node/:store/:key', async (request, reply) => {
     const { node, store, key } = request.params as Record<'node' | 'store' | 'key', string>;
@@ -159,6 +165,25 @@ function addActions(app: FastifyInstance, source: PageSource, allowed: boolean):
       return reply.code(400).send({ code: error.code, error: error.message });
     }
   });
+}
+
+/** @throws USAGE for fields that are not what they must be */
+function trainingWish({ series, from, to }: Record<string, unknown>): TrainingWish {
+  const at = (name: string, value: unknown): number | undefined => {
+    if (value === undefined) return undefined;
+    const time = typeof value === 'number' ? value : Date.parse(String(value));
+    if (!Number.isFinite(time)) throw new FleetcastError('USAGE', `${name} is no time`);
+    return time;
+  };
+  if (series !== undefined && !(Array.isArray(series) && series.every((key) => typeof key === 'string'))) {
+    throw new FleetcastError('USAGE', 'series is a list of device/quantity');
+  }
+  const [begin, end] = [at('from', from), at('to', to)];
+  return {
+    ...(series === undefined ? {} : { series: series as string[] }),
+    ...(begin === undefined ? {} : { from: begin }),
+    ...(end === undefined ? {} : { to: end }),
+  };
 }
 
 /** Maps and typed arrays as JSON; bytes as base64. */
