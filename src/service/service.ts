@@ -30,6 +30,7 @@ import { startMqttOut } from './mqtt-out.ts';
 import { logPlace, openLog } from './open-log.ts';
 import { learnerOf, namesOf, pipelineOf, specsOf } from './pipeline-settings.ts';
 import type { ServiceStatus } from './status.ts';
+import { taskPart } from './task-part.ts';
 import { TrainingWatch } from './training-watch.ts';
 import { version } from './version.ts';
 import { FleetView } from './view/fleet-view.ts';
@@ -113,6 +114,7 @@ async function startParts(
     group: groupOf(configuration),
     stateTopic: topics.state,
     deadLetterTopic: topics.deadLetters,
+    ...(configuration.pipeline.standby ? { standby: 'all' as const } : {}),
     onEvent: ({ kind, task, message, error }) => {
       const level = kind === 'failed' ? 'error' : kind === 'backing-off' ? 'warn' : 'info';
       logger[level]({ task, err: error }, message === '' ? kind : message);
@@ -221,17 +223,10 @@ async function startParts(
         logDown: bridgeStatus.logDown,
         held: bridgeStatus.held,
       },
-      tasks: tasks.map((task) => ({
-        task: task.task,
-        partition: task.partition,
-        state: task.phase,
-        offset: task.inputs[0]?.offset ?? 0,
-        lag: task.lag,
-        restored: task.restored,
-        commitAge: task.commitAgeMs ?? Number.NaN,
-        stuck: task.stuck,
-        error: task.error ?? '',
-      })),
+      tasks: tasks.map(taskPart),
+      standbys: engine.standbys().map(({ task, partition, lag, keys, error }) => {
+        return { task, partition, lag, keys, error: error ?? '' };
+      }),
       rates: { readings: view.readings.perSecond(), forecasts: view.forecasts.perSecond() },
       totals: {
         devices: view.devices.size,
@@ -279,7 +274,7 @@ async function startParts(
           return { text: explanationText(explanation, false), explanation };
         },
         rollBack: (reason) => rollBack({ ...hand, reason }),
-        state: (node, store, key) => engine.state(node, store).get(key),
+        state: (node, store) => engine.state(node, store),
         describe: () => ({ text: describeText(topology), mermaid: describeMermaid(topology) }),
       },
       now,

@@ -9,6 +9,8 @@ export interface ServiceStatus {
   readonly health: Health;
   readonly bridge: BridgePart | undefined;
   readonly tasks: readonly TaskPart[];
+  /** Copies of the state of tasks that other processes run. */
+  readonly standbys: readonly StandbyPart[];
   readonly rates: { readonly readings: number; readonly forecasts: number };
   /** Since this process began to read the log. */
   readonly totals: Totals;
@@ -55,9 +57,20 @@ export interface TaskPart {
   readonly restored: number;
   /** Input records that are not processed yet. */
   readonly lag: number;
+  /** How far the newest processed record's ingest time is behind the clock while there is a lag, milliseconds. */
+  readonly lagMs: number;
   /** Milliseconds since the last commit; NaN before the first. */
   readonly commitAge: number;
   readonly stuck: boolean;
+  readonly error: string;
+}
+
+export interface StandbyPart {
+  readonly task: string;
+  readonly partition: number;
+  /** Records of the state topic that are not in the copy yet. */
+  readonly lag: number;
+  readonly keys: number;
   readonly error: string;
 }
 

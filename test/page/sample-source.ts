@@ -125,9 +125,17 @@ export function sampleSource(options: { devices: number; health?: 'ok' | 'stuck'
       return { text: `forecast   ${device} ${quantity}\nmade again identical, bit for bit`, explanation: {} as never };
     },
     rollBack: async () => MODEL,
-    state: async (node, store, key) => {
+    state: (node, store) => {
       if (node !== 'bucket') throw new FleetcastError('USAGE', `no node ${node}/${store}`);
-      return key === 'device-01' ? { ring: Float64Array.of(1, 2), seen: new Map([['a', 1]]) } : undefined;
+      const value = { ring: Float64Array.of(1, 2), seen: new Map([['a', 1]]) };
+      return {
+        get: async (key) => (key === 'device-01' ? value : undefined),
+        range: async ({ from = '', limit = 10 } = {}) =>
+          ['device-01', 'device-02', 'device-03']
+            .filter((key) => key >= from)
+            .slice(0, limit)
+            .map((key) => ({ key, value })),
+      };
     },
     metrics: async () => ({ type: 'text/plain', body: 'fleetcast_up 1\n' }),
   };
@@ -164,10 +172,12 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
       offset: 1234,
       restored: 1,
       lag: partition,
+      lagMs: 0,
       commitAge: 120,
       stuck: health === 'stuck' && partition === 0,
       error: '',
     })),
+    standbys: [],
     rates: { readings: 104, forecasts: 176 },
     totals: {
       devices: view.devices.size,

@@ -222,6 +222,10 @@ const pipeline = section(
       .regex(/^\d{4}-\d{2}-\d{2}$/, 'a date such as 2000-01-01')
       .default('2000-01-01')
       .meta({ description: 'Readings that claim to be older than this date are refused.' }),
+    standby: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Keep copies of the state of the partitions that other processes of this pipeline run.' }),
     quantitiesPerDevice: whole(1, 10_000).default(64).meta({ description: 'Further quantities are refused.' }),
     ranges: z
       .record(z.string(), z.tuple([z.number(), z.number()]))

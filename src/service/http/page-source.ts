@@ -1,5 +1,6 @@
 import type { OffsetRange } from '../../models/model.ts';
 import type { Explanation } from '../../retraining/explain.ts';
+import type { EngineStateReader } from '../../topology/engine.ts';
 import type { ServiceStatus } from '../status.ts';
 import type { FleetView } from '../view/fleet-view.ts';
 import type { ModelTrack } from '../view/model-history.ts';
@@ -22,8 +23,8 @@ export interface PageSource {
   train(options: TrainingWish, reason: string): Promise<string>;
   /** Puts the model before the present one in use again. @returns its id. @throws MODEL_UNKNOWN */
   rollBack(reason: string): Promise<string>;
-  /** State of a node for one key as of the last commit; undefined where there is none here. @throws USAGE */
-  state(node: string, store: string, key: string): Promise<unknown>;
+  /** State of a node by key and range, as of the last commit. @throws USAGE */
+  state(node: string, store: string): EngineStateReader;
   /** Prometheus text. */
   metrics(): Promise<{ readonly type: string; readonly body: string }>;
 }

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { FleetcastError, messageOf } from '../../errors.ts';
+import type { StateRange } from '../../topology/state-reader.ts';
 import { pageFiles } from '../page/files.ts';
 import { type DeviceQuery, devicePage, seriesDetail } from '../view/queries.ts';
 import { authorise, isLoopback } from './access.ts';
@@ -56,6 +57,7 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   });
   addRoutes(app, source, live, options.now);
   addActions(app, source, token !== undefined);
+  addState(app, source);
   try {
     await listen(app, host, port, options.anyPort ?? false);
   } catch (cause) {
@@ -155,16 +157,33 @@ function addActions(app: FastifyInstance, source: PageSource, allowed: boolean):
   action('/api/models/retire', ({ id }) => source.retire(String(id ?? ''), 'by hand, over HTTP'));
   action('/api/models/train', (body) => source.train(trainingWish(body), 'by hand, over HTTP'));
   action('/api/models/rollback', () => source.rollBack('by hand, over HTTP'));
-  app.get('/api/state/:node/:store/:key', async (request, reply) => {
-    const { node, store, key } = request.params as Record<'node' | 'store' | 'key', string>;
+}
+
+/** State by key, or by range: keys `from` ≤ key < `to` in order, at most `limit` of them. */
+function addState(app: FastifyInstance, source: PageSource): void {
+  const read = async (reply: FastifyReply, look: () => Promise<unknown>) => {
     try {
-      const value = await source.state(node, store, key);
+      const value = await look();
       return value === undefined ? reply.code(404).send({ error: 'nothing here for this key' }) : plain(value);
     } catch (error) {
       if (!(error instanceof FleetcastError)) throw error;
-      return reply.code(400).send({ code: error.code, error: error.message });
+      return reply.code(error.retryable ? 503 : 400).send({ code: error.code, error: error.message });
     }
+  };
+  app.get('/api/state/:node/:store/:key', (request, reply) => {
+    const { node, store, key } = request.params as Record<'node' | 'store' | 'key', string>;
+    return read(reply, () => source.state(node, store).get(key));
   });
+  app.get('/api/state/:node/:store', (request, reply) => {
+    const { node, store } = request.params as Record<'node' | 'store', string>;
+    const { from, to, limit } = request.query as Record<string, string | undefined>;
+    const range = { limit: count(limit, 100, 1, 1_000), ...defined({ from, to }) };
+    return read(reply, () => source.state(node, store).range(range));
+  });
+}
+
+function defined(fields: { from: string | undefined; to: string | undefined }): StateRange {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 /** @throws USAGE for fields that are not what they must be */

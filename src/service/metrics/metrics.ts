@@ -42,6 +42,15 @@ export class Metrics {
     register('task_lag_records', 'Input records that are not processed yet', ['task'], ({ tasks }) =>
       tasks.map(({ task, lag }) => [{ task }, lag]),
     );
+    register('task_offset', 'Next input offset as of the last commit', ['task'], ({ tasks }) =>
+      tasks.map(({ task, offset }) => [{ task }, offset]),
+    );
+    register('task_lag_seconds', 'How far processing is behind the clock, in ingest time', ['task'], ({ tasks }) =>
+      tasks.map(({ task, lagMs }) => [{ task }, lagMs / 1000]),
+    );
+    register('standby_lag_records', 'State records that are not in a standby copy yet', ['task'], ({ standbys }) =>
+      standbys.map(({ task, lag }) => [{ task }, lag]),
+    );
     register('task_commit_age_seconds', 'Time since the last commit', ['task'], ({ tasks }) =>
       tasks.map(({ task, commitAge }) => [{ task }, commitAge / 1000]),
     );
