@@ -43,6 +43,8 @@ export class SimBroker {
   readonly faults: Faults = { lostRequest: 0, lostResponse: 0 };
   /** What must never happen has happened. */
   readonly violations: string[] = [];
+  /** Sees what each commit has written. */
+  onCommit: (records: readonly OutRecord[]) => void = () => {};
   readonly #scheduler: Scheduler;
   readonly #defects: LogDefects;
   readonly #groups = new Map<string, Group>();
@@ -211,6 +213,7 @@ export class SimBroker {
       group.committed.set(at, offset);
       this.#scheduler.note(`${process.name} commits ${at} up to ${offset} with ${records.length} records`);
     }
+    this.onCommit(records);
     return this.log.append(records);
   }
 

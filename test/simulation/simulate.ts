@@ -1,13 +1,14 @@
+import { decode } from '../../src/events/codec.ts';
+import type { StateSnapshot } from '../../src/events/records.ts';
 import type { EventLog, LogRecord, OutRecord } from '../../src/log/event-log.ts';
-import { Engine, subtopologyGroup } from '../../src/topology/engine.ts';
+import { Engine, subtopologyGroup, taskName } from '../../src/topology/engine.ts';
 import type { EngineClock } from '../../src/topology/engine-clock.ts';
-import { TopologyTestDriver } from '../../src/topology/test-driver.ts';
-import type { Topology } from '../../src/topology/topology.ts';
-import { sums } from '../topologies/sums.ts';
-import { type Process, type Random, Scheduler } from './scheduler.ts';
+import { divide, type Subtopology } from '../../src/topology/plan.ts';
+import { interleaving, type Run, undisturbed } from './reference.ts';
+import { PARTITIONS, SCENARIOS, type Scenario } from './scenarios.ts';
+import { type Process, Scheduler } from './scheduler.ts';
 import { type LogDefects, SimBroker } from './sim-log.ts';
 
-const PARTITIONS = 2;
 const GROUP = 'sim';
 /** Steps with disturbances; after them everything must come to its end. */
 const ROUGH_STEPS = 400;
@@ -47,10 +48,16 @@ class World {
   readonly #scheduler: Scheduler;
   readonly #broker: SimBroker;
   readonly #defects: Defects;
-  readonly #topology: Topology;
+  readonly #scenario: Scenario;
+  readonly #parts: readonly Subtopology[];
   readonly #processes: Process[] = [];
   readonly #engines = new Map<Process, Engine>();
-  readonly #input: readonly (readonly OutRecord[])[];
+  readonly #input: readonly OutRecord[];
+  /** `topic/partition` of the input to what has arrived, by offset. */
+  readonly #arrived = new Map<string, LogRecord[]>();
+  /** Task to its journal: place in the input sequence to the runs that a commit took. */
+  readonly #journals = new Map<string, Map<number, readonly Run[]>>();
+  #appended = 0;
   readonly #sweepLength: number;
   readonly #maxRecords: number;
   readonly #commitRecords: number;
@@ -61,22 +68,22 @@ class World {
     this.#scheduler = scheduler;
     this.#defects = defects;
     this.#broker = new SimBroker(scheduler, defects);
-    this.#topology = sums('dead-letter');
     const { random } = scheduler;
+    this.#scenario = random.chance(0.4) ? SCENARIOS.several() : SCENARIOS.single();
+    this.#parts = divide(this.#scenario.topology);
+    this.#broker.onCommit = (records) => this.#keepJournal(records);
     this.#sweepLength = 1 + random.below(30);
     this.#maxRecords = 1 + random.below(12);
     this.#commitRecords = 1 + random.below(30);
-    this.#input = inputOf(random);
+    this.#input = this.#scenario.inputOf(random);
   }
 
   /** @returns what went wrong. */
   async run(): Promise<string | undefined> {
-    const spec = { partitions: PARTITIONS, cleanup: 'delete' as const };
-    await this.#broker.log.ensureTopics(['in', 'out', 'dead-letters'].map((name) => ({ name, ...spec })));
+    await this.#broker.log.ensureTopics(this.#scenario.topics);
     await this.#broker.log.ensureTopics([{ name: 'state', partitions: PARTITIONS, cleanup: 'compact' }]);
-    for (const [at, record] of this.#input.flat().entries()) {
-      this.#scheduler.post(undefined, () => void this.#broker.log.append([record]), at * 4);
-    }
+    for (const [at, record] of this.#input.entries())
+      this.#scheduler.post(undefined, () => this.#append(record), at * 4);
     const { random } = this.#scheduler;
     this.#spawn();
     if (random.chance(0.7)) this.#spawn();
@@ -88,16 +95,16 @@ class World {
       else this.#calm();
       if (!(await this.#scheduler.next())) return 'nothing moves any more';
       if (this.#broker.violations.length > 0) return this.#broker.violations.join('; ');
-      if (this.#scheduler.step > ROUGH_STEPS && this.#finished()) return this.#compare();
+      if (this.#scheduler.step > ROUGH_STEPS && (await this.#finished())) return this.#compare();
     }
-    return `not done after ${MAX_STEPS} steps: ${JSON.stringify([...this.#broker.committed(this.#group())])}`;
+    return `not done after ${MAX_STEPS} steps: ${this.#committed()}`;
   }
 
   #disturb(rates: { readonly crash: number; readonly move: number; readonly pause: number }): void {
     const { random, step } = this.#scheduler;
     const living = this.#processes.filter(({ alive }) => alive);
     if (living.length > 0 && random.chance(rates.crash)) this.#crash(random.pick(living));
-    if (random.chance(rates.move)) this.#broker.rebalance(this.#group());
+    if (random.chance(rates.move)) this.#broker.rebalance(random.pick(this.#groups()));
     if (living.length > 0 && random.chance(rates.pause)) {
       const process = random.pick(living);
       process.pausedUntil = step + random.below(100);
@@ -135,7 +142,7 @@ class World {
     };
     const engine = new Engine({
       log: this.#defects.wrap?.(connected) ?? connected,
-      topology: this.#topology,
+      topology: this.#scenario.topology,
       group: GROUP,
       memberId: process.name,
       sweepLength: this.#sweepLength,
@@ -165,61 +172,114 @@ class World {
     this.#scheduler.post(undefined, () => this.#spawn(), this.#scheduler.random.below(200));
   }
 
-  #group(): string {
-    return subtopologyGroup(GROUP, 'in');
+  #groups(): string[] {
+    return this.#parts.map(({ name }) => subtopologyGroup(GROUP, name));
   }
 
-  /** All input is on the log and committed. */
-  #finished(): boolean {
-    const committed = this.#broker.committed(this.#group());
+  #committed(): string {
+    return JSON.stringify(this.#groups().map((group) => [...this.#broker.committed(group)]));
+  }
+
+  #append(record: OutRecord): void {
+    void this.#broker.log.append([record]).then(([offset]) => {
+      const { topic, partition, timestamp, key, value } = record;
+      const arrived = this.#arrived.get(`${topic}/${partition}`) ?? [];
+      this.#arrived.set(`${topic}/${partition}`, arrived);
+      arrived[offset!] = { offset: offset!, timestamp, key, value };
+      this.#appended++;
+    });
+  }
+
+  #keepJournal(records: readonly OutRecord[]): void {
+    for (const { topic, key, value } of records) {
+      const [, task, base] = /^(.*)#inputs\/(\d+)$/.exec(String(key)) ?? [];
+      if (topic !== 'state' || task === undefined || value === null) continue;
+      const journal = this.#journals.get(task) ?? new Map<number, readonly Run[]>();
+      this.#journals.set(task, journal);
+      const { stores } = decode<StateSnapshot>('StateSnapshot', value);
+      journal.set(Number(base), JSON.parse(String(stores['runs'])) as Run[]);
+    }
+  }
+
+  /** All input is on the log, and everything is committed, the parts behind others too. */
+  async #finished(): Promise<boolean> {
     const failed = [...this.#engines.values()]
       .flatMap((engine) => engine.status())
       .find(({ phase }) => phase === 'failed');
     if (failed !== undefined) throw new Error(`a task failed for good: ${failed.error}`);
-    return this.#input.every((records, p) => (committed.get(`in/${p}`) ?? 0) === records.length);
+    if (this.#appended < this.#input.length) return false;
+    for (const part of this.#parts) {
+      const committed = this.#broker.committed(subtopologyGroup(GROUP, part.name));
+      for (const topic of sourceTopics(part)) {
+        for (let p = 0; p < PARTITIONS; p++) {
+          if ((await this.#broker.log.topic(topic)) === undefined) return false;
+          const { end } = await this.#broker.log.offsets(topic, p);
+          if ((committed.get(`${topic}/${p}`) ?? 0) !== end) return false;
+        }
+      }
+    }
+    return true;
   }
 
+  /** Each task's output beside that of the same input when nothing disturbs it. */
   async #compare(): Promise<string | undefined> {
-    for (let p = 0; p < PARTITIONS; p++) {
-      // The order of the log, which is not that of the sending.
-      const { records } = await this.#broker.log.read('in', p, 0, { maxRecords: 1e6 });
-      const driver = new TopologyTestDriver(this.#topology);
-      for (const { key, value, timestamp } of records) {
-        driver.pipeBytes('in', key === null ? null : String(key), value, timestamp);
+    /** By `topic/partition` and writer. */
+    const wanted = new Map<string, string[][]>();
+    for (const part of this.#parts) {
+      for (let partition = 0; partition < PARTITIONS; partition++) {
+        const records = await this.#inputOf(part, partition);
+        if (typeof records === 'string') return records;
+        const byPlace = new Map<string, string[]>();
+        for (const record of undisturbed(GROUP, { part, partition, records })) {
+          const at = `${record.topic}/${record.partition}`;
+          byPlace.set(at, [...(byPlace.get(at) ?? []), line(record)]);
+        }
+        for (const [at, lines] of byPlace) wanted.set(at, [...(wanted.get(at) ?? []), lines]);
       }
-      for (const topic of ['out', 'dead-letters']) {
-        const found = (await this.#broker.log.read(topic, p, 0, { maxRecords: 1e6 })).records.map(line);
-        const wanted = driver.outputs(topic).map(line);
-        // Dead letters name their partition, which the driver does not know.
-        if (topic === 'dead-letters' ? found.length !== wanted.length : found.join('\n') !== wanted.join('\n')) {
-          return `${topic}/${p} differs: found\n${found.join('\n')}\nwanted\n${wanted.join('\n')}`;
+    }
+    const inputs = new Set(this.#input.map(({ topic }) => topic));
+    for (const { name, cleanup } of await this.#broker.log.topics()) {
+      if (cleanup === 'compact' || inputs.has(name)) continue;
+      for (let p = 0; p < PARTITIONS; p++) {
+        const found = (await this.#broker.log.read(name, p, 0, { maxRecords: 1e6 })).records.map(line);
+        const writers = wanted.get(`${name}/${p}`) ?? [];
+        // Several tasks write one partition of a repartition topic; how they take turns is chance.
+        const [a, b] = writers.length > 1 ? [found.sort(), writers.flat().sort()] : [found, writers.flat()];
+        if (a.join('\n') !== b.join('\n')) {
+          return `${name}/${p} differs: found\n${a.join('\n')}\nwanted\n${b.join('\n')}`;
         }
       }
     }
     return undefined;
   }
+
+  async #inputOf(part: Subtopology, partition: number) {
+    const topics = sourceTopics(part);
+    const logs = new Map<string, readonly LogRecord[]>();
+    for (const topic of topics) {
+      const arrived = this.#arrived.get(`${topic}/${partition}`);
+      logs.set(topic, arrived ?? (await this.#broker.log.read(topic, partition, 0, { maxRecords: 1e6 })).records);
+    }
+    const ends = new Map([...logs].map(([topic, records]) => [topic, records.length]));
+    const journal = this.#journals.get(taskName(GROUP, part.name, partition)) ?? new Map();
+    const runs =
+      topics.length > 1 ? interleaving(journal, ends) : [{ topic: topics[0]!, from: 0, to: ends.get(topics[0]!)! }];
+    if (typeof runs === 'string') return `${part.name}-${partition}: ${runs}`;
+    return runs.flatMap(({ topic, from, to }) => {
+      const source = topics.indexOf(topic);
+      return logs
+        .get(topic)!
+        .slice(from, to)
+        .map((record) => ({ source, record }));
+    });
+  }
+}
+
+/** Topics of a part's sources; repartition topics belong to the group. */
+function sourceTopics({ sources }: Subtopology): string[] {
+  return sources.map(({ topic, repartition }) => (repartition === true ? `${GROUP}-${topic}` : topic));
 }
 
 function line({ timestamp, key, value }: LogRecord | OutRecord): string {
   return `${timestamp} ${String(key)} ${value === null ? 'null' : Buffer.from(value).toString('latin1')}`;
-}
-
-/** Records, ticks, broadcasts, damaged bytes and poison for each partition. */
-function inputOf(random: Random): OutRecord[][] {
-  return Array.from({ length: PARTITIONS }, (_, partition) => {
-    let timestamp = 1000;
-    return Array.from({ length: 10 + random.below(40) }, (): OutRecord => {
-      timestamp += random.below(8);
-      const what = random.next();
-      const key = what < 0.7 ? Buffer.from(`key-${partition}-${random.below(4)}`) : null;
-      const item =
-        key !== null
-          ? { v: random.below(12) - 1, t: timestamp }
-          : what < 0.9
-            ? { tick: timestamp }
-            : { say: random.below(5) };
-      const value = random.chance(0.03) ? Buffer.from('damaged') : Buffer.from(JSON.stringify(item));
-      return { topic: 'in', partition, timestamp, key, value };
-    });
-  });
 }

@@ -1,4 +1,5 @@
 // What `EngineThreads` runs in each thread of its test: counts records by key on an embedded log.
+import { existsSync, writeFileSync } from 'node:fs';
 import { openEmbeddedLog } from '../../dist/log/embedded/embedded-log.js';
 import { numberCodec } from '../../dist/state/codecs.js';
 import { TopologyBuilder } from '../../dist/topology/builder.js';
@@ -15,7 +16,21 @@ class Count {
   }
 }
 
-export default async function make({ path, until, crashAt }) {
+/** Ways in which a thread ends other than by an error of an operator. */
+const CRASHES = {
+  exit: () => process.exit(7),
+  // Out of band: no caller that could catch it.
+  throw: () => setImmediate(() => JSON.parse('nonsense')),
+  memory: () => {
+    for (const kept = []; ; ) kept.push(new Array(10_000).fill(kept.length));
+  },
+  hang: () => {
+    for (;;);
+  },
+};
+
+/** @param once a file that says that the crash has been: only the first thread that comes there crashes. */
+export default async function make({ path, until, crashAt, crash = 'exit', once }) {
   const log = await openEmbeddedLog({ path });
   const builder = new TopologyBuilder('count');
   builder
@@ -24,8 +39,10 @@ export default async function make({ path, until, crashAt }) {
       codec: { decode: ({ value, timestamp }) => ({ kind: 'record', value: String(value), time: timestamp }) },
     })
     .map('crash', (value) => {
-      // A crash of the thread, not an error of the operator.
-      if (value === crashAt) process.exit(7);
+      if (value === crashAt && !(once !== undefined && existsSync(once))) {
+        if (once !== undefined) writeFileSync(once, '');
+        CRASHES[crash]();
+      }
       return value;
     })
     .process('count', () => new Count())

@@ -64,6 +64,37 @@ describe.skipIf(!built)('EngineThreads', () => {
     expect(await outputs()).toEqual(wanted);
   });
 
+  it.each(['exit', 'throw', 'memory'])('contains a crash of one thread (%s), and loses nothing', async (crash) => {
+    const events: string[] = [];
+    const threads = new EngineThreads({
+      module,
+      args: { path, until, crashAt: 'value-41', crash, once: `${path}-crashed` },
+      threads: 2,
+      backoffMs: [10, 10],
+      resourceLimits: { maxOldGenerationSizeMb: 64 },
+      onEvent: ({ kind, message }) => events.push(`${kind} ${message}`),
+    });
+    await threads.start();
+    await threads.finished();
+    expect(threads.restarts).toBe(1);
+    await threads.stop();
+    expect(events.filter((event) => /^failed thread \d crashed: /.test(event))).toHaveLength(1);
+    expect(await outputs()).toEqual(wanted);
+  });
+
+  it('shows a thread that hangs as stuck, and ends it when it is stopped', async () => {
+    const threads = new EngineThreads({
+      module,
+      args: { path, crashAt: 'value-41', crash: 'hang' },
+      threads: 1,
+      stuckMs: 1_000,
+      stopMs: 50,
+    });
+    await threads.start();
+    while (!threads.status().some(({ stuck }) => stuck)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await threads.stop();
+  });
+
   it('starts a crashed thread again within bounds, and loses nothing', async () => {
     const bounded = new EngineThreads({
       module,

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import type { EngineStateReader } from '../engine.ts';
 import { type EngineClock, systemClock } from '../engine-clock.ts';
@@ -20,6 +20,10 @@ export interface EngineThreadsOptions {
   readonly backoffMs?: readonly [number, number];
   /** A thread that has not been heard of for so long counts as stuck. Default 30,000. */
   readonly stuckMs?: number;
+  /** Memory of each thread; one that takes more crashes, and nothing else does. Default: what Node gives it. */
+  readonly resourceLimits?: ResourceLimits;
+  /** How long `stop` waits for a thread that does not answer before it ends it. Default 30,000. */
+  readonly stopMs?: number;
   readonly clock?: EngineClock;
   readonly onEvent?: (event: TaskEvent) => void;
 }
@@ -82,11 +86,15 @@ export class EngineThreads {
     if (failed.length === this.#threads.length) throw failed[0]!.failure;
   }
 
-  /** Ends all threads after the commits under way. */
+  /** Ends all threads after the commits under way; one that hangs is ended without: its last commit counts. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const { worker } of this.#threads) worker?.postMessage({ kind: 'stop' } satisfies ToThread);
-    await Promise.all(this.#threads.map(({ life }) => life));
+    const ended = new AbortController();
+    const lives = Promise.all(this.#threads.map(({ life }) => life)).then(() => ended.abort());
+    await this.#clock.sleep(this.#options.stopMs ?? 30_000, ended.signal);
+    for (const { worker } of this.#threads) await worker?.terminate();
+    await lives;
   }
 
   /** Resolves when every task has come to its bound (`until`). @throws what made a task or all threads fail for good */
@@ -161,9 +169,12 @@ export class EngineThreads {
 
   /** One life of a worker; resolves with what ended it, or undefined for an orderly end. */
   #run(thread: Thread, onStarted: () => void): Promise<unknown> {
-    const { module, args } = this.#options;
+    const { module, args, resourceLimits } = this.#options;
     const data: ThreadData = { module: module.href, args, thread: thread.number };
-    const worker = new Worker(workerFile(), { workerData: data });
+    const worker = new Worker(workerFile(), {
+      workerData: data,
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
+    });
     thread.worker = worker;
     return new Promise((resolve) => {
       worker.on('message', (message: FromThread) => this.#hear(thread, message, onStarted));
