@@ -92,6 +92,7 @@ describe.skipIf(!built)('EngineThreads', () => {
     });
     await threads.start();
     while (!threads.status().some(({ stuck }) => stuck)) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(threads.status()[0]!.error).toMatch(/^thread 0 has not been heard of for \d+ ms$/);
     await threads.stop();
   });
 

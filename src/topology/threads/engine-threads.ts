@@ -111,8 +111,13 @@ export class EngineThreads {
   status(): TaskStatus[] {
     const { stuckMs = 30_000 } = this.#options;
     const now = this.#clock.now();
-    return this.#threads.flatMap(({ tasks, heardAt }) => {
-      return tasks.map((task) => (now - heardAt > stuckMs ? { ...task, stuck: true } : task));
+    return this.#threads.flatMap(({ number, worker, tasks, heardAt, finished }) => {
+      const silentMs = now - heardAt;
+      if (silentMs <= stuckMs || worker === undefined || finished) return tasks;
+      const error = `thread ${number} has not been heard of for ${silentMs} ms`;
+      // It may hang before it has told of any task.
+      const known = tasks.length > 0 ? tasks : [unheardOf(`thread ${number}`, silentMs)];
+      return known.map((task) => ({ ...task, stuck: true, error: task.error ?? error }));
     });
   }
 
@@ -227,6 +232,29 @@ export class EngineThreads {
       worker.postMessage(question);
     });
   }
+}
+
+function unheardOf(task: string, silentMs: number): TaskStatus {
+  return {
+    task,
+    subtopology: '',
+    partition: -1,
+    phase: 'starting',
+    phaseAgeMs: silentMs,
+    inputs: [],
+    lag: 0,
+    lagMs: 0,
+    commitAgeMs: undefined,
+    commits: 0,
+    records: 0,
+    restored: 0,
+    keys: 0,
+    restarts: 0,
+    stuck: true,
+    retentionAtRisk: false,
+    error: undefined,
+    errorCode: undefined,
+  };
 }
 
 function asError({ code, message }: ThreadError): FleetcastError {
