@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +10,8 @@ export interface Mosquitto {
   readonly port: number;
   /** Ends it at once, without a chance to save anything it has not saved. */
   kill(): Promise<void>;
+  /** Makes it write down what it holds, and waits until it has. Needs `persistence true`. */
+  save(): Promise<void>;
   /** Starts it again on the same port, with what it has saved. */
   start(): Promise<void>;
   /** Ends it and removes its folder. */
@@ -53,6 +56,14 @@ export async function startMosquitto(settings: readonly string[] = []): Promise<
     kill: async () => {
       running?.kill('SIGKILL');
       if (running !== undefined) await ended(running);
+    },
+    save: async () => {
+      const file = join(folder, 'mosquitto.db');
+      const written = () => statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+      const before = written();
+      running?.kill('SIGUSR1');
+      for (let i = 0; i < 1000 && written() === before; i++) await new Promise((resolve) => setTimeout(resolve, 10));
+      if (written() === before) throw new Error('mosquitto does not save');
     },
     start: async () => {
       const child = spawn(mosquittoProgram ?? 'mosquitto', ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -1,5 +1,6 @@
 // How fast the bridge takes messages from a real Mosquitto, against the ceiling in the same run.
 //   node bench/bridge/run.mjs [--messages 200000] [--rounds 3] [--kinds ceiling,memory,embedded] [--latency]
+//     [--rate 2000] [--devices 1000] [--kafka HOST:PORT, with the kind kafka]
 // Needs a build (`npm run build`) and Mosquitto. Everything runs on this machine: broker, publisher, receiver.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     kafka: { type: 'string' },
     latency: { type: 'boolean', default: false },
     rate: { type: 'string', default: '2000' },
+    devices: { type: 'string', default: '1000' },
   },
 });
 const messages = Number(values.messages);
@@ -82,7 +84,7 @@ async function round(kind) {
     join(here, 'raw-publisher.mjs'),
     String(port),
     String(messages),
-    '1000',
+    values.devices,
     '2000',
     ...(values.latency ? [values.rate] : []),
   ]);

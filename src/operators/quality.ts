@@ -29,7 +29,8 @@ export interface QualityConfig {
   readonly remember: number;
   /**
    * Messages of a partition that may lie between a delivery and its repetition, for all devices together: at least what
-   * the bridges may have received and not acknowledged (`receiveMaximum` of each).
+   * the bridges may have received and not acknowledged (`receiveMaximum` of each), and what a broker that is killed may
+   * forget that it was acknowledged. By default as many as there are packet identifiers.
    */
   readonly redeliveryWindow: number;
   /** What to do with a message that the broker had retained: it may be old. `unless-seen` drops what came live before. */
@@ -43,7 +44,7 @@ export const QUALITY_DEFAULTS: QualityConfig = {
   ranges: {},
   maxQuantities: 64,
   remember: 32,
-  redeliveryWindow: 16_384,
+  redeliveryWindow: 65_536,
   retained: 'unless-seen',
 };
 

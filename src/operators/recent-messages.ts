@@ -12,9 +12,12 @@ export interface RecentMessages {
 export interface RecentLimits {
   /** So many of the last messages are kept however old they are. */
   readonly keep: number;
-  /** Messages of the partition that may lie between a delivery and its repetition; also the most that are kept. */
+  /** Messages of the partition that may lie between a delivery and its repetition. */
   readonly window: number;
 }
+
+/** Of one device no more are kept: twice what a bridge may have in flight. They take 16 bytes each in a snapshot. */
+const MOST = 16_384;
 
 const SIZE = 3;
 const PACKET = 0x10000;
@@ -41,7 +44,7 @@ export function rememberMessage(
   const { entries } = messages;
   for (let count = (entries.length - messages.from) / SIZE; count > 0; count--) {
     const expired = count >= keep && place - entries[messages.from + 2]! > window;
-    if (!expired && count < Math.max(keep, window)) break;
+    if (!expired && count < MOST) break;
     messages.from += SIZE;
   }
   // Now and then, so that it costs little for each message.

@@ -12,7 +12,8 @@ export async function judge(log, dist, { accepted, sentAgain }) {
   const { Quality, QUALITY_DEFAULTS } = await from('operators/quality.js');
   const { TopologyBuilder } = await from('topology/builder.js');
   const { TopologyTestDriver } = await from('topology/test-driver.js');
-  const found = { readings: 0, distinct: 0, outOfOrder: 0, twice: 0, twiceByPublisher: 0, marked: 0, clashes: 0 };
+  const found = { readings: 0, distinct: 0, outOfOrder: 0, twice: 0, twiceByPublisher: 0, marked: 0 };
+  const why = { unmarked: 0, otherIdentifier: 0, farthest: 0 };
   const seen = new Map();
   const fingerprints = new Set();
   const { partitions } = await log.topic('readings');
@@ -45,17 +46,25 @@ export async function judge(log, dist, { accepted, sentAgain }) {
       if (batch.nextOffset <= offset) break;
       offset = batch.nextOffset;
     }
-    for (const { device, values, fingerprint } of driver.values('good')) {
-      const numbers = seen.get(device) ?? { set: new Set(), last: -1 };
+    for (const { value, offset } of driver.records('good')) {
+      const { device, values, fingerprint, redelivered } = value;
+      const numbers = seen.get(device) ?? { set: new Set(), last: -1, first: new Map() };
       seen.set(device, numbers);
       const key = `${device} ${values.n}`;
       if (numbers.set.has(values.n)) {
         if (sentAgain.has(key)) found.twiceByPublisher++;
-        else found.twice++;
+        else {
+          found.twice++;
+          const first = numbers.first.get(values.n);
+          if (!redelivered) why.unmarked++;
+          if (first.fingerprint !== fingerprint) why.otherIdentifier++;
+          why.farthest = Math.max(why.farthest, offset - first.offset);
+        }
         continue;
       }
       if (values.n < numbers.last) found.outOfOrder++;
       numbers.set.add(values.n);
+      numbers.first.set(values.n, { fingerprint, offset });
       numbers.last = values.n;
       fingerprints.add(fingerprint);
       found.distinct++;
@@ -68,5 +77,5 @@ export async function judge(log, dist, { accepted, sentAgain }) {
   }
   const clashes = found.distinct - fingerprints.size;
   const holds = lost === 0 && found.outOfOrder === 0 && found.twice === 0 && clashes === 0 && accepted.size > 0;
-  return { holds, accepted: accepted.size, lost, ...found, clashes };
+  return { holds, accepted: accepted.size, lost, ...found, clashes, ...(found.twice > 0 ? { why } : {}) };
 }

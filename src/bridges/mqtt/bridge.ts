@@ -95,6 +95,7 @@ export class MqttBridge {
   readonly #rate: Rate;
   #received = 0;
   #inFlight = 0;
+  #connection: object | undefined;
   #redelivered = 0;
   #retained = 0;
   #acknowledged = 0;
@@ -139,7 +140,7 @@ export class MqttBridge {
       this.#tick();
       this.#ticker = setInterval(() => this.#tick(), tickMs);
     }
-    const { receiveMaximum, sessionExpirySeconds, sharedGroup } = this.#options;
+    const { receiveMaximum, sessionExpirySeconds, sharedGroup, onEvent } = this.#options;
     this.#session = new MqttSession({
       ...this.#options.connection,
       clientId: this.#options.clientId ?? 'fleetcast-bridge',
@@ -148,10 +149,7 @@ export class MqttBridge {
         qos,
       })),
       onMessage: (message, receipt) => this.#onMessage(message, receipt),
-      onEvent: (event) => {
-        if (event.type === 'connected') this.#catchUp.connected(event.sessionPresent);
-        this.#options.onEvent?.(event);
-      },
+      ...(onEvent === undefined ? {} : { onEvent }),
       ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
       ...(sessionExpirySeconds === undefined ? {} : { sessionExpirySeconds }),
     });
@@ -202,6 +200,10 @@ export class MqttBridge {
     if (this.#stopping) return new Promise(() => {});
     this.#received++;
     if (message.retained) this.#retained++;
+    if (receipt.connection !== this.#connection) {
+      this.#connection = receipt.connection;
+      this.#catchUp.connected(this.#session!.sessionPresent);
+    }
     const print = fingerprint(message, this.#packetOf(message, receipt));
     const repeated = receipt.qos > 0 && !message.retained && this.#catchUp.isRepeat(print, message.duplicate);
     const duplicate = message.duplicate || repeated;

@@ -32,9 +32,9 @@ describe('CatchUp', () => {
   it('remembers a bounded number', () => {
     const catchUp = new CatchUp(['earlier']);
     catchUp.connected(false);
-    for (let i = 0; i < 40_000; i++) catchUp.isRepeat(String(i), false);
+    for (let i = 0; i < 140_000; i++) catchUp.isRepeat(String(i), false);
     catchUp.connected(true);
-    expect(catchUp.isRepeat('39000', false)).toBe(true);
+    expect(catchUp.isRepeat('139000', false)).toBe(true);
     expect(catchUp.isRepeat('100', false)).toBe(false);
     expect(catchUp.isRepeat('earlier', false)).toBe(false);
   });

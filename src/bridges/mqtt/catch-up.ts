@@ -1,5 +1,5 @@
-/** So many of the last messages are remembered: more than a broker usually sends ahead. */
-const REMEMBERED = 16_384;
+/** So many of the last messages are remembered: as many as there are packet identifiers. */
+const REMEMBERED = 65_536;
 /** Unknown messages in a row after which the broker has caught up. */
 const NEW_IN_A_ROW = 16;
 
@@ -22,7 +22,7 @@ export class CatchUp {
     this.#earlier = earlier;
   }
 
-  /** To be told of each new connection. */
+  /** To be told of each new connection, before its first message. */
   connected(sessionPresent: boolean): void {
     this.#known = sessionPresent ? new Set([...this.#earlier, ...this.#ring]) : undefined;
     this.#left = NEW_IN_A_ROW;

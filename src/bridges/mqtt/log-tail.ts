@@ -1,8 +1,8 @@
 import { decodeRecord, schemaOf } from '../../events/codec.ts';
 import type { EventLog } from '../../log/event-log.ts';
 
-/** Records that are looked at in each partition: as many as a broker usually sends ahead, if all fall into one. */
-const TAIL = 8_192;
+/** Records that are looked at in each partition: twice what a broker usually sends ahead, if all fall into one. */
+const TAIL = 16_384;
 
 /** Fingerprints of the last readings of each partition: what an earlier bridge has appended and may not have acknowledged. */
 export async function lastFingerprints(

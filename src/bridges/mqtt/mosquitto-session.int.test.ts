@@ -108,6 +108,26 @@ describe.skipIf(mosquittoProgram === undefined)('the session with a real Mosquit
     expect(await numbers(memory)).toEqual(upTo(30));
   });
 
+  it('tells what a broker sends again that has forgotten the acknowledgements', async () => {
+    const broker = await mosquitto('persistence true');
+    const { log, mood } = moodyLog(new MemoryLog());
+    const open = mood.close();
+    const { bridge, publisher } = await setUp(broker.url, { log, receiveMaximum: 10 });
+    for (let i = 0; i < 300; i++) await publisher.publish('fleet/a', message(i));
+    await publisher.flush();
+    await broker.save();
+    open();
+    await until('all', () => bridge.status().acknowledged === 300);
+    await broker.kill();
+    await until('noticed', () => !bridge.status().session.connected);
+    await broker.start();
+    await until('all again', () => bridge.status().acknowledged === 600);
+    // Only the ten that were in flight come marked as sent before.
+    expect(bridge.status().redelivered).toBe(300);
+    expect(await numbers(log)).toHaveLength(600);
+    expect((await afterQuality(log)).map(({ values }) => values['n'])).toEqual(upTo(300));
+  });
+
   it('makes one of each message of a sensor that always says the same', async () => {
     const { url } = await mosquitto();
     const memory = new MemoryLog();

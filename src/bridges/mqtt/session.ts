@@ -97,6 +97,12 @@ export class MqttSession {
     };
   }
 
+  /** Whether the broker goes on with an old session. Known before the first message; mqtt.js tells of the connection later. */
+  get sessionPresent(): boolean {
+    const { connackPacket } = this.#client as unknown as { connackPacket?: { sessionPresent?: boolean } };
+    return connackPacket?.sessionPresent === true;
+  }
+
   /** Resolves when the subscriptions are in place (again). */
   ready(): Promise<void> {
     if (this.#subscribed) return Promise.resolve();

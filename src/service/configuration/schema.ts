@@ -80,7 +80,7 @@ const broker = section(
     ),
     receiveMaximum: z.number().int().min(1).max(16_384).default(8_192).meta({
       description:
-        'Messages that the broker sends ahead of their acknowledgement (MQTT 5). With several services on one log: 16384 in all.',
+        'Messages that the broker sends ahead of their acknowledgement (MQTT 5). With several services on one log: 65536 in all.',
     }),
     username: optional(z.string().min(1), 'User at the broker.', 'fleetcast'),
     password: optional(secret, 'Reference to the password.', '{env: MQTT_PASSWORD}'),
