@@ -12,25 +12,25 @@ import { namesOf } from './pipeline-settings.ts';
 
 type RegistrySection = NonNullable<NonNullable<LoadedConfiguration['log']['kafka']>['registry']>;
 
-/** A log on Kafka that writes and reads values as the configuration asks for. @throws CONFIG_INVALID */
-export function formattedKafkaLog(configuration: LoadedConfiguration, log: EventLog): EventLog {
+/**
+ * What makes a log on Kafka write and read values as the configuration asks for.
+ * @throws CONFIG_INVALID where a secret is missing
+ */
+export function kafkaFormat(configuration: LoadedConfiguration): (log: EventLog) => EventLog {
   const { registry, json } = configuration.log.kafka!;
   const names = namesOf(configuration);
   const records = topicRecords(names);
-  let format: WireFormat;
-  if (registry === undefined) {
-    // State is nobody else's, but a process of another version takes it over during a rolling upgrade.
-    format = new SchemasTopicFormat(log, names.schemas, new Map([...records, [names.state, ['StateSnapshot']]]));
-  } else {
-    const client = registryClient(registry, configuration.folder);
-    format = new ConfluentFormat(client, records, registry.subjects, registry.register);
-  }
-  if (json.length > 0)
-    format = new JsonFormat(
-      json.map((name) => configuration.topics.prefix + name),
-      format,
-    );
-  return new FormattedLog(log, format);
+  const client = registry === undefined ? undefined : registryClient(registry, configuration.folder);
+  return (log) => {
+    const format: WireFormat =
+      client === undefined || registry === undefined
+        ? // State is nobody else's, but a process of another version takes it over during a rolling upgrade.
+          new SchemasTopicFormat(log, names.schemas, new Map([...records, [names.state, ['StateSnapshot']]]))
+        : new ConfluentFormat(client, records, registry.subjects, registry.register);
+    if (json.length === 0) return new FormattedLog(log, format);
+    const topics = json.map((name) => configuration.topics.prefix + name);
+    return new FormattedLog(log, new JsonFormat(topics, format));
+  };
 }
 
 function registryClient(section: RegistrySection, folder: string): RegistryClient {

@@ -37,4 +37,19 @@ it('says where Kafka was looked for, and asks for secrets before it connects', a
   const configuration = loaded(kafka, '.');
   expect([logFolder(configuration), logPlace(configuration)]).toEqual([undefined, '127.0.0.1:1']);
   await expect(openLog(configuration)).rejects.toThrow('log.kafka.sasl.password: the environment variable NO_X');
+  const registry = 'registry: {url: "http://127.0.0.1:1", user: u, password: {env: NO_X}}';
+  await expect(openLog(loaded(`log: {kafka: {brokers: ["127.0.0.1:1"], ${registry}}}`, '.'))).rejects.toThrow(
+    'log.kafka.registry.password: the environment variable NO_X',
+  );
+});
+
+it.each([
+  ['registry: {url: "ftp://x"}', /log\.kafka\.registry\.url/],
+  ['registry: {url: "http://x", password: hush}', /log\.kafka\.registry\.password: expected a reference/],
+  ['registry: {url: "http://x", subjects: all}', /log\.kafka\.registry\.subjects/],
+  ['json: [readings]', /log\.kafka\.json/],
+  ['compression: brotli', /log\.kafka\.compression/],
+])('refuses %s and names the field', (setting, told) => {
+  const text = `log: {kafka: {brokers: ["127.0.0.1:1"], ${setting}}}`;
+  expect(() => loaded(text, '.')).toThrow(told);
 });

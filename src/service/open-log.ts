@@ -36,14 +36,9 @@ export async function openLog(
     return openEmbeddedLog({ path, onError, ...(embedded === undefined ? {} : { maxBytes: embedded.maxSize }) });
   }
   const { openKafkaLog } = await import('../log/kafka/kafka-log.ts');
-  const { formattedKafkaLog } = await import('./kafka-format.ts');
-  const log = await openKafkaLog(kafkaOptions(configuration));
-  try {
-    return formattedKafkaLog(configuration, log);
-  } catch (error) {
-    await log.close();
-    throw error;
-  }
+  const { kafkaFormat } = await import('./kafka-format.ts');
+  const formatted = kafkaFormat(configuration);
+  return formatted(await openKafkaLog(kafkaOptions(configuration)));
 }
 
 /**

@@ -1,16 +1,15 @@
 import { execFile } from 'node:child_process';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Forecast } from '../../src/events/records.ts';
-import { docker, hasDocker, haveImages } from './docker.ts';
+import { docker, hasDocker, haveImages, KAFKA_IMAGE, MOSQUITTO_IMAGE } from './docker.ts';
+import { freePort } from './free-port.ts';
 
 /** The whole stack takes minutes and a good part of a machine: only where it is asked for. */
 const wanted = process.env['FLEETCAST_TEST_COMPOSE'] === '1' && hasDocker;
 const python = process.env['FLEETCAST_TEST_PYTHON_KAFKA'] ?? '';
-const ready =
-  wanted && python !== '' && (await haveImages(['node:20-slim', 'eclipse-mosquitto:2', 'apache/kafka:4.3.1']));
+const ready = wanted && python !== '' && (await haveImages(['node:20-slim', MOSQUITTO_IMAGE, KAFKA_IMAGE]));
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const project = `fleetcast-test-${process.pid}`;
 const run = promisify(execFile);
@@ -108,12 +107,3 @@ describe.skipIf(!ready)(
     }, 400_000);
   },
 );
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}

@@ -3,6 +3,9 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
+export const KAFKA_IMAGE = 'apache/kafka:4.3.1';
+export const MOSQUITTO_IMAGE = 'eclipse-mosquitto:2';
+
 /** Output of `docker …`. An engine that hangs is a failure, not a wait. @throws with what docker said. */
 export async function docker(args: readonly string[], options: { env?: NodeJS.ProcessEnv; timeoutMs?: number } = {}) {
   const { env = {}, timeoutMs = 60_000 } = options;
@@ -28,6 +31,7 @@ export const hasDocker: boolean = spawnSync('docker', ['info'], { timeout: 10_00
  * them were made on this machine to stand in for the public ones: a pass with those proves our files, not the public tags.
  */
 export async function haveImages(images: readonly string[]): Promise<boolean> {
+  if (!hasDocker) return false;
   for (const image of images) {
     try {
       const labels = await docker(['image', 'inspect', '-f', '{{json .Config.Labels}}', image]);

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { haveImages, KAFKA_IMAGE } from '../containers/docker.ts';
 import { toolFile } from '../data-folder.ts';
 
 export interface RunningKafka {
@@ -20,8 +21,16 @@ export interface RunningKafka {
 
 const run = promisify(execFile);
 
+async function inContainer(): Promise<RunningKafka> {
+  const { startKafkaContainer } = await import('../containers/kafka.ts');
+  const { brokers, stop } = await startKafkaContainer();
+  const nothing = async () => {};
+  return { brokers, folder: undefined, nodes: 1, halt: nothing, start: nothing, stop };
+}
+
 /**
- * A broker: the one that KAFKA_BROKERS names, or one of our own; undefined where neither can be had.
+ * A broker: the one that KAFKA_BROKERS names, or one of our own, by the tool or else in a container; undefined where none
+ * can be had.
  * @param own only one of our own, for tests that kill it.
  * @param properties more of a node's configuration, by its port; ports + 2 to + 9 are free for further listeners.
  */
@@ -36,7 +45,10 @@ export async function startKafka(
   }
   const starter = toolFile('kafka/start-kafka.sh');
   const stopper = toolFile('kafka/stop-kafka.sh');
-  if (starter === undefined || stopper === undefined) return undefined;
+  if (starter === undefined || stopper === undefined) {
+    if (own || properties !== undefined || nodes > 1) return undefined;
+    return (await haveImages([KAFKA_IMAGE])) ? inContainer() : undefined;
+  }
   const folder = mkdtempSync(join(tmpdir(), 'fleetcast-kafka-'));
   const port = await freePort();
   await run(toolFile('kafka/get-kafka.sh')!, []);

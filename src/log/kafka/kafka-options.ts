@@ -21,7 +21,7 @@ export interface KafkaLogOptions {
   readonly topicConfig?: Readonly<Record<string, string>>;
   /** Largest key and value together, bytes; topics that are created allow as much. Default 16 MiB. */
   readonly maxRecordBytes?: number;
-  /** Of what is written; everything is read. lz4 and zstd make telemetry three to five times smaller. Default none. */
+  /** Of what is written; every codec is read. Default none. */
   readonly compression?: Compression;
   /** How long a call goes on trying while brokers are away before it fails with LOG_UNAVAILABLE. Default 30,000. */
   readonly retryMs?: number;
