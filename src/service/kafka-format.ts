@@ -28,7 +28,9 @@ export function kafkaFormat(configuration: LoadedConfiguration): (log: EventLog)
           new SchemasTopicFormat(log, names.schemas, new Map([...records, [names.state, ['StateSnapshot']]]))
         : new ConfluentFormat(client, records, registry.subjects, registry.register);
     if (json.length === 0) return new FormattedLog(log, format);
-    const topics = json.map((name) => configuration.topics.prefix + name);
+    const { deadLetters, modelEvents } = names;
+    const all = { ...names, 'dead-letters': deadLetters, 'model-events': modelEvents };
+    const topics = json.map((name) => all[name]);
     return new FormattedLog(log, new JsonFormat(topics, format));
   };
 }
