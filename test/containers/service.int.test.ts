@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectPublisher } from '../../src/bridges/mqtt/publisher.ts';
 import { decodeRecord } from '../../src/events/codec.ts';
+import type { FleetRecord } from '../../src/events/records.ts';
 import { readAll } from '../../src/log/event-log.contract.ts';
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts';
 import { parseConfiguration } from '../../src/service/configuration/load.ts';
@@ -69,6 +70,11 @@ learner: {enabled: false}
     });
     try {
       const publisher = await connectPublisher({ url });
+      // The bridge subscribes after the service has started: what is published before that is nobody's.
+      while (service.status().bridge?.received === 0) {
+        await publisher.publish(`${prefix}/probe`, JSON.stringify({ time: START, temperature: 1 }), { qos: 1 });
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
       for (let hour = 0; hour < HOURS; hour++) {
         for (const device of ['a', 'b']) {
           const value = 20 + 5 * Math.sin((hour * Math.PI) / 12) + device.charCodeAt(0);
@@ -92,6 +98,11 @@ learner: {enabled: false}
     }
   };
 
+  /** One device's, as far as they are sure to be there; how often the probe was sent shows in the offsets. */
+  const ofDevice = (records: readonly FleetRecord[]) =>
+    records
+      .flatMap((each) => (each.type === 'Forecast' && each.device === 'a' ? [{ ...each, inputOffset: 0 }] : []))
+      .slice(0, HOURS - 5);
   let plain: Awaited<ReturnType<typeof forecastsWith>>;
   test('forecasts in single-object encoding', async () => {
     plain = await forecastsWith('plain', 'compression: lz4');
@@ -100,7 +111,7 @@ learner: {enabled: false}
 
   test('the same forecasts as JSON', async () => {
     const { raw, decoded } = await forecastsWith('json', 'json: [forecasts], compression: zstd');
-    expect(decoded.slice(0, 50)).toEqual(plain.decoded.slice(0, 50));
+    expect(ofDevice(decoded)).toEqual(ofDevice(plain.decoded));
     expect(JSON.parse(raw[0]!.toString())).toEqual(decoded[0]);
   }, 120_000);
 
@@ -108,7 +119,7 @@ learner: {enabled: false}
     'the same forecasts under the ids of a schema registry (needs FLEETCAST_TEST_REGISTRY)',
     async () => {
       const { raw, decoded, prefix } = await forecastsWith('registry', `registry: {url: "${registry!.url}"}`);
-      expect(decoded.slice(0, 50)).toEqual(plain.decoded.slice(0, 50));
+      expect(ofDevice(decoded)).toEqual(ofDevice(plain.decoded));
       for (const value of raw) expect(value[0]).toBe(0);
       const subjects = (await (await fetch(`${registry!.url}/subjects`)).json()) as string[];
       expect(subjects).toEqual(
