@@ -19,8 +19,8 @@ export type {
 // The log
 export { type EmbeddedLogOptions, openEmbeddedLog } from './log/embedded/embedded-log.ts';
 export type { EventLog, LogRecord, OutRecord, TopicSpec } from './log/event-log.ts';
-export { openKafkaLog } from './log/kafka/kafka-log.ts';
 export type { Compression } from './log/kafka/compression.ts';
+export { openKafkaLog } from './log/kafka/kafka-log.ts';
 export type { KafkaLogOptions } from './log/kafka/kafka-options.ts';
 export { MemoryLog, type MemoryLogOptions } from './log/memory/memory-log.ts';
 export { murmur2, partitionFor } from './log/partitioner.ts';
