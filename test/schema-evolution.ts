@@ -14,6 +14,7 @@ export const RULES: Readonly<Record<SchemaName, 'backward' | 'full'>> = {
   HistorySegment: 'full',
   HistoryFlush: 'full',
   Forecast: 'full',
+  NextEvent: 'full',
   Score: 'full',
   Alert: 'full',
   ModelEvent: 'full',

@@ -22,6 +22,7 @@ import { addReset } from './commands/reset.ts';
 import { addRun } from './commands/run.ts';
 import { addTail } from './commands/tail.ts';
 import { addTrain } from './commands/train.ts';
+import { addTrainEvents } from './commands/train-events.ts';
 import { failureOf, failureText } from './failure.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -38,6 +39,7 @@ const COMMANDS: readonly AddCommand[] = [
   addTail,
   addDeadLetters,
   addTrain,
+  addTrainEvents,
   addEvaluate,
   addModels,
   addImportKeras,

@@ -112,6 +112,25 @@ export interface Forecast {
   readonly arithmetic: number;
 }
 
+/** What a device is expected to report next, after its last events. Topic `next-events`, key device. */
+export interface NextEvent {
+  readonly type: 'NextEvent';
+  readonly device: string;
+  /** Of the last event that the forecast has seen (event time). */
+  readonly time: number;
+  /** The most probable code. */
+  readonly code: number;
+  readonly probability: number;
+  /** Of every code that the model tells apart, from 0. */
+  readonly probabilities: readonly number[];
+  /** Artefact id. */
+  readonly model: string;
+  /** Offset in the partition of `readings` of the record that caused this forecast. */
+  readonly inputOffset: number;
+  /** Version of the arithmetic. */
+  readonly arithmetic: number;
+}
+
 export interface ScoreEntry {
   readonly model: string;
   readonly role: 'champion' | 'challenger' | 'baseline';
@@ -183,6 +202,7 @@ export type FleetRecord =
   | HistorySegment
   | HistoryFlush
   | Forecast
+  | NextEvent
   | Score
   | Alert
   | StateSnapshot

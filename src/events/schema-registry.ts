@@ -11,6 +11,7 @@ const FILES: Readonly<Record<RecordType | 'ModelArtefact', string>> = {
   HistorySegment: 'history-segment',
   HistoryFlush: 'history-flush',
   Forecast: 'forecast',
+  NextEvent: 'next-event',
   Score: 'score',
   Alert: 'alert',
   StateSnapshot: 'state-snapshot',

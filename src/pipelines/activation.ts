@@ -20,11 +20,12 @@ const REFUSED: readonly ErrorCode[] = ['MODEL_INVALID', 'MODEL_DISAGREES', 'CODE
  * read and never goes on with the old model. An artefact that can be read and is invalid will never be servable: the
  * activation is refused, counted, and changes nothing, in every replay alike.
  */
-export function activationPreparer(name: string, models: ModelSource): Prepare {
+export function activationPreparer(names: readonly string[], models: ModelSource): Prepare {
   return async (value, signal): Promise<PreparedActivation | HistoryFlush> => {
     if (isFlush(value)) return value;
     const activation = value as Activation;
-    if (activation.name !== name || activation.modelId === '') return { activation, served: undefined, refusal: '' };
+    if (!names.includes(activation.name) || activation.modelId === '')
+      return { activation, served: undefined, refusal: '' };
     try {
       return { activation, served: await models.load(activation.modelId, signal), refusal: '' };
     } catch (error) {

@@ -16,14 +16,16 @@ import { Bucketing } from '../operators/bucket.ts';
 import { Forecasting } from '../operators/forecast.ts';
 import { History } from '../operators/history.ts';
 import { QUANTILE_DEFAULTS } from '../operators/interval.ts';
+import { type EventCode, NextEventForecast } from '../operators/next-event.ts';
 import { Normalise } from '../operators/normalise.ts';
 import type { StreamRecord } from '../operators/operator.ts';
 import { Quality } from '../operators/quality.ts';
 import { Scoring } from '../operators/score.ts';
 import { TopologyBuilder } from '../topology/builder.ts';
+import type { Stream } from '../topology/stream.ts';
 import type { EncodedRecord, SourceItem, Topology } from '../topology/topology.ts';
 import { activationPreparer, type ModelSource } from './activation.ts';
-import type { PipelineConfig } from './pipeline-config.ts';
+import type { EventsConfig, PipelineConfig } from './pipeline-config.ts';
 
 /** Sinks that show what flows between the operators, for `explain`; what they write leads nowhere. */
 export const TAPS = { readings: 'tap-readings', buckets: 'tap-buckets', candidates: 'tap-candidates' } as const;
@@ -39,11 +41,12 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
   const readings = builder.source<Reading>('readings', {
     topic: topics.readings,
     codec: { decode: decodeReading },
-    prepare: activationPreparer(config.model, models),
+    prepare: activationPreparer(config.events ? [config.model, config.events.model] : [config.model], models),
   });
 
   const good = readings.process('quality', () => new Quality({ ...config.quality, origin }));
-  const buckets = good.process(
+  const { measured, codes } = config.events ? withoutEvents(good, config.events) : { measured: good, codes: undefined };
+  const buckets = measured.process(
     'bucket',
     () =>
       new Bucketing({
@@ -62,6 +65,13 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
     .output<DeadLetter>('rejected')
     .merge(buckets.output<DeadLetter>('late'))
     .sink('dead-letters', { topic: topics.deadLetters, encode: (record) => encoded(record.value.origin, record) });
+
+  if (config.events !== undefined && codes !== undefined) {
+    const { model: name, ...window } = config.events;
+    codes
+      .process('next-event', () => new NextEventForecast({ name, ...window }, (id) => models.load(id)))
+      .sink('next-events', { topic: topics.nextEvents, encode: (record) => encoded(record.key, record) });
+  }
 
   buckets
     .process(
@@ -112,6 +122,20 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
     candidates.sink(TAPS.candidates, { topic: TAPS.candidates, encode });
   }
   return builder.build();
+}
+
+/** Events are no measured values: they go a way of their own. */
+function withoutEvents(good: Stream<Reading>, { quantity }: EventsConfig) {
+  const codes = good.flatMap('event-codes', ({ values }): EventCode[] => {
+    const code = values[quantity];
+    return code === undefined ? [] : [{ code }];
+  });
+  const measured = good.flatMap('measured', (reading): Reading[] => {
+    if (reading.values[quantity] === undefined) return [reading];
+    const { [quantity]: _, ...values } = reading.values;
+    return Object.keys(values).length === 0 ? [] : [{ ...reading, values }];
+  });
+  return { codes, measured };
 }
 
 /** Readings, ticks and activations share a topic: that is what gives models and time an offset. */

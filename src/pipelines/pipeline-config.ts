@@ -31,6 +31,18 @@ export interface PipelineConfig {
   readonly alert: AlertConfig;
   /** The model line that is followed. */
   readonly model: string;
+  /** Readings of this quantity are codes of events: the next one is forecast, and no values are. */
+  readonly events?: EventsConfig | undefined;
+}
+
+export interface EventsConfig {
+  readonly quantity: string;
+  /** Events that a forecast looks back on. */
+  readonly steps: number;
+  /** Codes: 0 … codes − 1. */
+  readonly codes: number;
+  /** The model line that is followed. */
+  readonly model: string;
 }
 
 /**
@@ -82,6 +94,12 @@ export function pipelineConfig(change: Partial<PipelineConfig> = {}): PipelineCo
   whole('idle', config.idle, 1);
   whole('correctFor', config.correctFor, 0);
   if (!(config.level > 0 && config.level < 1)) refuse('level', config.level, 'between 0 and 1');
+  if (config.events !== undefined) {
+    whole('events.steps', config.events.steps, 1);
+    whole('events.codes', config.events.codes, 2);
+    if (config.events.model === config.model)
+      refuse('events.model', config.model, 'another model line than that of the forecasts');
+  }
   if (config.steps.at(-1) !== shape.horizon) refuse('steps', config.steps.join(), `ending with ${shape.horizon}`);
   return config;
 }

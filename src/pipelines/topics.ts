@@ -7,6 +7,8 @@ export interface TopicNames {
   readonly deadLetters: string;
   readonly history: string;
   readonly forecasts: string;
+  /** Only where events are forecast. */
+  readonly nextEvents: string;
   readonly scores: string;
   readonly alerts: string;
   readonly state: string;
@@ -28,6 +30,7 @@ export function topicNames(
     deadLetters: 'dead-letters',
     history: 'history',
     forecasts: 'forecasts',
+    nextEvents: 'next-events',
     scores: 'scores',
     alerts: 'alerts',
     state: 'state',
@@ -49,6 +52,7 @@ export function topicRecords(names: TopicNames): Map<string, readonly SchemaName
     [names.deadLetters, ['DeadLetter']],
     [names.history, ['HistorySegment', 'HistoryFlush']],
     [names.forecasts, ['Forecast']],
+    [names.nextEvents, ['NextEvent']],
     [names.scores, ['Score']],
     [names.alerts, ['Alert']],
     [names.models, ['ModelArtefact']],
@@ -61,6 +65,8 @@ export interface TopicSettings {
   readonly partitions: number;
   /** Milliseconds; recovery and replays need the readings of this time. */
   readonly readingsRetentionMs?: number;
+  /** Whether events are forecast: adds the topic `next-events`. */
+  readonly events?: boolean;
   /** Milliseconds: forecasts, scores, alerts and dead letters. */
   readonly outputRetentionMs?: number;
 }
@@ -78,6 +84,7 @@ export function topicSpecs(names: TopicNames, settings: TopicSettings): TopicSpe
     deleted(names.readings, settings.readingsRetentionMs),
     deleted(names.deadLetters, settings.outputRetentionMs),
     deleted(names.forecasts, settings.outputRetentionMs),
+    ...(settings.events ? [deleted(names.nextEvents, settings.outputRetentionMs)] : []),
     deleted(names.scores, settings.outputRetentionMs),
     deleted(names.alerts, settings.outputRetentionMs),
     { name: names.history, partitions, cleanup: 'compact' },

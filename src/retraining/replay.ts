@@ -131,8 +131,15 @@ async function prepareTopic(log: EventLog, name: string, own: string): Promise<v
   }
 }
 
-function outputTopics({ topics }: PipelineConfig): string[] {
-  return [topics.forecasts, topics.scores, topics.alerts, topics.history, topics.deadLetters];
+function outputTopics({ topics, events }: PipelineConfig): string[] {
+  return [
+    ...(events === undefined ? [] : [topics.nextEvents]),
+    topics.forecasts,
+    topics.scores,
+    topics.alerts,
+    topics.history,
+    topics.deadLetters,
+  ];
 }
 
 async function* outputsOf(

@@ -20,6 +20,12 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
     level,
     shape: { lookback, horizon, season },
     model: learner.name,
+    events: configuration.events && {
+      quantity: configuration.events.quantity,
+      steps: configuration.events.steps,
+      codes: configuration.events.codes,
+      model: configuration.events.name,
+    },
     quality: {
       ...QUALITY_DEFAULTS,
       futureMs: pipeline.future,
@@ -73,6 +79,7 @@ export function specsOf(configuration: Configuration): TopicSpec[] {
   const names = namesOf(configuration);
   const specs = topicSpecs(names, {
     partitions,
+    events: configuration.events !== undefined,
     readingsRetentionMs: readingsRetention,
     outputRetentionMs: outputRetention,
   });

@@ -6,6 +6,7 @@ import { importKeras } from '../../models/keras/import.ts';
 import type { KerasModel } from '../../models/keras/read.ts';
 import { readSample, SAMPLE_BYTES } from '../../models/keras/sample.ts';
 import type { Scaler } from '../../models/model.ts';
+import { takesCodes } from '../../models/sequential/layers.ts';
 import { SequentialNetwork } from '../../models/sequential/network.ts';
 import { planSequential } from '../../models/sequential/plan.ts';
 import { summariseSequential } from '../../models/sequential/summary.ts';
@@ -70,42 +71,46 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
   }
   await withLog(options, async ({ configuration, log, topics, windows, registry, pipeline, now }) => {
     const desk = { log, topics, now };
-    const name = options.name ?? configuration.learner.name;
+    const events = takesCodes(spec) ? pipeline.events : undefined;
+    if (takesCodes(spec) && events === undefined) {
+      throw new FleetcastError('USAGE', 'the model reads codes of events, and the configuration has no section events');
+    }
+    const shape = events ? { lookback: events.steps, horizon: events.codes, season: 1 } : pipeline.shape;
+    const name = options.name ?? events?.model ?? configuration.learner.name;
     const imported = await importModel({
       desk,
-      windows,
+      windows: { ...windows, shape },
       name,
       spec,
       weights,
       origin,
-      scaler: options.scale,
+      scaler: events ? scale('raw') : options.scale,
       note: options.note ?? `imported from ${basename(file)}`,
       licence: options.licence ?? '',
     });
     await publishImported(desk, imported);
     const { id, artefact, evaluation } = imported;
+    const own = artefact.shape;
     if (options.activate) {
-      await promote({ ...desk, registry, name, reason: 'imported by hand', shape: pipeline.shape }, id);
+      await promote({ ...desk, registry, name, reason: 'imported by hand', shape }, id);
     }
     if (options.json) {
-      const { shape, metrics } = artefact;
+      const { metrics } = artefact;
       const activated = options.activate === true;
       terminal.out(
-        JSON.stringify({ id, origin, format, shape, metrics, sampleDifference: difference ?? null, activated }),
+        JSON.stringify({ id, origin, format, shape: own, metrics, sampleDifference: difference ?? null, activated }),
       );
       return;
     }
     if (evaluation !== undefined) terminal.out(`${evaluationTable(evaluation)}\n`);
     terminal.out(`imported ${id}`);
-    const fits =
-      artefact.shape.lookback === pipeline.shape.lookback && artefact.shape.horizon === pipeline.shape.horizon;
+    const fits = own.lookback === shape.lookback && own.horizon === shape.horizon;
     if (options.activate) terminal.out('in use from now on');
     else if (fits)
       terminal.out('not in use yet: fleetcast models promote, or models shadow to try it beside the one in use');
     else {
-      const { lookback, horizon } = artefact.shape;
       terminal.out(
-        `it forecasts ${horizon} buckets from ${lookback}: the pipeline (${pipeline.shape.horizon} from ${pipeline.shape.lookback}) cannot serve it as configured`,
+        `it forecasts ${own.horizon} from ${own.lookback}: as configured (${shape.horizon} from ${shape.lookback}) it cannot be served`,
       );
     }
   });

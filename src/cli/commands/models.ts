@@ -7,8 +7,11 @@ import { type Terminal, textTable } from '../terminal.ts';
 
 interface Options extends ConfigOption {
   readonly reason?: string;
+  readonly name?: string;
   readonly json?: boolean;
 }
+
+const LINE_HELP = 'model line (default: that of the configuration; the one of events has a name of its own)';
 
 export function addModels(program: Command, terminal: Terminal): void {
   const models = program
@@ -90,6 +93,7 @@ export function addModels(program: Command, terminal: Terminal): void {
   add('promote', 'Put a model in use: every partition changes at its own recorded offset.')
     .argument('<model>', 'its id or the beginning of it')
     .option('--reason <text>', 'why', 'by hand')
+    .option('--name <line>', LINE_HELP)
     .action((wanted: string, options: Options) =>
       withLog(options, async (opened) => {
         terminal.out(`${await promote(lifecycle(opened, options), wanted)} is in use`);
@@ -99,6 +103,7 @@ export function addModels(program: Command, terminal: Terminal): void {
   add('shadow', 'Score a model beside the one in use, without serving its forecasts.')
     .argument('<model>', 'its id or the beginning of it')
     .option('--reason <text>', 'why', 'by hand')
+    .option('--name <line>', LINE_HELP)
     .action((wanted: string, options: Options) =>
       withLog(options, async (opened) => {
         terminal.out(`${await shadow(lifecycle(opened, options), wanted)} is in shadow`);
@@ -107,6 +112,7 @@ export function addModels(program: Command, terminal: Terminal): void {
 
   add('rollback', 'Put the model before the present one in use again.')
     .option('--reason <text>', 'why', 'by hand')
+    .option('--name <line>', LINE_HELP)
     .action((options: Options) =>
       withLog(options, async (opened) => {
         terminal.out(`${await rollBack(lifecycle(opened, options))} is in use again`);
@@ -116,6 +122,7 @@ export function addModels(program: Command, terminal: Terminal): void {
   add('retire', 'Take a model out of use; without a model in use, naive forecasts serve.')
     .argument('<model>', 'its id or the beginning of it')
     .option('--reason <text>', 'why', 'by hand')
+    .option('--name <line>', LINE_HELP)
     .action((wanted: string, options: Options) =>
       withLog(options, async (opened) => {
         terminal.out(`${await retire(lifecycle(opened, options), wanted)} is retired`);
@@ -125,8 +132,9 @@ export function addModels(program: Command, terminal: Terminal): void {
 
 function lifecycle(
   { configuration, log, topics, registry, pipeline, now }: Opened,
-  { reason }: Options,
+  { reason, name = configuration.learner.name }: Options,
 ): LifecycleOptions {
-  const { name } = configuration.learner;
-  return { log, topics, registry, now, name, shape: pipeline.shape, ...(reason === undefined ? {} : { reason }) };
+  const { events } = pipeline;
+  const shape = name === events?.model ? { lookback: events.steps, horizon: events.codes } : pipeline.shape;
+  return { log, topics, registry, now, name, shape, ...(reason === undefined ? {} : { reason }) };
 }

@@ -119,6 +119,12 @@ export interface SequentialSpec {
   readonly layers: readonly Layer[];
 }
 
+/** Whether the outputs are probabilities: the last layer that computes ends with a softmax. */
+export function givesProbabilities({ layers }: SequentialSpec): boolean {
+  const last = layers.findLast(({ type }) => type !== 'Dropout' && type !== 'Reshape' && type !== 'Flatten');
+  return last?.type === 'Softmax' || (last !== undefined && 'activation' in last && last.activation === 'softmax');
+}
+
 /** Whether rows hold codes (an Embedding comes first) instead of values. */
 export function takesCodes(spec: SequentialSpec): boolean {
   return spec.layers.find((layer) => layer.type !== 'Masking')?.type === 'Embedding';

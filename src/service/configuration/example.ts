@@ -15,7 +15,7 @@ export function exampleConfiguration(): string {
     lines.push(...comment(field, ''));
     const object = unwrap(field);
     const example = field.meta()?.['example'];
-    if (object instanceof z.ZodObject) {
+    if (object instanceof z.ZodObject && example === undefined) {
       lines.push(`${name}:`);
       for (const [key, child] of Object.entries(object.shape) as [string, z.ZodType][])
         lines.push(...entry(key, child));

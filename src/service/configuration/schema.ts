@@ -307,6 +307,23 @@ const learner = section(
   'How models learn from the history.',
 );
 
+const layers = z.array(z.record(z.string(), z.unknown())).min(1).max(200);
+
+const events = optional(
+  z.strictObject({
+    quantity: z.string().min(1),
+    codes: whole(2, 100_000),
+    steps: whole(1, 1000).default(12),
+    name: z
+      .string()
+      .regex(/^[A-Za-z0-9._-]{1,64}$/, 'letters, digits, dots, dashes and underscores')
+      .default('next-event'),
+    layers: layers.optional(),
+  }),
+  'Values of this quantity are codes (0 … codes − 1) of what has happened: from the last steps of them the next one of each device is forecast, on the topic next-events. Train with fleetcast train-events.',
+  '{quantity: event, codes: 10, steps: 12, name: next-event, layers: [{type: Embedding, input_dim: 1000, output_dim: 64}, {type: LSTM, units: 128}, {type: Dense, units: 10}]}',
+);
+
 const http = section(
   {
     enabled: z.boolean().default(true).meta({ description: 'Serve the page, health and metrics.' }),
@@ -344,6 +361,7 @@ export const configurationSchema = z.strictObject({
     context.addIssue({ code: 'custom', path: ['lookback'], message: `at least one season (${value.season})` });
   }),
   learner,
+  events,
   out: outSection,
   http,
   logging,

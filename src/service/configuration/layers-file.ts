@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { FleetcastError, messageOf } from '../../errors.ts';
+import { parseSequential } from '../../models/sequential/configuration.ts';
+import type { SequentialSpec } from '../../models/sequential/layers.ts';
+
+/**
+ * A Sequential model in a file of its own, YAML or JSON: a list of layers, or an object with `name`, `input_shape` and
+ * `layers`.
+ * @throws CONFIG_UNREADABLE, MODEL_INVALID naming file, layer and setting
+ */
+export function readLayers(file: string, defaults: LayerDefaults): SequentialSpec {
+  let value: unknown;
+  try {
+    value = parse(readFileSync(file, 'utf8'), { maxAliasCount: 50 });
+  } catch (cause) {
+    throw new FleetcastError('CONFIG_UNREADABLE', `cannot read ${file}: ${messageOf(cause)}`, { cause });
+  }
+  try {
+    return layersOf(value, defaults);
+  } catch (cause) {
+    throw new FleetcastError('MODEL_INVALID', `${file}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+export interface LayerDefaults {
+  readonly name: string;
+  /** `[steps, features]` where nothing is said; Embeddings need none. */
+  readonly inputShape?: readonly (number | null)[];
+}
+
+/** The model of a list of layers, or of an object as {@link readLayers} describes it. @throws MODEL_INVALID */
+export function layersOf(value: unknown, { name, inputShape }: LayerDefaults): SequentialSpec {
+  const model: Record<string, unknown> = { name, ...(Array.isArray(value) ? { layers: value } : (value as object)) };
+  const first: unknown = Array.isArray(model['layers']) ? model['layers'][0] : undefined;
+  const codes = typeof first === 'object' && first !== null && 'type' in first && first.type === 'Embedding';
+  if (model['input_shape'] === undefined && inputShape !== undefined && !codes) model['input_shape'] = inputShape;
+  return parseSequential(model);
+}
