@@ -69,6 +69,86 @@ describe('the Sparkplug host', () => {
     expect(reasons(send('NDATA/edge', data(4, { alias: 2, stringValue: '1.1' })))).toEqual(['no-values']);
   });
 
+  it('reads arrays and data sets, and leaves files and texts out', () => {
+    const { send } = host();
+    const le = (size: number, ...numbers: number[]) => {
+      const bytes = Buffer.alloc(size * numbers.length);
+      for (const [i, n] of numbers.entries()) bytes.writeIntLE(n, i * size, size);
+      return bytes;
+    };
+    const doubles = Buffer.alloc(16);
+    doubles.writeDoubleLE(1.5, 0);
+    doubles.writeDoubleLE(Number.NaN, 8);
+    const cells = (...row: object[]) => ({ elements: row });
+    const birth = encodePayload({
+      timestamp: T,
+      seq: 0,
+      metrics: [
+        { name: 'shorts', alias: 1, datatype: 23, bytesValue: le(2, -2, 300) },
+        { name: 'flags', datatype: 32, bytesValue: Buffer.from([10, 0, 0, 0, 0b1000_0001, 0b0100_0000]) },
+        { name: 'doubles', datatype: 31, bytesValue: doubles },
+        { name: 'file', datatype: 18, bytesValue: Buffer.from('whatever') },
+        {
+          name: 'one',
+          datatype: 16,
+          datasetValue: {
+            columns: ['t', 'name'],
+            types: [INT8, STRING],
+            rows: [cells({ intValue: 0xff }, { stringValue: 'a' })],
+          },
+        },
+        {
+          name: 'two',
+          datatype: 16,
+          datasetValue: {
+            columns: ['t'],
+            types: [DOUBLE],
+            rows: [cells({ doubleValue: 1 }), cells({ doubleValue: 2 })],
+          },
+        },
+      ],
+    });
+    const born = send('NBIRTH/edge', birth);
+    expect(values(born)).toEqual([
+      [
+        'plant/edge',
+        T,
+        {
+          'shorts/0': -2,
+          'shorts/1': 300,
+          ...Object.fromEntries([1, 0, 0, 0, 0, 0, 0, 1, 0, 1].map((bit, i) => [`flags/${i}`, bit])),
+          'doubles/0': 1.5,
+          'one/t': -1,
+          'two/0/t': 1,
+          'two/1/t': 2,
+        },
+      ],
+    ]);
+    expect(born.rejected).toEqual([]);
+    const later = send('NDATA/edge', data(1, { alias: 1, bytesValue: le(2, 7) }));
+    expect(values(later)).toEqual([['plant/edge', T + 1000, { 'shorts/0': 7 }]]);
+    expect(reasons(send('NDATA/edge', data(2, { alias: 1, bytesValue: Buffer.alloc(3) })))).toEqual(['malformed']);
+    expect(reasons(send('NDATA/edge', data(3, { alias: 1, bytesValue: Buffer.alloc(1000) })))).toEqual([
+      'too-many-values',
+    ]);
+    const claims = { name: 'flags', datatype: 32, bytesValue: Buffer.from([255, 255, 255, 255, 1]) };
+    expect(reasons(send('NDATA/edge', data(4, claims)))).toEqual(['malformed']);
+  });
+
+  it('waits for messages that come late, where it is told to', () => {
+    const { send } = host({ reorderMs: 1_000 });
+    const one = (seq: number) => data(seq, { alias: 1, doubleValue: seq });
+    send('NBIRTH/edge', nbirth());
+    expect(send('NDATA/edge', one(3), 10).commands).toEqual([]);
+    expect(send('NDATA/edge', one(1), 10).commands).toEqual([]);
+    expect(send('NDATA/edge', one(2), 10).commands).toEqual([]);
+    expect(send('NDATA/edge', one(4), 5_000).commands).toEqual([]);
+    expect(send('NDATA/edge', one(6), 10).commands).toEqual([]);
+    expect(send('NDATA/edge', one(7), 1_000).commands).toHaveLength(1);
+    expect(send('NDATA/edge', one(8), 60_000).commands).toEqual([]);
+    expect(send('NDATA/edge', one(100), 60_000).commands).toHaveLength(1);
+  });
+
   it('takes the time of each metric, historical ones among them', () => {
     const { send } = host();
     send('NBIRTH/edge', nbirth());

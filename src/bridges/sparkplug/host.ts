@@ -7,7 +7,7 @@ import { NodeState } from './node-state.ts';
 import type { SparkplugOptions } from './options.ts';
 import { parsePayload, rebirthCommand } from './payload.ts';
 import { parseSparkplugTopic, type SparkplugTopic } from './topic.ts';
-import { numberOfMetric } from './value.ts';
+import { numberOfMetric, numbersOfArray } from './value.ts';
 
 /** Something to keep on a compacted topic: what the host needs after a restart. */
 export interface MemoryRecord {
@@ -36,6 +36,7 @@ export interface SparkplugDevice {
 
 const CONTROL = ['bdSeq', 'Node Control/*', 'Device Control/*'];
 const MAX_METRICS = 50_000;
+const MAX_ARRAY = 256;
 
 /**
  * The receiving half of a Sparkplug B host: births teach aliases and data types, data are read with them, deaths mark
@@ -108,7 +109,7 @@ export class SparkplugHost {
     if (!ofNode && node.birth === '') {
       return { ...this.#read(at, node, payload, arrival), memory: [], commands: this.#ask(node, at, arrival) };
     }
-    const follows = ofNode || node.follows(payload.seq);
+    const follows = ofNode || this.#follows(node, payload.seq, arrival);
     if (ofNode) node.lastSeq = payload.seq ?? 0;
     const certificate: Certificate = {
       group: at.group,
@@ -142,7 +143,7 @@ export class SparkplugHost {
     if (at.device === '' && bdSeq !== undefined && certificate.bdSeq !== undefined && bdSeq !== certificate.bdSeq) {
       return { readings: [], rejected: nothing('the death of an earlier session'), memory: [], commands: [] };
     }
-    const follows = at.device === '' || node.follows(payload.seq);
+    const follows = at.device === '' || this.#follows(node, payload.seq, arrival);
     const dead: Certificate = { ...certificate, online: false, since: payload.timestamp ?? arrival };
     node.certificates.set(at.device, dead);
     return {
@@ -155,7 +156,7 @@ export class SparkplugHost {
 
   #data(at: SparkplugTopic, payload: SparkplugPayload, arrival: number): SparkplugResult {
     const node = this.#node(at.group, at.node);
-    const follows = node.follows(payload.seq);
+    const follows = this.#follows(node, payload.seq, arrival);
     const alive = node.certificates.get('')?.online === true && node.certificates.get(at.device)?.online === true;
     const result = this.#read(at, node, payload, arrival);
     const unknown = result.rejected.some((each) => each.reason === 'unknown-alias');
@@ -172,6 +173,13 @@ export class SparkplugHost {
     const device = deviceName(at);
     const readings = new Map<number, MappedReading>();
     const unknown: string[] = [];
+    const rejected: Rejected[] = [];
+    const put = (name: string, time: number, value: number): void => {
+      if (name === '' || name === '__proto__') return;
+      const reading = readings.get(time) ?? { device, time, values: {} };
+      readings.set(time, reading);
+      reading.values[name] = value;
+    };
     const take = (metric: Metric, name: string, time: number, datatype: number | undefined): void => {
       if (this.#excluded(name)) return;
       for (const member of metric.members) {
@@ -179,10 +187,15 @@ export class SparkplugHost {
           take(member, `${name}/${member.name}`, member.timestamp ?? time, member.datatype);
       }
       const value = numberOfMetric(metric, datatype);
-      if (value === undefined || name === '' || name === '__proto__') return;
-      const reading = readings.get(time) ?? { device, time, values: {} };
-      readings.set(time, reading);
-      reading.values[name] = value;
+      if (value !== undefined) put(name, time, value);
+      if (metric.bytes === undefined || metric.isNull) return;
+      try {
+        const numbers = numbersOfArray(metric.bytes, datatype, MAX_ARRAY) ?? [];
+        for (const [i, number] of numbers.entries()) if (Number.isFinite(number)) put(`${name}/${i}`, time, number);
+      } catch (error) {
+        if (!(error instanceof Reject)) throw error;
+        rejected.push({ reason: error.reason, message: `${excerpt(name)}: ${error.message}`, device });
+      }
     };
     for (const metric of payload.metrics) {
       const target = metric.name === undefined ? node.alias(metric.alias ?? '') : undefined;
@@ -194,7 +207,6 @@ export class SparkplugHost {
       const datatype = metric.datatype ?? target?.datatype ?? node.datatype(at.device, name);
       take(metric, name, metric.timestamp ?? payload.timestamp ?? arrival, datatype);
     }
-    const rejected: Rejected[] = [];
     if (unknown.length > 0) {
       const list = unknown.slice(0, 5).join(', ');
       rejected.push({
@@ -207,6 +219,10 @@ export class SparkplugHost {
       rejected.push({ reason: 'no-values', message: 'no metric that is a number', device });
     }
     return { readings: [...readings.values()].sort((a, b) => a.time - b.time), rejected };
+  }
+
+  #follows(node: NodeState, seq: number | undefined, arrival: number): boolean {
+    return node.follows(seq, arrival, this.#options.reorderMs ?? 0);
   }
 
   #ask(node: NodeState, at: SparkplugTopic, arrival: number): readonly Command[] {

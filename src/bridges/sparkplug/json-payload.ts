@@ -30,7 +30,7 @@ function metricOf(entry: unknown): Metric {
     historical: (metric['isHistorical'] ?? metric['is_historical']) === true,
     isNull: value === null || (metric['isNull'] ?? metric['is_null']) === true,
     value: typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string' ? value : undefined,
-    members: [],
+    members: Array.isArray(value) ? value.map((each: unknown, i) => metricOf({ name: String(i), value: each })) : [],
   };
 }
 

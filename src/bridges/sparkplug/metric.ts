@@ -10,7 +10,9 @@ export interface Metric {
   readonly isNull: boolean;
   /** Integers as 64 bits without sign, as they are on the wire; undefined for what is no plain value. */
   readonly value: bigint | number | boolean | string | undefined;
-  /** Metrics of a template instance. */
+  /** What an array of numbers is packed into; its data type says how. */
+  readonly bytes?: Uint8Array | undefined;
+  /** Metrics of a template instance, cells of a data set, entries of an array. */
   readonly members: readonly Metric[];
 }
 

@@ -31,6 +31,9 @@ export class NodeState {
   birth = '';
   /** Undefined until the first message that has one, and after a restart. */
   lastSeq: number | undefined;
+  /** Messages that later ones have overtaken, and when the first of those arrived. */
+  readonly #missing = new Set<number>();
+  #missingSince = 0;
   /** Arrival of the message that a rebirth was last asked for. */
   askedAt = Number.NEGATIVE_INFINITY;
 
@@ -50,6 +53,7 @@ export class NodeState {
   accept(certificate: Certificate): void {
     if (certificate.device === '' && certificate.birth !== this.birth) {
       this.birth = certificate.birth;
+      this.#missing.clear();
       this.#aliases.clear();
       this.#byName.clear();
       for (const [device, old] of this.certificates) {
@@ -78,11 +82,32 @@ export class NodeState {
     return this.#byName.get(device)?.get(name);
   }
 
-  /** True where the message follows the one before. */
-  follows(seq: number | undefined): boolean {
+  /**
+   * False where a message is missing: one that does not follow the one before, or, with `reorderMs`, one that has not come
+   * that long after a later one.
+   */
+  follows(seq: number | undefined, arrival: number, reorderMs: number): boolean {
     if (seq === undefined) return true;
-    const right = this.lastSeq === undefined || seq === (this.lastSeq + 1) % 256;
+    if (this.#missing.delete(seq)) return !this.#overdue(arrival, reorderMs);
+    const expected = ((this.lastSeq ?? seq - 1) + 1) % 256;
+    const ahead = (seq - expected + 256) % 256;
     this.lastSeq = seq;
-    return right;
+    if (ahead === 0) return !this.#overdue(arrival, reorderMs);
+    if (reorderMs === 0 || ahead > MOST_MISSING || this.#missing.size + ahead > MOST_MISSING) {
+      this.#missing.clear();
+      return false;
+    }
+    if (this.#missing.size === 0) this.#missingSince = arrival;
+    for (let i = 0; i < ahead; i++) this.#missing.add((expected + i) % 256);
+    return !this.#overdue(arrival, reorderMs);
+  }
+
+  #overdue(arrival: number, reorderMs: number): boolean {
+    if (this.#missing.size === 0 || arrival - this.#missingSince < reorderMs) return false;
+    this.#missing.clear();
+    return true;
   }
 }
+
+/** Messages that may come late; with more of them missing it is no matter of order. */
+const MOST_MISSING = 16;

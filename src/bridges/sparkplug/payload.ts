@@ -5,7 +5,7 @@ import type { Metric, SparkplugPayload } from './metric.ts';
 
 /**
  * The fields of Sparkplug B's payload (Eclipse Sparkplug 3.0, chapter 6) that hold values; readers pass over the others
- * (metadata, properties, data sets, files).
+ * (metadata, properties).
  */
 const root = protobuf.Root.fromJSON({
   nested: {
@@ -32,7 +32,32 @@ const root = protobuf.Root.fromJSON({
         doubleValue: { type: 'double', id: 13 },
         booleanValue: { type: 'bool', id: 14 },
         stringValue: { type: 'string', id: 15 },
+        bytesValue: { type: 'bytes', id: 16 },
+        datasetValue: { type: 'DataSet', id: 17 },
         templateValue: { type: 'Template', id: 18 },
+      },
+    },
+    DataSet: {
+      edition: 'proto2',
+      fields: {
+        columns: { rule: 'repeated', type: 'string', id: 2 },
+        types: { rule: 'repeated', type: 'uint32', id: 3 },
+        rows: { rule: 'repeated', type: 'Row', id: 4 },
+      },
+    },
+    Row: {
+      edition: 'proto2',
+      fields: { elements: { rule: 'repeated', type: 'Cell', id: 1 } },
+    },
+    Cell: {
+      edition: 'proto2',
+      fields: {
+        intValue: { type: 'uint32', id: 1 },
+        longValue: { type: 'uint64', id: 2 },
+        floatValue: { type: 'float', id: 3 },
+        doubleValue: { type: 'double', id: 4 },
+        booleanValue: { type: 'bool', id: 5 },
+        stringValue: { type: 'string', id: 6 },
       },
     },
     Template: {
@@ -46,19 +71,23 @@ const root = protobuf.Root.fromJSON({
 });
 const type = root.lookupType('Payload');
 
-interface WireMetric {
-  name?: string;
-  alias?: Wire64;
-  timestamp?: Wire64;
-  datatype?: number;
-  isHistorical?: boolean;
-  isNull?: boolean;
+interface WireValue {
   intValue?: number;
   longValue?: Wire64;
   floatValue?: number;
   doubleValue?: number;
   booleanValue?: boolean;
   stringValue?: string;
+}
+interface WireMetric extends WireValue {
+  name?: string;
+  alias?: Wire64;
+  timestamp?: Wire64;
+  datatype?: number;
+  isHistorical?: boolean;
+  isNull?: boolean;
+  bytesValue?: Uint8Array;
+  datasetValue?: { columns?: string[]; types?: number[]; rows?: { elements?: WireValue[] }[] };
   templateValue?: { metrics?: WireMetric[]; isDefinition?: boolean };
 }
 type Wire64 = number | { readonly low: number; readonly high: number };
@@ -82,6 +111,9 @@ export function parsePayload(bytes: Uint8Array, maxMetrics: number): SparkplugPa
       throw new Reject('too-deep', `templates nested more than ${MAX_TEMPLATE_DEPTH} levels`);
     const template = own(metric, 'templateValue');
     const members = template?.isDefinition === true ? [] : (template?.metrics ?? []);
+    const cells = cellsOf(metric);
+    left -= cells.length;
+    if (left < 0) throw new Reject('too-many-values', `more than ${maxMetrics} metrics in one payload`);
     const alias = own(metric, 'alias');
     const timestamp = own(metric, 'timestamp');
     return {
@@ -92,7 +124,8 @@ export function parsePayload(bytes: Uint8Array, maxMetrics: number): SparkplugPa
       historical: own(metric, 'isHistorical') ?? false,
       isNull: own(metric, 'isNull') ?? false,
       value: wireValue(metric),
-      members: members.map((member) => convert(member, depth + 1)),
+      bytes: own(metric, 'bytesValue'),
+      members: [...cells, ...members.map((member) => convert(member, depth + 1))],
     };
   };
   const timestamp = own(message, 'timestamp');
@@ -115,7 +148,26 @@ export function encodePayload(message: { timestamp?: number; seq?: number; metri
   return type.encode(type.fromObject(message)).finish();
 }
 
-function wireValue(metric: WireMetric): Metric['value'] {
+/** Cells of a data set as metrics: named by column, and by row before it where there are several. */
+function cellsOf(metric: WireMetric): readonly Metric[] {
+  const set = own(metric, 'datasetValue');
+  if (set === undefined || own(metric, 'isNull') === true) return [];
+  const { columns = [], types = [], rows = [] } = set;
+  return rows.flatMap(({ elements = [] }, row) =>
+    elements.map((cell, i) => ({
+      name: `${rows.length > 1 ? `${row}/` : ''}${columns[i] ?? i}`,
+      alias: undefined,
+      timestamp: undefined,
+      datatype: types[i],
+      historical: false,
+      isNull: false,
+      value: wireValue(cell),
+      members: [],
+    })),
+  );
+}
+
+function wireValue(metric: WireValue): Metric['value'] {
   const int = own(metric, 'intValue');
   if (int !== undefined) return BigInt(int);
   const long = own(metric, 'longValue');

@@ -90,6 +90,7 @@ const part = {
 const sparkplug = z.strictObject({
   rebirth: flag.optional(),
   rebirthEveryMs: z.int().min(0).optional(),
+  reorderMs: z.int().min(0).max(60_000).optional(),
   exclude: names.optional(),
   maxNodes: z.int().min(1).optional(),
   maxMetrics: z.int().min(1).optional(),
