@@ -29,6 +29,7 @@ import { ModelWatch } from './model-watch.ts';
 import { startMqttOut } from './mqtt-out.ts';
 import { logPlace, openLog } from './open-log.ts';
 import { learnerOf, namesOf, pipelineOf, specsOf } from './pipeline-settings.ts';
+import { presenceOf } from './presence.ts';
 import type { ServiceStatus } from './status.ts';
 import { taskPart } from './task-part.ts';
 import { TrainingWatch } from './training-watch.ts';
@@ -222,6 +223,7 @@ async function startParts(
         connections: bridgeStatus.session.connections,
         logDown: bridgeStatus.logDown,
         held: bridgeStatus.held,
+        ...(mapping.remembers ? { presence: presenceOf(mapping.presence()) } : {}),
       },
       tasks: tasks.map(taskPart),
       standbys: engine.standbys().map(({ task, partition, lag, keys, error }) => {

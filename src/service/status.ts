@@ -46,6 +46,15 @@ export interface BridgePart {
   readonly logDown: boolean;
   /** No more is read from the broker until the log has caught up. */
   readonly held: boolean;
+  /** Devices that say when they come and go (Sparkplug); undefined where none can. */
+  readonly presence?: PresencePart;
+}
+
+export interface PresencePart {
+  readonly online: number;
+  readonly offline: number;
+  /** The first hundred that are offline, the latest first: their last values are stale. */
+  readonly gone: readonly { readonly device: string; readonly since: number }[];
 }
 
 export interface TaskPart {

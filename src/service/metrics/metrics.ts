@@ -79,6 +79,14 @@ export class Metrics {
     );
     ofBridge('bridge_log_down', '1 while the log takes nothing', ({ logDown }) => (logDown ? 1 : 0));
     ofBridge('bridge_held', '1 while no more is read from the broker', ({ held }) => (held ? 1 : 0));
+    register('devices_presence', 'Devices that say when they come and go', ['state'], ({ bridge }) =>
+      bridge?.presence === undefined
+        ? []
+        : [
+            [{ state: 'online' }, bridge.presence.online],
+            [{ state: 'offline' }, bridge.presence.offline],
+          ],
+    );
     register('model_error', 'Live mean absolute error in deviations, by model', ['model', 'role'], ({ model }) =>
       model.errors.map(({ model: id, role, error }) => [{ model: id, role }, error]),
     );

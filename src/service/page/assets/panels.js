@@ -192,6 +192,12 @@ function drawFlow({ now, rates, tasks, bridge, log }) {
         `${whole(bridge.perSecond)} a second, ${whole(bridge.inFlight)} in flight`,
     ]);
   }
+  if (bridge?.presence) {
+    const { online, offline, gone } = bridge.presence;
+    const names = gone.slice(0, 5).map(({ device }) => device);
+    const list = names.length === 0 ? '' : `: ${names.join(', ')}${offline > names.length ? ' …' : ''}`;
+    rows.push(['presence', `${whole(online)} online, ${whole(offline)} offline${list}`]);
+  }
   byId('flow').replaceChildren(
     table(
       ['', ''],
