@@ -303,6 +303,36 @@ table({ preset: 'shelly' }, [
     },
     NOTHING,
   ],
+  [
+    'gw/events/rpc',
+    {
+      src: 'shellyplus1-x',
+      dst: 'gw/events',
+      method: 'NotifyEvent',
+      params: {
+        ts: 1_700_000_000.5,
+        events: [
+          {
+            component: 'script:1',
+            id: 1,
+            event: 'shelly-blu',
+            ts: 1_700_000_000.5,
+            data: {
+              encryption: false,
+              BTHome_version: 2,
+              pid: 118,
+              battery: 97,
+              illuminance: 12,
+              window: 1,
+              rssi: -61,
+              address: '3c:2e:f5:00:00:01',
+            },
+          },
+        ],
+      },
+    },
+    [['3c:2e:f5:00:00:01', { battery: 97, illuminance: 12, window: 1, rssi: -61 }, 1_700_000_000_500]],
+  ],
   ['a/status/input:0', { id: 0, state: null }, NOTHING],
   ['a/status/input:100', { id: 100, percent: 11.5, xpercent: null }, [['a', { 'input:100.percent': 11.5 }]]],
   ['a/status/wifi', { sta_ip: '10.0.0.5', rssi: -60 }, NOTHING],

@@ -52,7 +52,7 @@ const STATES = ['output', 'state', 'alarm', 'flood', 'presence', 'value', 'mute'
 export const shelly: Preset = {
   name: 'shelly',
   description:
-    'Shelly Gen2, Gen3, Gen4, Plus, Pro and BLU behind a gateway: <device>/status/<component> and NotifyStatus on <device>/events/rpc, one quantity for each component and field (switch:0.apower). Events of buttons and states of the device itself are no telemetry.',
+    'Shelly Gen2, Gen3, Gen4, Plus, Pro and BLU behind a gateway: <device>/status/<component> and NotifyStatus on <device>/events/rpc, one quantity for each component and field (switch:0.apower). BLU sensors that a script tells of (events shelly-blu) are devices of their own, by address. Events of buttons and states of the device itself are no telemetry.',
   base: undefined,
   rules: ({ base }) => {
     const at = base === undefined ? '' : `${base}/`;
@@ -67,10 +67,22 @@ export const shelly: Preset = {
       {
         topic: `${at}+device/events/rpc`,
         ...common,
-        each: 'params.*',
-        where: { '{key}': COMPONENTS, '$.method': ['NotifyStatus', 'NotifyFullStatus'] },
-        prefix: '{key}.',
         time: { path: '$.params.ts', format: 'epoch-s', lenient: true },
+        branches: [
+          {
+            each: 'params.*',
+            where: { '{key}': COMPONENTS, '$.method': ['NotifyStatus', 'NotifyFullStatus'] },
+            prefix: '{key}.',
+          },
+          // What the script for BLU sensors tells of them: devices of their own.
+          {
+            each: 'params.events[*]',
+            where: ['data.address', { '$.method': ['NotifyEvent'], event: ['shelly-blu'] }],
+            device: '{data.address}',
+            under: 'data',
+            exclude: [...ABOUT, 'BTHome_version', 'pid', 'button'],
+          },
+        ],
       },
       ...noTelemetry(`${at}+device/online`),
     ];
