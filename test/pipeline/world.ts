@@ -1,14 +1,14 @@
 import { afterEach } from 'vitest';
 import { decode, encodeRecord } from '../../src/events/codec.ts';
 import type { ModelEvent, Score } from '../../src/events/records.ts';
-import type { EventLog, OutRecord } from '../../src/log/event-log.ts';
+import type { EventLog, LogRecord, OutRecord } from '../../src/log/event-log.ts';
 import { MemoryLog } from '../../src/log/memory/memory-log.ts';
 import { partitionFor } from '../../src/log/partitioner.ts';
 import { Random } from '../../src/models/random.ts';
 import { forecastingTopology } from '../../src/pipelines/forecasting.ts';
 import { ModelRegistry } from '../../src/pipelines/model-registry.ts';
 import { pipelineConfig } from '../../src/pipelines/pipeline-config.ts';
-import { topicSpecs } from '../../src/pipelines/topics.ts';
+import { type TopicSettings, topicSpecs } from '../../src/pipelines/topics.ts';
 import { Learner, type LearnerOptions } from '../../src/retraining/learner.ts';
 import { Engine } from '../../src/topology/engine.ts';
 import { HOUR, reading } from '../readings.ts';
@@ -35,9 +35,12 @@ export interface World {
 }
 
 /** @param log it is closed at the end */
-export async function newWorld(log: EventLog = new MemoryLog()): Promise<World> {
+export async function newWorld(
+  log: EventLog = new MemoryLog(),
+  retention: Partial<TopicSettings> = {},
+): Promise<World> {
   open.push({ stop: () => log.close() });
-  await log.ensureTopics(topicSpecs(topics, { partitions: PARTITIONS }));
+  await log.ensureTopics(topicSpecs(topics, { ...retention, partitions: PARTITIONS }));
   const registry = new ModelRegistry({ log, topic: topics.models });
   const engine = new Engine({ log, topology: forecastingTopology(config, registry), group: 'live' });
   await engine.start();
@@ -104,8 +107,19 @@ export async function startLearner(world: World, change: Partial<LearnerOptions>
 }
 
 export async function events(log: EventLog): Promise<ModelEvent[]> {
-  const { records } = await log.read(topics.modelEvents, 0, 0, { maxRecords: 10_000 });
-  return records.map(({ value }) => decode<ModelEvent>('ModelEvent', value!));
+  return (await everything(log, topics.modelEvents, 0)).map(({ value }) => decode<ModelEvent>('ModelEvent', value!));
+}
+
+/** To the end as of now: one read need not give all that there is. */
+async function everything(log: EventLog, topic: string, partition: number): Promise<LogRecord[]> {
+  const { earliest, end } = await log.offsets(topic, partition);
+  const found: LogRecord[] = [];
+  for (let next = earliest; next < end; ) {
+    const batch = await log.read(topic, partition, next, { maxRecords: 100_000, maxBytes: 1e9 });
+    found.push(...batch.records);
+    next = batch.nextOffset;
+  }
+  return found;
 }
 
 export async function kinds(log: EventLog): Promise<string[]> {
@@ -115,7 +129,7 @@ export async function kinds(log: EventLog): Promise<string[]> {
 export async function all<T>(log: EventLog, topic: string, type: 'Forecast' | 'Score'): Promise<T[]> {
   const found: T[] = [];
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const { records } = await log.read(topic, partition, 0, { maxRecords: 1e6, maxBytes: 1e9 });
+    const records = await everything(log, topic, partition);
     found.push(...records.map(({ value }) => decode<T & object>(type, value!)));
   }
   return found;

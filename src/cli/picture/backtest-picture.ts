@@ -2,7 +2,7 @@ import { Info, parse, type Spec, View } from 'vega';
 import { type Backtest, deviceError, devicesOf, LOOP, ONCE } from '../../retraining/backtest.ts';
 
 const NAMES = [LOOP, ONCE, 'last-value', 'seasonal-naive'];
-const COLOURS = ['#0b6e99', '#d9730d', '#9b9a97', '#787774'];
+const COLOURS = ['#0b6e99', '#d9730d', '#c4c2bd', '#5f5d5a'];
 const WIDTH = 640;
 const HEIGHT = 190;
 
