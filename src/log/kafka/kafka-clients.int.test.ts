@@ -76,6 +76,18 @@ describe.skipIf(kafka === undefined)('kafka beside other clients (needs a broker
     expect(texts(await readAll(log, 't', 0))).toEqual(expected);
   });
 
+  test('topics that are looked up together do not hide each other, nor do missing ones', async () => {
+    const names = Array.from({ length: 12 }, (_, i) => `t${i}`);
+    await log.ensureTopics(names.map((name) => ({ name, partitions: 1, cleanup: 'delete' as const })));
+    for (let round = 0; round < 5; round++) {
+      const fresh = await openKafkaLog(options);
+      const asked = names.flatMap((name, i) => (i % 4 === 3 ? [name, `missing${i}`] : [name]));
+      const answers = await Promise.allSettled(asked.map((name) => fresh.offsets(name, 0)));
+      expect(asked.filter((_, i) => answers[i]!.status === 'fulfilled')).toEqual(names);
+      await fresh.close();
+    }
+  });
+
   test('tells what it would create without doing so', async () => {
     const specs = [
       { name: 'a', partitions: 3, cleanup: 'delete' as const, retentionMs: 60_000 },

@@ -28,6 +28,8 @@ const EARLIEST = -2;
 const MOST_TRIES = 60;
 const TRY_MS = 500;
 const LATEST = -1;
+/** A topic counts as missing after so many answers that say so. */
+const LOOK_UPS = 4;
 
 /** The log on Apache Kafka. Resolves when a broker has answered. @throws LOG_UNAVAILABLE. */
 export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
@@ -287,16 +289,19 @@ class KafkaLog implements EventLog, MemberLog {
 
   async #lookUp(topic: string): Promise<number | undefined> {
     const real = this.real(topic);
-    try {
-      await knowTopics(this.#cluster, [real]);
-    } catch (error) {
-      if (codeOf(error) === CODE.UNKNOWN_TOPIC_OR_PARTITION) return undefined;
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await knowTopics(this.#cluster, [real]);
+        const count = this.#cluster.findTopicPartitionMetadata(real).length;
+        this.#counts.set(topic, count);
+        return count;
+      } catch (error) {
+        if (codeOf(error) !== CODE.UNKNOWN_TOPIC_OR_PARTITION) throw error;
+        // It may be another topic that does not exist: look-ups are made together.
+        if (attempt === LOOK_UPS) return undefined;
+        await new Promise((resolve) => setTimeout(resolve, 20 * attempt));
+      }
     }
-    const count = this.#cluster.findTopicPartitionMetadata(real).length;
-    if (count === 0) return undefined;
-    this.#counts.set(topic, count);
-    return count;
   }
 
   #open(): void {

@@ -124,6 +124,9 @@ export async function knowTopics(cluster: WireCluster, topics: readonly string[]
   try {
     await cluster.addMultipleTargetTopics(topics);
     if (unknown().length > 0) await cluster.refreshMetadata();
+    // A look-up that was under way already is shared, and did not ask for the topic. One that does not exist is told so.
+    const [left] = unknown();
+    if (left !== undefined) throw new Error(`the partitions of ${left} are not known yet`);
   } catch (error) {
     // One that does not exist would make every later look-up of all the others fail.
     for (const topic of known(cluster) ? unknown() : topics) cluster.targetTopics.delete(topic);
