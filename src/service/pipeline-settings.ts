@@ -4,6 +4,7 @@ import { QUALITY_DEFAULTS } from '../operators/quality.ts';
 import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
 import { trialDefaults } from '../retraining/trial.ts';
+import { manifestSpec } from '../topology/state-manifest.ts';
 import type { Configuration } from './configuration/schema.ts';
 
 /** The pipeline that a configuration asks for. @throws CONFIG_INVALID for values that cannot go together */
@@ -77,12 +78,15 @@ export function namesOf(configuration: Configuration): TopicNames {
 export function specsOf(configuration: Configuration): TopicSpec[] {
   const { partitions, readingsRetention, outputRetention } = configuration.topics;
   const names = namesOf(configuration);
-  const specs = topicSpecs(names, {
-    partitions,
-    events: configuration.events !== undefined,
-    readingsRetentionMs: readingsRetention,
-    outputRetentionMs: outputRetention,
-  });
+  const specs = [
+    ...topicSpecs(names, {
+      partitions,
+      events: configuration.events !== undefined,
+      readingsRetentionMs: readingsRetention,
+      outputRetentionMs: outputRetention,
+    }),
+    manifestSpec(names.state),
+  ];
   const { kafka } = configuration.log;
   return kafka === undefined || kafka.registry !== undefined ? specs : [...specs, schemasTopicSpec(names.schemas)];
 }

@@ -1,4 +1,4 @@
-import type { EventLog } from '../log/event-log.ts';
+import type { EventLog, TopicSpec } from '../log/event-log.ts';
 
 /** Store name (`node/store`) to the version of its bytes. */
 export type StoreVersions = Readonly<Record<string, number>>;
@@ -11,10 +11,12 @@ export function manifestTopic(stateTopic: string): string {
   return `${stateTopic}-stores`;
 }
 
+export function manifestSpec(stateTopic: string): TopicSpec {
+  return { name: manifestTopic(stateTopic), partitions: 1, cleanup: 'compact' };
+}
+
 export async function ensureManifest(log: EventLog, stateTopic: string): Promise<void> {
-  const name = manifestTopic(stateTopic);
-  if ((await log.topic(name)) !== undefined) return;
-  await log.ensureTopics([{ name, partitions: 1, cleanup: 'compact' }]);
+  if ((await log.topic(manifestTopic(stateTopic))) === undefined) await log.ensureTopics([manifestSpec(stateTopic)]);
 }
 
 /** By group of a sub-topology. Empty where the topic does not exist. */
