@@ -11,13 +11,13 @@ import type {
   TopicSpec,
 } from '../event-log.ts';
 import { GroupSession } from '../groups/group-session.ts';
+import { type MemberCommit, SessionMember } from '../groups/session-member.ts';
 import { payloadBytes } from '../read-limits.ts';
 import { requireSameTopic, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
 import { Waiters } from '../waiters.ts';
 import { Bell } from './bell.ts';
 import { Cleaner } from './cleaner.ts';
 import { EmbeddedGroup } from './embedded-group.ts';
-import { EmbeddedMember, type MemberLog } from './embedded-member.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { type PartitionId, type StoredTopic, Tables } from './tables.ts';
 import { hold, verifyFolder } from './verify-folder.ts';
@@ -61,9 +61,9 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Even
 }
 
 /** Keys and values of records that were read are views onto a chunk of up to 64 KiB: copy what is kept for long. */
-class EmbeddedLog implements EventLog, MemberLog {
+class EmbeddedLog implements EventLog {
   readonly kind = 'embedded';
-  readonly queue: WriteQueue;
+  readonly #queue: WriteQueue;
   readonly #options: EmbeddedLogOptions;
   readonly #now: () => number;
   readonly #tables: Tables;
@@ -87,7 +87,7 @@ class EmbeddedLog implements EventLog, MemberLog {
     this.#reader = new PartitionReader(tables);
     this.#cleaner = new Cleaner(tables, this.#now, options.tombstoneMs ?? DAY_MS);
     this.#bell = new Bell(tables, () => this.#changedElsewhere());
-    this.queue = new WriteQueue(tables, options.maxBytes ?? Number.POSITIVE_INFINITY, (touched) => {
+    this.#queue = new WriteQueue(tables, options.maxBytes ?? Number.POSITIVE_INFINITY, (touched) => {
       for (const id of touched) this.#waiters.get(`${id.topic}/${id.partition}`)?.wake();
     });
     const every = options.maintainEveryMs ?? MAINTAIN_EVERY_MS;
@@ -101,7 +101,7 @@ class EmbeddedLog implements EventLog, MemberLog {
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
     this.#open();
-    this.refresh();
+    this.#refresh();
     const missing = specs.filter((spec) => {
       const existing = this.#find(spec.name);
       if (existing !== undefined) requireSameTopic(existing.spec, spec);
@@ -121,20 +121,20 @@ class EmbeddedLog implements EventLog, MemberLog {
 
   async topic(name: string): Promise<TopicSpec | undefined> {
     this.#open();
-    this.refresh();
+    this.#refresh();
     return this.#find(name)?.spec;
   }
 
   async topics(): Promise<readonly TopicSpec[]> {
     this.#open();
-    this.refresh();
+    this.#refresh();
     return [...this.#tables.topics.getRange()].map(({ value }) => value.spec);
   }
 
   async append(records: readonly OutRecord[]): Promise<readonly number[]> {
     this.#open();
-    const shares = this.shares(records);
-    return records.length === 0 ? [] : this.queue.write({ shares, count: records.length });
+    const shares = this.#shares(records);
+    return records.length === 0 ? [] : this.#queue.write({ shares, count: records.length });
   }
 
   async appendAtomically(records: readonly OutRecord[]): Promise<readonly number[]> {
@@ -157,7 +157,7 @@ class EmbeddedLog implements EventLog, MemberLog {
 
   async offsets(topic: string, partition: number): Promise<PartitionOffsets> {
     const id = this.#id(topic, partition);
-    this.refresh();
+    this.#refresh();
     const { start, end } = this.#tables.readEnds(id);
     return { earliest: start, end };
   }
@@ -168,14 +168,20 @@ class EmbeddedLog implements EventLog, MemberLog {
 
   async join(options: GroupOptions): Promise<GroupMember> {
     this.#open();
-    this.refresh();
+    this.#refresh();
     const partitions = sharedPartitions(options.topics, (name) => this.#find(name)?.spec);
     const group = this.#group(options.group);
     const session = new GroupSession(options, group, randomUUID(), partitions);
     this.#bell.listen();
     this.#sessions.add(session);
     await session.start();
-    return new EmbeddedMember(this, group, session, options);
+    return new SessionMember(options, session, {
+      refresh: () => this.#refresh(),
+      epoch: (partition) => group.epoch(partition),
+      committed: (topic, partition) => group.committed(topic, partition),
+      commit: (commit) => this.#commit(group, commit),
+      left: () => this.#sessions.delete(session),
+    });
   }
 
   async committed(group: string): Promise<ReadonlyMap<string, number>> {
@@ -198,7 +204,7 @@ class EmbeddedLog implements EventLog, MemberLog {
     if (this.#closed) return;
     clearInterval(this.#timer);
     try {
-      this.queue.drain();
+      this.#queue.drain();
     } finally {
       for (const session of this.#sessions) session.abandon();
       this.#sessions.clear();
@@ -211,16 +217,22 @@ class EmbeddedLog implements EventLog, MemberLog {
     }
   }
 
-  refresh(): void {
+  #refresh(): void {
     this.#tables.refresh();
   }
 
-  left(session: GroupSession): void {
-    this.#sessions.delete(session);
+  async #commit(
+    group: EmbeddedGroup,
+    { partition, records, inputOffsets, check }: MemberCommit,
+  ): Promise<readonly number[]> {
+    const finish = (): void => {
+      for (const [topic, offset] of inputOffsets) group.putCommitted(topic, partition, offset);
+    };
+    return this.#queue.write({ shares: this.#shares(records), count: records.length, check, finish });
   }
 
   /** Sorts records by partition. @throws LOG_TOPIC_UNKNOWN, LOG_RECORD_TOO_LARGE. */
-  shares(records: readonly OutRecord[]): readonly Share[] {
+  #shares(records: readonly OutRecord[]): readonly Share[] {
     this.#open();
     const limit = this.#options.maxRecordBytes ?? MAX_RECORD_BYTES;
     const shares = new Map<string, (Share | undefined)[]>();
@@ -254,7 +266,7 @@ class EmbeddedLog implements EventLog, MemberLog {
   async #maintain(dirtyShare: number): Promise<void> {
     if (this.#maintaining !== undefined) return this.#maintaining;
     const run = async () => {
-      this.refresh();
+      this.#refresh();
       this.#tables.root.readerCheck();
       for (const { value: topic } of [...this.#tables.topics.getRange()]) {
         for (let p = 0; p < topic.spec.partitions && !this.#closed; p++) {
@@ -296,7 +308,7 @@ class EmbeddedLog implements EventLog, MemberLog {
     this.#open();
     let found = this.#known.get(topic);
     if (found === undefined) {
-      this.refresh();
+      this.#refresh();
       found = this.#find(topic) ?? unknownTopic(topic);
     }
     if (!(partition >= 0 && partition < found.spec.partitions)) unknownPartition(topic, partition);

@@ -10,9 +10,9 @@ import type {
   TopicSpec,
 } from '../event-log.ts';
 import { GroupSession } from '../groups/group-session.ts';
+import { type MemberCommit, SessionMember } from '../groups/session-member.ts';
 import { requireSameTopic, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
 import { MemoryGroup } from './memory-group.ts';
-import { MemoryMember } from './memory-member.ts';
 import { MemoryPartition } from './memory-partition.ts';
 
 export interface MemoryLogOptions {
@@ -104,7 +104,13 @@ export class MemoryLog implements EventLog {
     const session = new GroupSession(options, group, `${options.memberId}#${++this.#runs}`, partitions);
     this.#sessions.add(session);
     await session.start();
-    return new MemoryMember((records) => this.#append(records), group, session, options);
+    return new SessionMember(options, session, {
+      refresh: () => {},
+      epoch: (partition) => group.state.epochs[partition],
+      committed: (topic, partition) => group.committed.get(`${topic}/${partition}`),
+      commit: async (commit) => this.#commit(group, commit),
+      left: () => {},
+    });
   }
 
   async committed(group: string): Promise<ReadonlyMap<string, number>> {
@@ -129,6 +135,13 @@ export class MemoryLog implements EventLog {
     this.#closed = true;
     for (const session of this.#sessions) session.abandon();
     for (const { partitions } of this.#topics.values()) for (const part of partitions) part.waiters.wake();
+  }
+
+  #commit(group: MemoryGroup, { partition, records, inputOffsets, check }: MemberCommit): number[] {
+    check();
+    const offsets = this.#append(records);
+    for (const [topic, offset] of inputOffsets) group.committed.set(`${topic}/${partition}`, offset);
+    return offsets;
   }
 
   /** All records or, where a topic or partition does not exist, none. Visible at once. */
