@@ -42,7 +42,9 @@ async function trained(name, set, change) {
   const { weights } = await trainer.train(set, settings);
   const seconds = (performance.now() - began) / 1000;
   const model =
-    name === 'ridge' ? ridgeModel('', set.shape, weights) : segmentLstmModel('', set.shape, settings.width, weights);
+    name === 'ridge'
+      ? ridgeModel('', set.shape, weights)
+      : segmentLstmModel('', set.shape, { width: settings.width }, weights);
   return { model, seconds };
 }
 

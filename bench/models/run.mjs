@@ -139,7 +139,12 @@ for (const [lookback, horizon, units] of [
   [96, 24, 32],
 ]) {
   const shape = { lookback, horizon, season: 24 };
-  const model = segmentLstmModel('', shape, units, initSegmentLstm(segmentLstmSizes(shape, units), 1));
+  const model = segmentLstmModel(
+    '',
+    shape,
+    { width: units },
+    initSegmentLstm(segmentLstmSizes(shape, { width: units }), 1),
+  );
   for (const count of [1, 256]) {
     const batch = { count, values: random(count * lookback) };
     const out = new Float32Array(count * horizon);

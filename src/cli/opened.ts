@@ -37,13 +37,13 @@ export async function withLog<T>(
     await log.ensureTopics(specsOf(configuration));
     const topics = namesOf(configuration);
     const pipeline = pipelineOf(configuration);
-    const { shape, interval, scaleLength, minMeasured, level } = pipeline;
+    const { shape, interval, scaleLength, minMeasured, level, statics } = pipeline;
     return await work({
       configuration,
       log,
       topics,
       pipeline,
-      windows: { shape, interval, scaleLength, minMeasured, level },
+      windows: { shape, interval, scaleLength, minMeasured, level, statics },
       registry: new ModelRegistry({ log, topic: topics.models }),
       line: () => readModelLine(log, topics.modelEvents, configuration.learner.name),
       now: Date.now,

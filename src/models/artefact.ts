@@ -1,9 +1,13 @@
 import { FleetcastError } from '../errors.ts';
 import { ARITHMETIC_VERSION } from './arithmetic.ts';
+import { type ModelInputs, readInputs } from './inputs/spec.ts';
 import type { ModelArtefact, ModelFamily, Tensor } from './model.ts';
 
 /** Version of the artefact's format: goes up when a reader of today could misread an artefact of tomorrow. */
-export const ARTEFACT_FORMAT = 1;
+export const ARTEFACT_FORMAT = 2;
+
+/** Formats that this version reads: 2 brought models that see more than their own series. */
+const READABLE = [1, 2];
 
 const FAMILIES: readonly ModelFamily[] = ['segment-lstm', 'lstm', 'ridge', 'sequential'];
 
@@ -24,7 +28,9 @@ export type ArtefactDraft = Omit<ModelArtefact, 'formatVersion' | 'arithmetic'>;
 
 /** @throws MODEL_INVALID */
 export function buildArtefact(draft: ArtefactDraft): ModelArtefact {
-  const artefact = { ...draft, formatVersion: ARTEFACT_FORMAT, arithmetic: ARITHMETIC_VERSION };
+  // A model that an older version can serve says so.
+  const formatVersion = draft.architecture['inputs'] === undefined ? 1 : ARTEFACT_FORMAT;
+  const artefact = { ...draft, formatVersion, arithmetic: ARITHMETIC_VERSION };
   validateArtefact(artefact);
   return artefact;
 }
@@ -36,8 +42,8 @@ export function buildArtefact(draft: ArtefactDraft): ModelArtefact {
  */
 export function validateArtefact(artefact: ModelArtefact): void {
   const { shape, scaler, calibration } = artefact;
-  if (artefact.formatVersion !== ARTEFACT_FORMAT) {
-    throw invalid('formatVersion', `${artefact.formatVersion}, this version reads ${ARTEFACT_FORMAT}`);
+  if (!READABLE.includes(artefact.formatVersion)) {
+    throw invalid('formatVersion', `${artefact.formatVersion}, this version reads ${READABLE.join(' and ')}`);
   }
   if (!FAMILIES.includes(artefact.family)) throw invalid('family', `unknown: ${artefact.family}`);
   checkInteger('shape.lookback', shape.lookback, 1, ARTEFACT_LIMITS.lookback);
@@ -52,6 +58,7 @@ export function validateArtefact(artefact: ModelArtefact): void {
   ] as const) {
     if (text.length > ARTEFACT_LIMITS.text) throw invalid(field, `${text.length} characters`);
   }
+  inputsOf(artefact);
   checkTensors(artefact.weights);
   if (scaler.series.size > ARTEFACT_LIMITS.series) throw invalid('scaler.series', `${scaler.series.size} entries`);
   for (const [series, { mean, deviation }] of scaler.series) {
@@ -66,6 +73,13 @@ export function validateArtefact(artefact: ModelArtefact): void {
   if (!calibration.quantiles.every((q) => Number.isFinite(q) && q >= 0)) {
     throw invalid('calibration.quantiles', 'a value is negative or not finite');
   }
+}
+
+/** What the model sees beside its own series; undefined for nothing. @throws MODEL_INVALID */
+export function inputsOf({ architecture }: Pick<ModelArtefact, 'architecture'>): ModelInputs | undefined {
+  const text = architecture['inputs'] ?? '';
+  if (typeof text !== 'string' || text.length > ARTEFACT_LIMITS.text) throw invalid('architecture.inputs', typeof text);
+  return readInputs(text);
 }
 
 /** An integer of the architecture within bounds. @throws MODEL_INVALID */

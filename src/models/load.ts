@@ -4,6 +4,7 @@ import { type LstmArchitecture, lstmModel } from './lstm/model.ts';
 import type { Model, ModelArtefact } from './model.ts';
 import { ridgeModel } from './ridge.ts';
 import { segmentLstmModel } from './segment-lstm/model.ts';
+import type { SegmentLstmArchitecture } from './segment-lstm/parameters.ts';
 import { sequentialModel, sequentialOf } from './sequential/model.ts';
 
 /**
@@ -15,7 +16,7 @@ export function modelFromArtefact(artefact: ModelArtefact, id: string): Model {
   validateArtefact(artefact);
   switch (artefact.family) {
     case 'segment-lstm':
-      return segmentLstmModel(id, artefact.shape, architectureInteger(artefact, 'width', 1, 1024), artefact.weights);
+      return segmentLstmModel(id, artefact.shape, segmentLstmArchitecture(artefact), artefact.weights);
     case 'lstm':
       return lstmModel(id, artefact.shape, lstmArchitecture(artefact), artefact.weights);
     case 'ridge':
@@ -37,13 +38,20 @@ export async function loadVerifiedModel(artefact: ModelArtefact, id: string): Pr
   if (artefact.family === 'segment-lstm' || artefact.family === 'lstm') {
     const { verifyLstm, verifySegmentLstm } = await import('./tensorflow/verify.ts');
     if (artefact.family === 'lstm') await verifyLstm(model, lstmArchitecture(artefact), artefact.weights);
-    else await verifySegmentLstm(model, architectureInteger(artefact, 'width', 1, 1024), artefact.weights);
+    else await verifySegmentLstm(model, segmentLstmArchitecture(artefact), artefact.weights);
   }
   if (artefact.family === 'sequential') {
     const { verifySequential } = await import('./tensorflow/verify-sequential.ts');
     await verifySequential(model, sequentialOf(artefact), artefact.weights);
   }
   return model;
+}
+
+function segmentLstmArchitecture(artefact: ModelArtefact): SegmentLstmArchitecture {
+  return {
+    width: architectureInteger(artefact, 'width', 1, 1024),
+    inputs: String(artefact.architecture['inputs'] ?? ''),
+  };
 }
 
 function lstmArchitecture(artefact: ModelArtefact): LstmArchitecture {

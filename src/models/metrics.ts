@@ -80,7 +80,9 @@ export function eachForecast(
   for (let from = 0; from < index.starts.length; from += ROWS) {
     const to = Math.min(from + ROWS, index.starts.length);
     drawWindows(set, index, from, to, drawn);
-    forecast({ count: drawn.count, values: drawn.values.subarray(0, drawn.count * lookback) }, out);
+    const values = drawn.values.subarray(0, drawn.count * lookback);
+    const inputs = drawn.layout && { inputs: drawn.inputs.subarray(0, drawn.count * drawn.layout.size) };
+    forecast({ count: drawn.count, values, ...inputs }, out);
     for (let r = 0; r < drawn.count; r++) {
       for (let step = 0; step < horizon; step++) {
         const at = r * horizon + step;

@@ -1,3 +1,5 @@
+import type { InputLayout } from './inputs/row.ts';
+
 /**
  * The contract of a model: a pure function of weights and windows. Same weights and window, same bits, on every machine
  * and however windows are batched.
@@ -17,6 +19,8 @@ export interface WindowBatch {
   readonly count: number;
   /** Standardised values `[count, lookback]`, oldest first, no NaN: gaps are filled before and flagged in `mask`. */
   readonly values: Float32Array;
+  /** For a model with inputs: their rows `[count, size]`, see `InputLayout`. */
+  readonly inputs?: Float32Array;
 }
 
 export interface Model {
@@ -24,6 +28,8 @@ export interface Model {
   readonly id: string;
   readonly family: ModelFamily;
   readonly shape: WindowShape;
+  /** What the model sees beside the series that it forecasts; undefined for nothing. */
+  readonly inputs?: InputLayout;
   /**
    * Forecasts every window.
    * @param out `[count, horizon]` standardised values, overwritten.

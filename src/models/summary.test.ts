@@ -12,7 +12,7 @@ describe('summary', () => {
       shape,
       interval: 3_600_000,
       architecture: { width: 64 },
-      weights: initSegmentLstm(segmentLstmSizes(shape, 64), 7),
+      weights: initSegmentLstm(segmentLstmSizes(shape, { width: 64 }), 7),
       scaler: { kind: 'rolling', length: 168, series: new Map() },
       calibration: { level: 0.9, quantiles: new Array<number>(24).fill(1) },
       training: { ranges: [], trainEnd: 0, validationEnd: 0, seed: 7, trainer: 'test', settings: {}, windows: 0 },

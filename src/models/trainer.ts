@@ -16,10 +16,38 @@ export interface TrainingSet {
   readonly measured: Uint8Array;
   readonly train: WindowIndex;
   readonly validation: WindowIndex;
+  /** For a model that sees more than the series that it forecasts. */
+  readonly inputs?: SetInputs;
+}
+
+/** What the inputs of all windows have in common. */
+export interface SetInputs {
+  /** See `writeInputs`. */
+  readonly text: string;
+  /** Length of a bucket, milliseconds. */
+  readonly interval: number;
+  /** Statics of the devices `[device, static]`, NaN where one is not known. */
+  readonly statics: Float64Array;
 }
 
 export interface WindowIndex {
   /** Index into `values` of the first input of each window. */
+  readonly starts: Int32Array;
+  readonly means: Float64Array;
+  readonly deviations: Float64Array;
+  /** There where the set has inputs. */
+  readonly inputs?: WindowInputs;
+}
+
+/** Where the inputs of each window come from. */
+export interface WindowInputs {
+  /** End of the newest bucket, milliseconds since the epoch. */
+  readonly origins: Float64Array;
+  /** Number of the quantity that is forecast among the inputs' quantities, or −1. */
+  readonly targets: Int32Array;
+  /** Row in `SetInputs.statics`. */
+  readonly devices: Int32Array;
+  /** For each quantity `[window, quantity]`: index into `values` of its first value, −1 where it is not there; its scale. */
   readonly starts: Int32Array;
   readonly means: Float64Array;
   readonly deviations: Float64Array;
@@ -32,11 +60,15 @@ export interface TrainSettings {
   /** How `lstm` gives its horizon: at once, or step by step with every value fed back. */
   readonly decoding: 'direct' | 'autoregressive';
   readonly width: number;
+  /** What the model sees beside its own series, see `writeInputs`; empty for nothing. */
+  readonly inputs: string;
   readonly epochs: number;
   /** Windows a step. */
   readonly batch: number;
   readonly learningRate: number;
   readonly loss: 'mae' | 'mse' | 'huber';
+  /** Where `huber` turns from a parabola into a line, in deviations. */
+  readonly huberDelta: number;
   readonly dropout: number;
   readonly clipNorm: number;
   readonly seed: number;

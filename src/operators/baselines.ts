@@ -5,11 +5,18 @@ export type Baseline = typeof LAST_VALUE | typeof SEASONAL_NAIVE;
 
 /**
  * What the baseline forecast for the newest value of the window, `step` buckets before it.
- * @returns NaN where the window does not reach back so far.
+ * @returns NaN where the window, and what is known from before it, do not reach back so far.
  */
-export function hindcast(baseline: Baseline, values: ArrayLike<number>, step: number, season: number): number {
+export function hindcast(
+  baseline: Baseline,
+  { values, earlier }: { readonly values: ArrayLike<number>; readonly earlier?: ArrayLike<number> },
+  step: number,
+  season: number,
+): number {
   const back = baseline === LAST_VALUE ? step : season * Math.ceil(step / season);
-  return values[values.length - 1 - back] ?? Number.NaN;
+  const at = values.length - 1 - back;
+  if (at >= 0) return values[at]!;
+  return earlier?.[earlier.length + at] ?? Number.NaN;
 }
 
 /** Forecasts raw values from a raw window. A window shorter than a season has its last value repeated. */

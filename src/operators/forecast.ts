@@ -1,10 +1,12 @@
 import { seriesKey } from '../events/records.ts';
+import { inputsOf } from '../models/artefact.ts';
 import type { WindowShape } from '../models/model.ts';
-import { standardise } from '../models/training/windows.ts';
+import { standardise } from '../models/standardise.ts';
 import { jsonCodec } from '../state/codecs.ts';
 import type { GlobalStore } from '../state/store.ts';
 import { baselineForecast, betterBaseline } from './baselines.ts';
 import { isFlush } from './history.ts';
+import { InputRows, type Statics } from './input-rows.ts';
 import { type Candidate, type CandidateRole, type ForecastCandidates, type SeriesWindow, scaleOf } from './items.ts';
 import type { Collector, DeferredCollector, Operator, OperatorContext, Position, StreamRecord } from './operator.ts';
 import type { PreparedActivation, ServedModel } from './served-model.ts';
@@ -19,6 +21,7 @@ export interface ForecastConfig {
   readonly steps: readonly number[];
   /** A model sees a window only where at least this share of it was measured. */
   readonly minMeasured: number;
+  readonly statics: Statics;
 }
 
 /** Ids of the models in use; empty for none. */
@@ -30,6 +33,8 @@ interface Roles {
 interface Pending {
   readonly position: Position;
   readonly window: SeriesWindow;
+  /** Full and measured enough for a model. */
+  readonly usable: boolean;
   readonly champion: ServedModel | undefined;
   readonly challenger: ServedModel | undefined;
 }
@@ -72,8 +77,9 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
     this.#pending.push({
       position: { key, row, offset, ingestTime, turn },
       window,
-      champion: usable ? this.#champion : undefined,
-      challenger: usable ? this.#challenger : undefined,
+      usable,
+      champion: usable ? forQuantity(this.#champion, window.quantity) : undefined,
+      challenger: usable ? forQuantity(this.#challenger, window.quantity) : undefined,
     });
   }
 
@@ -103,8 +109,15 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
     const pending = this.#pending;
     if (pending.length === 0) return;
     this.#pending = [];
-    const champions = this.#forecastAll(pending, 'champion');
-    const challengers = this.#forecastAll(pending, 'challenger');
+    const sees = (served: ServedModel | undefined) => served?.model.inputs !== undefined;
+    const rows = pending.some(({ champion, challenger }) => sees(champion) || sees(challenger))
+      ? new InputRows(
+          pending.filter(({ usable }) => usable),
+          this.#config.statics,
+        )
+      : undefined;
+    const champions = this.#forecastAll(pending, 'champion', rows);
+    const challengers = this.#forecastAll(pending, 'challenger', rows);
     pending.forEach(({ position, window }, i) => {
       out.at(position);
       let champion = champions[i];
@@ -132,7 +145,7 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
   }
 
   /** One call for each model: there are two only where the batch holds an activation. */
-  #forecastAll(pending: readonly Pending[], role: CandidateRole): (Candidate | undefined)[] {
+  #forecastAll(pending: readonly Pending[], role: CandidateRole, rows?: InputRows): (Candidate | undefined)[] {
     const groups = new Map<ServedModel, number[]>();
     pending.forEach((item, i) => {
       const served = item[role];
@@ -142,7 +155,7 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
       else group.push(i);
     });
     const results: (Candidate | undefined)[] = new Array(pending.length);
-    for (const [served, members] of groups) this.#forecastGroup(pending, members, served, role, results);
+    for (const [served, members] of groups) this.#forecastGroup(pending, members, served, role, results, rows);
     return results;
   }
 
@@ -152,8 +165,11 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
     served: ServedModel,
     role: CandidateRole,
     results: (Candidate | undefined)[],
+    rows?: InputRows,
   ): void {
     const { lookback, horizon } = this.#config.shape;
+    const layout = served.model.inputs;
+    const inputs = new Float32Array(members.length * (layout?.size ?? 0));
     const values = new Float32Array(members.length * lookback);
     const outputs = new Float32Array(members.length * horizon);
     const scales = members.map((member, r) => {
@@ -162,16 +178,21 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
       for (let k = 0; k < lookback; k++) {
         values[r * lookback + k] = standardise(window.values[k]!, scale.mean, scale.deviation);
       }
+      if (layout !== undefined) {
+        const scaleOther = (other: SeriesWindow) => scaleFor(served, position.key, other);
+        rows?.write(layout, pending[member]!, scaleOther, inputs, r * layout.size);
+      }
       return scale;
     });
-    served.model.forecast({ count: members.length, values }, outputs);
+    served.model.forecast({ count: members.length, values, ...(layout && { inputs }) }, outputs);
     members.forEach((member, r) => {
       const { mean, deviation } = scales[r]!;
       const forecast = new Float64Array(horizon);
       for (let h = 0; h < horizon; h++) forecast[h] = mean + scaleOf(deviation) * outputs[r * horizon + h]!;
       const { quantiles } = served.artefact.calibration;
       const unit = scaleOf(deviation);
-      results[member] = { role, model: modelName(served), calibration: quantiles, unit, values: forecast };
+      const row = layout && { inputs: inputs.slice(r * layout.size, (r + 1) * layout.size) };
+      results[member] = { role, model: modelName(served), calibration: quantiles, unit, values: forecast, ...row };
     });
   }
 
@@ -190,6 +211,11 @@ export function modelName({ model }: ServedModel): string {
 
 /** The key under which a fixed scaler may hold the scale of all series that it does not name. */
 export const ANY_SERIES = '*';
+/** The model where it forecasts this quantity. */
+function forQuantity(served: ServedModel | undefined, quantity: string): ServedModel | undefined {
+  const targets = served === undefined ? undefined : inputsOf(served.artefact)?.targets;
+  return targets === undefined || targets.length === 0 || targets.includes(quantity) ? served : undefined;
+}
 
 /** What standardises a window for this model: the training rows' scale of the series, or the series' rolling one. */
 export function scaleFor({ artefact }: ServedModel, device: string, window: SeriesWindow): Scale {

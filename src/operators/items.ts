@@ -29,6 +29,8 @@ export interface SeriesWindow {
   readonly missing: number;
   /** Newest last, gaps filled, at most `lookback` of them. */
   readonly values: Float64Array;
+  /** Values before those, newest last, where the naive forecasts reach back further than the window. */
+  readonly earlier?: Float64Array;
   /** How many of `values` were measured, not filled. */
   readonly measured: number;
   readonly mean: number;
@@ -53,6 +55,8 @@ export interface Candidate {
   /** The deviation that the window was standardised with. */
   readonly unit: number;
   readonly values: Float64Array;
+  /** The row of inputs that the model saw beside the window; see `InputLayout`. */
+  readonly inputs?: Float32Array;
 }
 
 export interface ForecastCandidates {

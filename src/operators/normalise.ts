@@ -13,12 +13,15 @@ import { type RingLayout, ringLayout, type WindowConfig, WindowRing } from './wi
  */
 export class Normalise implements Operator<Bucket, SeriesWindow> {
   readonly #config: WindowConfig;
+  readonly #reach: number;
   readonly #layout: RingLayout;
   readonly #ring: WindowRing;
   #devices!: KeyedStore<SeriesBlocks>;
 
-  constructor(config: WindowConfig) {
+  /** @param reach buckets that naive forecasts of the newest value look back on, itself included */
+  constructor(config: WindowConfig, reach = 0) {
     this.#config = config;
+    this.#reach = reach;
     this.#layout = ringLayout(config);
     this.#ring = new WindowRing(config, this.#layout);
   }
@@ -47,6 +50,8 @@ export class Normalise implements Operator<Bucket, SeriesWindow> {
       return;
     }
     const length = Math.min(this.#config.lookback, ring.countOf(device, block));
+    const reach = Math.min(this.#reach, ring.countOf(device, block));
+    const values = ring.values(device, block, Math.max(length, reach));
     const { mean, deviation } = ring.scale(device, block);
     const origin = bucket.start + this.#config.interval;
     out.emit(
@@ -56,7 +61,8 @@ export class Normalise implements Operator<Bucket, SeriesWindow> {
         interval: this.#config.interval,
         actual: bucket.value,
         missing,
-        values: ring.values(device, block, length),
+        values: values.length > length ? values.subarray(values.length - length) : values,
+        ...(values.length > length ? { earlier: values.subarray(0, values.length - length) } : {}),
         measured: ring.measured(device, block, length),
         mean,
         deviation,

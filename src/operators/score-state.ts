@@ -1,5 +1,6 @@
 import type { StoreCodec } from '../state/store.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
+import { GUARD_FLOATS } from './guard.ts';
 import { type BlockLayout, blockLayout, SeriesBlocks } from './series-blocks.ts';
 
 /** Roles whose forecasts wait for their actuals: champion and challenger. */
@@ -17,33 +18,40 @@ export interface ScoreLayout extends BlockLayout<ReturnType<typeof fields>> {
   readonly waiting: number;
   /** Where the ring of each step begins within the slot. */
   readonly ringAt: readonly number[];
+  /** Of the interval method, for each tracker and step. */
+  readonly floats: number;
 }
 
-function fields(waiting: number, horizon: number, steps: number) {
+function fields(waiting: number, horizon: number, steps: number, floats: number) {
   return {
     /** Forecast values `[slot, waiting]`. */
     values: ['f64', SLOTS * waiting],
-    /** Half-widths that went out with them. */
-    halves: ['f32', SLOTS * waiting],
-    /** `[tracker, step, 2]`: slots, then baselines. */
-    trackers: ['f32', (SLOTS + 2) * steps * 2],
+    /** Half-widths that went out with them, `[slot, waiting]`, and those that the baselines' forecasts would have had. */
+    halves: ['f32', (SLOTS + 2) * waiting],
+    /** `[tracker, step, floats of the interval method]`: slots, then baselines. */
+    trackers: ['f32', (SLOTS + 2) * steps * floats],
+    /** See guard.ts; of the model in `guarded`. */
+    guard: ['f32', GUARD_FLOATS],
     /** End of the newest bucket. */
     origin: ['f64', 1],
     /** Model of each origin, `[slot, horizon]`: number in the device's table, 0 for none. */
     models: ['u8', SLOTS * horizon],
     /** Model that the slot's trackers belong to; for baselines 1 once they have begun. */
     tracked: ['u8', SLOTS + 2],
+    /** Model that the guard watches: number in the device's table. */
+    guarded: ['u8', 1],
   } as const;
 }
 
-export function scoreLayout(steps: readonly number[], horizon: number): ScoreLayout {
+/** @param floats of the interval method */
+export function scoreLayout(steps: readonly number[], horizon: number, floats: number): ScoreLayout {
   const ringAt: number[] = [];
   let waiting = 0;
   for (const step of steps) {
     ringAt.push(waiting);
     waiting += step;
   }
-  return { ...blockLayout(fields(waiting, horizon, steps.length)), steps, horizon, waiting, ringAt };
+  return { ...blockLayout(fields(waiting, horizon, steps.length, floats)), steps, horizon, waiting, ringAt, floats };
 }
 
 /** State of a device: its series, and the names of the models that they refer to by number (from 1). */
@@ -54,8 +62,8 @@ export interface DeviceScores {
 
 export function deviceScoresCodec(layout: ScoreLayout): StoreCodec<DeviceScores> {
   return {
-    // Other steps or another horizon read no old state.
-    version: 1 + layout.horizon * 1000 + layout.steps.length,
+    // Other steps, another horizon or another way to intervals read no old state.
+    version: 2 + layout.horizon * 1000 + layout.steps.length + layout.floats * 10_000_000,
     encode({ blocks, models }) {
       const writer = new ByteWriter().count(models.length);
       for (const model of models) writer.text(model);
@@ -101,6 +109,7 @@ function forgetUnused(layout: ScoreLayout, device: DeviceScores): void {
     const base = block * layout.bytes;
     for (let i = 0; i < SLOTS * layout.horizon; i++) renumber(base + layout.at.models + i);
     for (let slot = 0; slot < SLOTS; slot++) renumber(base + layout.at.tracked + slot);
+    renumber(base + layout.at.guarded);
   }
   models.splice(0, models.length, ...kept);
 }

@@ -1,8 +1,18 @@
 import type { Forecast, Score, ScoreEntry } from '../events/records.ts';
 import { ARITHMETIC_VERSION } from '../models/arithmetic.ts';
 import type { KeyedStore } from '../state/store.ts';
-import { type Baseline, hindcast, LAST_VALUE, SEASONAL_NAIVE } from './baselines.ts';
-import { FIRST_QUANTILE, type QuantileConfig, spreadOverHorizon, trackQuantile } from './interval.ts';
+import { type Baseline, baselineForecast, hindcast, LAST_VALUE, SEASONAL_NAIVE } from './baselines.ts';
+import {
+  betterNaive,
+  forgetModel,
+  type GuardConfig,
+  keptInstead,
+  stepWeights,
+  watchModel,
+  watchNaive,
+} from './guard.ts';
+import { FIRST_QUANTILE, spreadOverHorizon } from './interval.ts';
+import type { IntervalMethod } from './interval-method.ts';
 import { type Candidate, type ForecastCandidates, type SeriesWindow, scaleOf } from './items.ts';
 import type { Collector, Operator, OperatorContext, StreamRecord } from './operator.ts';
 import {
@@ -20,7 +30,10 @@ export interface ScoreConfig {
   readonly season: number;
   /** Horizon steps that are scored, ascending; the last is the horizon. */
   readonly steps: readonly number[];
-  readonly quantile: QuantileConfig;
+  /** Nominal coverage of the intervals. */
+  readonly level: number;
+  readonly intervals: IntervalMethod;
+  readonly guard: GuardConfig;
 }
 
 const BASELINES: readonly Baseline[] = [LAST_VALUE, SEASONAL_NAIVE];
@@ -33,17 +46,20 @@ const CHALLENGER = 1;
  * For each bucket: first the forecasts for it that wait (at the scored steps, of champion and challenger) and the
  * baselines' go to the output `scores`, and the residuals move the quantile trackers; then the new forecasts are put to
  * wait, and the champion's goes to the main output with `lower` and `upper`. A model's intervals begin with the
- * calibration of its artefact; a challenger that is promoted takes its trackers along. A score names the role in which a
+ * calibration of its artefact. Where a series' champion has lately been worse than the better naive forecast, that one
+ * goes out in its place, under its own name (guard.ts); the champion is scored on. A challenger that is promoted takes its trackers along. A score names the role in which a
  * forecast was made, whatever has become of the model since.
  */
 export class Scoring implements Operator<ForecastCandidates, Forecast> {
   readonly #config: ScoreConfig;
   readonly #layout: ScoreLayout;
+  readonly #weights: Float64Array;
   #devices!: KeyedStore<DeviceScores>;
 
   constructor(config: ScoreConfig) {
     this.#config = config;
-    this.#layout = scoreLayout(config.steps, config.horizon);
+    this.#weights = stepWeights(config.steps);
+    this.#layout = scoreLayout(config.steps, config.horizon, config.intervals.floats);
   }
 
   init(context: OperatorContext): void {
@@ -74,9 +90,18 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
       out.emitTo('scores', score, score.time);
     }
     this.#clearOrigin(device, block, window);
-    for (const candidate of candidates) {
+    this.#awaitBaselines(device.blocks, block, window);
+    for (const given of candidates) {
+      const candidate = this.#better(device.blocks, block, window, given);
       const halves = this.#await(device, block, window, candidate);
-      if (candidate.role === 'champion') out.emit(this.#forecast(record, candidate, halves), window.origin);
+      if (candidate.role !== 'champion') continue;
+      const kept = this.#kept(device, block, candidate);
+      if (kept === undefined) {
+        out.emit(this.#forecast(record, candidate, halves), window.origin);
+      } else {
+        out.count('naive-kept');
+        out.emit(this.#naive(record, device.blocks, block, kept), window.origin);
+      }
     }
   }
 
@@ -111,6 +136,8 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     const unit = scaleOf(window.deviation);
     const target = Math.round(window.origin / window.interval) - 1;
     const entries: ScoreEntry[] = [];
+    const withModel = new WeightedErrors();
+    const guarded = blocks.u8[block * layout.bytes + layout.at.guarded]!;
     for (let slot = 0; slot < SLOTS; slot++) {
       for (const [i, step] of config.steps.entries()) {
         const origin = target - step + 1;
@@ -123,21 +150,118 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
         const model = device.models[number - 1]!;
         const role = slot === CHAMPION ? 'champion' : 'challenger';
         entries.push({ model, role, step, value, lower: value - half, upper: value + half });
+        const error = Math.abs(window.actual - value) / unit;
         const tracker = this.#trackerOf(blocks, block, number);
-        if (tracker >= 0) this.#track(blocks, block, tracker, i, Math.abs(window.actual - value) / unit);
+        if (tracker >= 0) this.#track(blocks, block, tracker, i, error, error > half / unit);
+        if (slot !== CHAMPION || number !== guarded) continue;
+        const last = this.#hindcastError(LAST_VALUE, window, step) / unit;
+        const seasonal = this.#hindcastError(SEASONAL_NAIVE, window, step) / unit;
+        if (!Number.isNaN(last + seasonal)) withModel.add(this.#weights[i]!, last, seasonal, error);
       }
     }
     for (const [b, model] of BASELINES.entries()) {
       this.#beginBaseline(blocks, block, SLOTS + b);
       for (const [i, step] of config.steps.entries()) {
-        const value = hindcast(model, window.values, step, config.season);
+        const value = hindcast(model, window, step, config.season);
         if (Number.isNaN(value)) continue;
-        const half = Math.fround(this.#quantile(blocks, block, SLOTS + b, i) * window.deviation);
+        const half = this.#baselineHalf(blocks, block, b, i, target, window);
         entries.push({ model, role: 'baseline', step, value, lower: value - half, upper: value + half });
-        this.#track(blocks, block, SLOTS + b, i, Math.abs(window.actual - value) / unit);
+        const error = Math.abs(window.actual - value) / unit;
+        this.#track(blocks, block, SLOTS + b, i, error, error > half / unit);
       }
     }
+    const naive = new WeightedErrors();
+    for (const [i, step] of config.steps.entries()) {
+      const last = this.#hindcastError(LAST_VALUE, window, step) / unit;
+      const seasonal = this.#hindcastError(SEASONAL_NAIVE, window, step) / unit;
+      if (!Number.isNaN(last + seasonal)) naive.add(this.#weights[i]!, last, seasonal, 0);
+    }
+    watchNaive(config.guard, blocks.f32, this.#guardAt(block), naive.means());
+    watchModel(config.guard, blocks.f32, this.#guardAt(block), withModel.means());
     return entries;
+  }
+
+  /** The half-width that a baseline's forecast for this bucket was given; that of now where none was made. */
+  #baselineHalf(
+    blocks: SeriesBlocks,
+    block: number,
+    baseline: number,
+    i: number,
+    target: number,
+    window: SeriesWindow,
+  ): number {
+    const layout = this.#layout;
+    const step = layout.steps[i]!;
+    // Each origin that was forecast from has a champion, if only a naive one.
+    const models = block * layout.bytes + layout.at.models + CHAMPION * layout.horizon;
+    if (blocks.u8[models + modulo(target - step + 1, layout.horizon)] === 0) {
+      return Math.fround(this.#quantile(blocks, block, SLOTS + baseline, i) * window.deviation);
+    }
+    const place = (SLOTS + baseline) * layout.waiting + layout.ringAt[i]! + modulo(target, step);
+    return blocks.f32[(block * layout.bytes) / 4 + layout.at.halves + place]!;
+  }
+
+  #awaitBaselines(blocks: SeriesBlocks, block: number, window: SeriesWindow): void {
+    const layout = this.#layout;
+    const index = Math.round(window.origin / window.interval);
+    for (let b = 0; b < BASELINES.length; b++) {
+      for (const [i, step] of layout.steps.entries()) {
+        const place = (SLOTS + b) * layout.waiting + layout.ringAt[i]! + modulo(index + step - 1, step);
+        const half = this.#quantile(blocks, block, SLOTS + b, i) * window.deviation;
+        blocks.f32[(block * layout.bytes) / 4 + layout.at.halves + place] = half;
+      }
+    }
+  }
+
+  /** The naive forecast that serves instead of this candidate; a new model begins with a clean slate. */
+  #kept(device: DeviceScores, block: number, candidate: Candidate): Baseline | undefined {
+    if (BASELINES.includes(candidate.model as Baseline)) return undefined;
+    const { blocks } = device;
+    const at = block * this.#layout.bytes + this.#layout.at.guarded;
+    const number = modelNumber(this.#layout, device, candidate.model);
+    const guard = this.#guardAt(block);
+    if (blocks.u8[at] !== number) {
+      blocks.u8[at] = number;
+      forgetModel(blocks.f32, guard);
+    }
+    return keptInstead(blocks.f32, guard);
+  }
+
+  /** Where there is no model: the naive forecast that has been better on this series, once that is known. */
+  #better(blocks: SeriesBlocks, block: number, window: SeriesWindow, candidate: Candidate): Candidate {
+    if (!BASELINES.includes(candidate.model as Baseline)) return candidate;
+    const model = betterNaive(this.#config.guard, blocks.f32, this.#guardAt(block));
+    return model === undefined || model === candidate.model ? candidate : this.#naiveCandidate(window, model);
+  }
+
+  #naiveCandidate(window: SeriesWindow, model: Baseline): Candidate {
+    const { horizon, season } = this.#config;
+    const values = baselineForecast(model, window.values, horizon, season);
+    return { role: 'champion', model, calibration: [], unit: scaleOf(window.deviation), values };
+  }
+
+  /** In units; NaN where the window does not reach back so far. */
+  #hindcastError(baseline: Baseline, window: SeriesWindow, step: number): number {
+    return Math.abs(window.actual - hindcast(baseline, window, step, this.#config.season));
+  }
+
+  #naive(record: StreamRecord<ForecastCandidates>, blocks: SeriesBlocks, block: number, model: Baseline): Forecast {
+    const { window } = record.value;
+    const candidate = this.#naiveCandidate(window, model);
+    this.#beginBaseline(blocks, block, SLOTS + BASELINES.indexOf(model));
+    const halves = this.#halves(blocks, block, SLOTS + BASELINES.indexOf(model), window);
+    return this.#forecast(record, candidate, halves);
+  }
+
+  #guardAt(block: number): number {
+    return (block * this.#layout.bytes) / 4 + this.#layout.at.guard;
+  }
+
+  #halves(blocks: SeriesBlocks, block: number, tracker: number, window: SeriesWindow): Float64Array {
+    const halves = new Float64Array(this.#config.horizon);
+    spreadOverHorizon(this.#config.steps, (i) => this.#quantile(blocks, block, tracker, i), halves);
+    for (let h = 0; h < halves.length; h++) halves[h] = Math.fround(halves[h]! * window.deviation);
+    return halves;
   }
 
   /** Keeps the forecast at the scored steps. @returns the half-widths of its interval */
@@ -148,9 +272,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     const number = modelNumber(layout, device, candidate.model);
     const slot = candidate.role === 'champion' ? CHAMPION : CHALLENGER;
     const tracker = this.#trackerFor(blocks, block, slot, number, window, candidate);
-    const halves = new Float64Array(config.horizon);
-    spreadOverHorizon(config.steps, (i) => this.#quantile(blocks, block, tracker, i), halves);
-    for (let h = 0; h < halves.length; h++) halves[h] = Math.fround(halves[h]! * window.deviation);
+    const halves = this.#halves(blocks, block, tracker, window);
     const index = Math.round(window.origin / window.interval);
     blocks.u8[block * layout.bytes + layout.at.models + slot * layout.horizon + modulo(index, layout.horizon)] = number;
     for (const [i, step] of config.steps.entries()) {
@@ -177,7 +299,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     const tracked = block * layout.bytes + layout.at.tracked;
     if (blocks.u8[tracked + slot] === number) return slot;
     if (this.#trackerOf(blocks, block, number) >= 0) {
-      swap(blocks.f32, (block * layout.bytes) / 4 + layout.at.trackers, layout.steps.length * 2);
+      swap(blocks.f32, (block * layout.bytes) / 4 + layout.at.trackers, layout.steps.length * layout.floats);
       swap(blocks.u8, tracked, 1);
       return slot;
     }
@@ -204,22 +326,21 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
   }
 
   #begin(blocks: SeriesBlocks, block: number, tracker: number, step: number, q: number): void {
-    const at = this.#trackerAt(block, tracker, step);
-    blocks.f32[at] = q;
-    blocks.f32[at + 1] = q;
+    this.#config.intervals.begin(blocks.f32, this.#trackerAt(block, tracker, step), q);
   }
 
-  #track(blocks: SeriesBlocks, block: number, tracker: number, step: number, residual: number): void {
-    trackQuantile(this.#config.quantile, blocks.f32, this.#trackerAt(block, tracker, step), residual);
+  #track(blocks: SeriesBlocks, block: number, tracker: number, i: number, residual: number, missed: boolean): void {
+    const at = this.#trackerAt(block, tracker, i);
+    this.#config.intervals.track(blocks.f32, at, residual, missed, this.#config.steps[i]!);
   }
 
   #quantile(blocks: SeriesBlocks, block: number, tracker: number, step: number): number {
-    return blocks.f32[this.#trackerAt(block, tracker, step)]!;
+    return this.#config.intervals.halfWidth(blocks.f32, this.#trackerAt(block, tracker, step));
   }
 
   #trackerAt(block: number, tracker: number, step: number): number {
     const layout = this.#layout;
-    return (block * layout.bytes) / 4 + layout.at.trackers + (tracker * layout.steps.length + step) * 2;
+    return (block * layout.bytes) / 4 + layout.at.trackers + (tracker * layout.steps.length + step) * layout.floats;
   }
 
   #forecast(record: StreamRecord<ForecastCandidates>, candidate: Candidate, halves: Float64Array): Forecast {
@@ -234,11 +355,31 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
       values,
       lower: values.map((value, h) => value - halves[h]!),
       upper: values.map((value, h) => value + halves[h]!),
-      level: this.#config.quantile.level,
+      level: this.#config.level,
       model: candidate.model,
       inputOffset: record.offset,
       arithmetic: ARITHMETIC_VERSION,
     };
+  }
+}
+
+/** Means over horizon steps; NaN before the first. */
+class WeightedErrors {
+  #weight = 0;
+  #model = 0;
+  #lastValue = 0;
+  #seasonalNaive = 0;
+
+  add(weight: number, lastValue: number, seasonalNaive: number, model: number): void {
+    this.#weight += weight;
+    this.#model += weight * model;
+    this.#lastValue += weight * lastValue;
+    this.#seasonalNaive += weight * seasonalNaive;
+  }
+
+  means() {
+    const over = this.#weight;
+    return { model: this.#model / over, lastValue: this.#lastValue / over, seasonalNaive: this.#seasonalNaive / over };
   }
 }
 

@@ -14,8 +14,10 @@ import type { LogRecord } from '../log/event-log.ts';
 import { Alerting } from '../operators/alert.ts';
 import { Bucketing } from '../operators/bucket.ts';
 import { Forecasting } from '../operators/forecast.ts';
+import { guardDefaults } from '../operators/guard.ts';
 import { History } from '../operators/history.ts';
 import { QUANTILE_DEFAULTS } from '../operators/interval.ts';
+import { type IntervalMethod, ROLLING_DEFAULTS, rollingMethod, trackingMethod } from '../operators/interval-method.ts';
 import { type EventCode, NextEventForecast } from '../operators/next-event.ts';
 import { Normalise } from '../operators/normalise.ts';
 import type { StreamRecord } from '../operators/operator.ts';
@@ -87,13 +89,15 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
       },
     });
 
+  const window = { interval, lookback: shape.lookback, scaleLength: config.scaleLength };
   const candidates = buckets
-    .process('normalise', () => new Normalise({ interval, lookback: shape.lookback, scaleLength: config.scaleLength }))
+    .process('normalise', () => new Normalise(window, reachOf(shape)))
     .process(
       'forecast',
       () =>
-        new Forecasting({ name: config.model, shape, interval, steps, minMeasured: config.minMeasured }, (id) =>
-          models.load(id),
+        new Forecasting(
+          { name: config.model, shape, interval, steps, minMeasured: config.minMeasured, statics: config.statics },
+          (id) => models.load(id),
         ),
     );
   const forecasts = candidates.process(
@@ -103,7 +107,9 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
         horizon: shape.horizon,
         season: shape.season,
         steps,
-        quantile: { ...QUANTILE_DEFAULTS, level: config.level },
+        level: config.level,
+        intervals: intervalMethod(config),
+        guard: guardDefaults(shape.horizon, shape.season),
       }),
   );
   forecasts.sink('forecasts', { topic: topics.forecasts, encode: (record) => encoded(record.key, record) });
@@ -155,6 +161,17 @@ export function decodeReading(record: LogRecord): SourceItem<Reading> {
     default:
       return { kind: 'skip', reason: 'unexpected-type' };
   }
+}
+
+/** How far back the naive forecasts of a bucket reach. */
+function reachOf({ horizon, season }: PipelineConfig['shape']): number {
+  return season * Math.ceil(horizon / season) + 1;
+}
+
+function intervalMethod({ intervals, level, shape }: PipelineConfig): IntervalMethod {
+  return intervals === 'rolling'
+    ? rollingMethod({ ...ROLLING_DEFAULTS, level })
+    : trackingMethod({ ...QUANTILE_DEFAULTS, level, season: shape.season });
 }
 
 function encoded(key: string, record: StreamRecord<FleetRecord>): EncodedRecord {

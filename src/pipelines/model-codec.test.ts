@@ -16,7 +16,7 @@ function artefact(change: Partial<ModelArtefact> = {}): ModelArtefact {
     shape,
     interval: 3_600_000,
     architecture: { width: 8 },
-    weights: initSegmentLstm(segmentLstmSizes(shape, 8), 7),
+    weights: initSegmentLstm(segmentLstmSizes(shape, { width: 8 }), 7),
     scaler: { kind: 'rolling', length: 168, series: new Map([['b/y', { mean: 1, deviation: 2 }]]) },
     calibration: { level: 0.9, quantiles: [1, 2, 3, 4, 5, 6] },
     training: {
@@ -84,7 +84,7 @@ describe('model codec', () => {
         expect.objectContaining({ code: 'MODEL_INVALID' }),
       );
     };
-    refused({ formatVersion: 2 });
+    refused({ formatVersion: 3 });
     refused({ shape: { ...shape, horizon: 7 } });
     refused({ shape: { ...shape, lookback: 1e9 } });
     refused({ calibration: { level: 0.9, quantiles: [1, 2, 3, 4, 5, Number.NaN] } });

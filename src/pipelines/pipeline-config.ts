@@ -3,7 +3,9 @@ import type { WindowShape } from '../models/model.ts';
 import type { Aggregate } from '../operators/aggregate.ts';
 import { ALERT_DEFAULTS, type AlertConfig } from '../operators/alert.ts';
 import type { BucketConfig } from '../operators/bucket.ts';
+import type { Statics } from '../operators/input-rows.ts';
 import { scoredSteps } from '../operators/interval.ts';
+import type { IntervalMethodName } from '../operators/interval-method.ts';
 import { QUALITY_DEFAULTS, type QualityConfig } from '../operators/quality.ts';
 import { type TopicNames, topicNames } from './topics.ts';
 
@@ -26,11 +28,15 @@ export interface PipelineConfig {
   readonly scaleLength: number;
   readonly minMeasured: number;
   readonly level: number;
+  /** How intervals follow the stream: a few hundred bytes a series, or the residuals themselves. */
+  readonly intervals: IntervalMethodName;
   /** Horizon steps that are scored. */
   readonly steps: readonly number[];
   readonly alert: AlertConfig;
   /** The model line that is followed. */
   readonly model: string;
+  /** Numbers that devices have once and for all, by device and name: models may have them as inputs. */
+  readonly statics: Statics;
   /** Readings of this quantity are codes of events: the next one is forecast, and no values are. */
   readonly events?: EventsConfig | undefined;
 }
@@ -69,9 +75,11 @@ export function pipelineConfig(change: Partial<PipelineConfig> = {}): PipelineCo
     scaleLength: Math.max(shape.lookback, 7 * shape.season),
     minMeasured: 0.5,
     level: 0.9,
+    intervals: 'tracking',
     steps: scoredSteps(shape.horizon),
     alert: ALERT_DEFAULTS,
     model: 'default',
+    statics: {},
     ...change,
   };
   const refuse = (field: string, found: unknown, allowed: string): never => {

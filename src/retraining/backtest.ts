@@ -84,7 +84,11 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
     if (replaced) loop = trained;
 
     const to = Math.min(end, at + every * interval);
-    const live = { scaler: 'rolling', split: { trainEnd: at, validationEnd: at, testEnd: to } } as const;
+    const live = {
+      scaler: 'rolling',
+      split: { trainEnd: at, validationEnd: at, testEnd: to },
+      settings: request.settings,
+    } as const;
     const judge = (name: string, served: ServedModel) => {
       const forecast = served.model.forecast.bind(served.model);
       const set = requestedSet(history, windows, live, served);

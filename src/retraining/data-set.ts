@@ -1,11 +1,14 @@
 import { FleetcastError } from '../errors.ts';
 import { seriesKey } from '../events/records.ts';
+import { readInputs } from '../models/inputs/spec.ts';
 import type { Scaler, WindowShape } from '../models/model.ts';
 import type { TrainingSet, WindowIndex } from '../models/trainer.ts';
 import { ANY_SERIES } from '../operators/forecast.ts';
+import type { Statics } from '../operators/input-rows.ts';
 import { SeriesBlocks } from '../operators/series-blocks.ts';
 import { ringLayout, type Scale, WindowRing } from '../operators/window-ring.ts';
 import type { HistorySeries } from './history-reader.ts';
+import { InputFinder } from './input-finder.ts';
 
 /**
  * Event times, milliseconds. Training labels lie before `trainEnd`, validation labels from there to `validationEnd`, test
@@ -26,6 +29,10 @@ export interface DataSetOptions {
   readonly scaler: Scaler['kind'];
   /** Scales of a model that exists, instead of fitting them. */
   readonly fixedScales?: ReadonlyMap<string, Scale>;
+  /** What the model sees beside its own series, see `writeInputs`; statics without a scale get that of these devices. */
+  readonly inputs?: string;
+  /** Statics by device and name. */
+  readonly statics?: Statics;
   /** Borders, or the shares of all buckets in time order that go to training and validation. */
   readonly split: Borders | { readonly train: number; readonly validation: number };
 }
@@ -70,6 +77,9 @@ export function buildDataSet(series: readonly HistorySeries[], options: DataSetO
   const window = { interval, lookback: shape.lookback, scaleLength: options.scaleLength };
   const layout = ringLayout(window);
   const ring = new WindowRing(window, layout);
+  const inputs = readInputs(options.inputs ?? '');
+  const targets = new Set(inputs?.targets ?? []);
+  const finder = inputs === undefined ? undefined : new InputFinder(inputs, usable, options.statics ?? {});
 
   let end = 0;
   for (const one of usable) {
@@ -84,7 +94,11 @@ export function buildDataSet(series: readonly HistorySeries[], options: DataSetO
     const finish = (): void => {
       if (run === undefined) return;
       runs.push({ series: key, from: run.from, to: end, start: run.start });
-      place(candidates.splice(0), run, end, shape, interval, borders, parts);
+      const found = candidates.splice(0);
+      const { from, start } = run;
+      finder?.learn(one, found, (last) => start + (last - from) * interval, shape.lookback);
+      if (targets.size > 0 && !targets.has(one.quantity)) return;
+      place(found, run, end, shape, interval, borders, parts, one);
     };
     one.values.forEach((value, i) => {
       if (Number.isNaN(value)) return;
@@ -113,13 +127,16 @@ export function buildDataSet(series: readonly HistorySeries[], options: DataSetO
       `${usable.length} series with ${end} buckets give no window of ${shape.lookback} + ${shape.horizon} buckets to train on`,
     );
   }
+  const withInputs = (index: WindowIndex, draft: IndexDraft): WindowIndex =>
+    finder === undefined ? index : { ...index, inputs: finder.find(draft.origins, draft.series) };
   return {
     shape,
     values: values.slice(0, end),
     measured: measured.slice(0, end),
-    train,
-    validation: parts.validation.done(),
-    test: parts.test.done(),
+    train: withInputs(train, parts.train),
+    validation: withInputs(parts.validation.done(), parts.validation),
+    test: withInputs(parts.test.done(), parts.test),
+    ...(finder === undefined ? {} : { inputs: { text: finder.text, interval, statics: finder.statics } }),
     runs,
     borders,
     units,
@@ -138,8 +155,12 @@ class IndexDraft {
   readonly #starts: number[] = [];
   readonly #means: number[] = [];
   readonly #deviations: number[] = [];
+  readonly origins: number[] = [];
+  readonly series: HistorySeries[] = [];
 
-  add(start: number, mean: number, deviation: number): void {
+  add(start: number, mean: number, deviation: number, origin: number, series: HistorySeries): void {
+    this.origins.push(origin);
+    this.series.push(series);
     this.#starts.push(start);
     this.#means.push(mean);
     this.#deviations.push(deviation);
@@ -162,6 +183,7 @@ function place(
   interval: number,
   borders: Borders,
   parts: { readonly train: IndexDraft; readonly validation: IndexDraft; readonly test: IndexDraft },
+  series: HistorySeries,
 ): void {
   for (const candidate of candidates) {
     if (candidate.end + shape.horizon > end) return;
@@ -173,7 +195,7 @@ function place(
     else if (origin >= borders.trainEnd && labelEnd <= borders.validationEnd) part = parts.validation;
     else if (origin >= borders.validationEnd && labelEnd <= borders.testEnd) part = parts.test;
     else continue;
-    part.add(start, candidate.mean, candidate.deviation);
+    part.add(start, candidate.mean, candidate.deviation, origin, series);
   }
 }
 

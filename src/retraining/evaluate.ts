@@ -10,6 +10,8 @@ export interface ErrorRow {
   readonly name: string;
   readonly mse: number;
   readonly mae: number;
+  /** Mean absolute error over the newer half of each series' windows; not there in evaluations of older versions. */
+  readonly recentMae?: number;
   /** By horizon step; NaN where nothing was measured. */
   readonly maeByStep: readonly number[];
   /** Labels that counted. */
@@ -43,10 +45,13 @@ export function evaluate(
   return { windows: index.starts.length, rows };
 }
 
-/** The better of the naive forecasts, by mean squared error. */
+export function isNaive({ name }: ErrorRow): boolean {
+  return name === LAST_VALUE || name === SEASONAL_NAIVE;
+}
+
+/** The better of the naive forecasts, by mean absolute error. */
 export function bestNaive({ rows }: Evaluation): ErrorRow {
-  const naive = rows.filter(({ name }) => name === LAST_VALUE || name === SEASONAL_NAIVE);
-  return naive.reduce((best, row) => (row.mse < best.mse ? row : best));
+  return rows.filter(isNaive).reduce((best, row) => (row.mae < best.mae ? row : best));
 }
 
 /** As lines of text with aligned columns. */
@@ -67,11 +72,17 @@ function errorRow(name: string, set: DataSet, index: WindowIndex, forecast: Fore
   const squares = new Float64Array(horizon);
   const absolutes = new Float64Array(horizon);
   const counts = new Float64Array(horizon);
+  const newer = newerHalf(set, index);
+  let [recent, recentLabels] = [0, 0];
   eachForecast(set, index, forecast, (window, step, error) => {
     const scaled = error * units[window]!;
     squares[step]! += scaled * scaled;
     absolutes[step]! += Math.abs(scaled);
     counts[step]! += 1;
+    if (newer[window] === 1) {
+      recent += Math.abs(scaled);
+      recentLabels++;
+    }
     if (!bySeries) return;
     const held = sums.get(series[window]!) ?? { error: 0, count: 0 };
     held.error += Math.abs(scaled);
@@ -84,12 +95,26 @@ function errorRow(name: string, set: DataSet, index: WindowIndex, forecast: Fore
     name,
     mse: total(squares) / labels,
     mae: total(absolutes) / labels,
+    ...(recentLabels === 0 ? {} : { recentMae: recent / recentLabels }),
     maeByStep: Array.from(absolutes, (sum, i) => sum / counts[i]!),
     labels,
     ...(bySeries
       ? { maeBySeries: Object.fromEntries([...sums].map(([key, { error, count }]) => [key, error / count])) }
       : {}),
   };
+}
+
+/** 1 for the windows of the newer half of each series. */
+function newerHalf(set: DataSet, { starts }: WindowIndex): Uint8Array {
+  const newer = new Uint8Array(starts.length);
+  for (let from = 0, run = 0; from < starts.length; ) {
+    while (starts[from]! >= set.runs[run]!.to) run++;
+    let to = from;
+    while (to < starts.length && starts[to]! < set.runs[run]!.to) to++;
+    newer.fill(1, from + ((to - from) >> 1), to);
+    from = to;
+  }
+  return newer;
 }
 
 /** By window: its own deviation in deviations of its series' training rows. */

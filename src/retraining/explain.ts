@@ -3,8 +3,9 @@ import { decode, decodeRecord, encodeRecord, schemaOf } from '../events/codec.ts
 import type { Activation, Forecast, Reading } from '../events/records.ts';
 import type { EventLog, LogRecord } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
+import { inputNames, isPresent, maskInput } from '../models/inputs/mask.ts';
 import type { OffsetRange, Scaler } from '../models/model.ts';
-import { standardise } from '../models/training/windows.ts';
+import { standardise } from '../models/standardise.ts';
 import { modelName, scaleFor } from '../operators/forecast.ts';
 import { type Bucket, type ForecastCandidates, type SeriesWindow, scaleOf } from '../operators/items.ts';
 import type { ServedModel } from '../operators/served-model.ts';
@@ -27,6 +28,15 @@ export interface ExplainedBucket {
   readonly contribution: number;
 }
 
+export interface ExplainedInput {
+  /** A quantity of the device, `hour`, `weekday`, or a static. */
+  readonly name: string;
+  /** False for a quantity that the device had no window of: it was masked. */
+  readonly present: boolean;
+  /** How much the mean of the forecast would change without it, in units. */
+  readonly contribution: number;
+}
+
 export interface Explanation {
   readonly forecast: Forecast;
   /** Where the forecast is. */
@@ -41,6 +51,8 @@ export interface Explanation {
   readonly scaler: { readonly kind: Scaler['kind']; readonly mean: number; readonly deviation: number };
   readonly interval: { readonly level: number; readonly halfWidths: readonly number[] };
   readonly window: readonly ExplainedBucket[];
+  /** What the model saw beside the window; empty for one that sees its own series alone. */
+  readonly inputs: readonly ExplainedInput[];
   /** False where the input no longer begins at the partition's first record: the state is built from what is left. */
   readonly whole: boolean;
 }
@@ -80,6 +92,7 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
   const { device, quantity, inputOffset } = forecast;
 
   let window: SeriesWindow | undefined;
+  let inputs: Float32Array | undefined;
   let again: Forecast | undefined;
   const buckets = new Map<number, { corrected: boolean }>();
   const readings = new Map<number, { offset: number; time: number; value: number }[]>();
@@ -114,6 +127,7 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
         const candidates = value as ForecastCandidates;
         if (candidates.window.quantity === quantity && candidates.window.origin === forecast.origin) {
           window = candidates.window;
+          inputs = candidates.candidates[0]!.inputs;
         }
       } else if (sink === 'forecasts') {
         const made = value as Forecast;
@@ -132,7 +146,7 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
   }
   const served = await servedBy(forecast, activation?.value, models, options.signal);
   const { mean, deviation } = served === undefined ? window : scaleFor(served, device, window);
-  const effects = served === undefined ? undefined : occlusion(served, window, { mean, deviation });
+  const effects = served === undefined ? undefined : occlusion(served, window, { mean, deviation }, inputs);
   const first = forecast.origin - window.values.length * interval;
   const seen = window;
   return {
@@ -157,9 +171,10 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
         measured: bucket !== undefined,
         corrected: bucket?.corrected ?? false,
         readings: (readings.get(start) ?? []).sort((a, b) => a.time - b.time),
-        contribution: effects?.[i] ?? naiveContribution(forecast.model, i, seen, shape),
+        contribution: effects?.buckets[i] ?? naiveContribution(forecast.model, i, seen, shape),
       };
     }),
+    inputs: effects?.inputs ?? [],
     whole,
   };
 }
@@ -230,28 +245,53 @@ function explainModel(
   };
 }
 
-/** By bucket: mean over the horizon of the forecast less the forecast with this bucket at the window's mean, in units. */
+/**
+ * By bucket: mean over the horizon of the forecast less the forecast with this bucket at the window's mean, in units; and
+ * by input less the forecast without it.
+ */
 function occlusion(
   { model }: ServedModel,
-  { values }: SeriesWindow,
+  { values: seen }: SeriesWindow,
   { mean, deviation }: { mean: number; deviation: number },
-): Float64Array {
+  row: Float32Array | undefined,
+): { readonly buckets: Float64Array; readonly inputs: ExplainedInput[] } {
   const { lookback, horizon } = model.shape;
-  const inputs = new Float32Array((lookback + 1) * lookback);
+  const layout = row === undefined ? undefined : model.inputs;
+  const names = layout === undefined ? [] : inputNames(layout);
+  // A row for each bucket, the forecast as it was, a row for each input.
+  const count = lookback + 1 + names.length;
+  const values = new Float32Array(count * lookback);
   let middle = 0;
-  for (let i = 0; i < lookback; i++) middle += standardise(values[i]!, mean, deviation) / lookback;
-  for (let row = 0; row <= lookback; row++) {
+  for (let i = 0; i < lookback; i++) middle += standardise(seen[i]!, mean, deviation) / lookback;
+  for (let r = 0; r < count; r++) {
     for (let i = 0; i < lookback; i++) {
-      inputs[row * lookback + i] = i === row ? middle : standardise(values[i]!, mean, deviation);
+      values[r * lookback + i] = i === r ? middle : standardise(seen[i]!, mean, deviation);
     }
   }
-  const outputs = new Float32Array((lookback + 1) * horizon);
-  model.forecast({ count: lookback + 1, values: inputs }, outputs);
-  return Float64Array.from({ length: lookback }, (_, row) => {
+  const outputs = new Float32Array(count * horizon);
+  if (layout === undefined) {
+    model.forecast({ count, values }, outputs);
+  } else {
+    const inputs = new Float32Array(count * layout.size);
+    for (let r = 0; r < count; r++) inputs.set(row!, r * layout.size);
+    names.forEach((_, i) => {
+      maskInput(layout, i, inputs, (lookback + 1 + i) * layout.size);
+    });
+    model.forecast({ count, values, inputs }, outputs);
+  }
+  const effect = (r: number): number => {
     let change = 0;
-    for (let h = 0; h < horizon; h++) change += outputs[lookback * horizon + h]! - outputs[row * horizon + h]!;
+    for (let h = 0; h < horizon; h++) change += outputs[lookback * horizon + h]! - outputs[r * horizon + h]!;
     return (change / horizon) * scaleOf(deviation);
-  });
+  };
+  return {
+    buckets: Float64Array.from({ length: lookback }, (_, r) => effect(r)),
+    inputs: names.map((name, i) => ({
+      name,
+      present: isPresent(layout!, i, row!),
+      contribution: effect(lookback + 1 + i),
+    })),
+  };
 }
 
 /** A naive forecast is made of the last value, or of the last season, and of nothing else. */

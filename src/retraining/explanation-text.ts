@@ -40,6 +40,14 @@ export function explanationText(explanation: Explanation, all: boolean): string 
       ]),
     ),
   );
+  if (explanation.inputs.length > 0) {
+    const rows = explanation.inputs.map(({ name, present, contribution }) => [
+      name,
+      short(contribution),
+      present ? '' : 'masked: the device had none',
+    ]);
+    lines.push('', 'what the model saw beside it:', textTable(['input', 'contribution', ''], rows));
+  }
   return lines.join('\n');
 }
 

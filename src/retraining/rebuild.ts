@@ -1,7 +1,9 @@
-import type { ModelArtefact } from '../models/model.ts';
+import { FleetcastError } from '../errors.ts';
+import type { ModelArtefact, ModelFamily } from '../models/model.ts';
 import type { TrainSettings } from '../models/trainer.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelSource } from '../pipelines/activation.ts';
+import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import type { Borders } from './data-set.ts';
 import type { Desk } from './publisher.ts';
 import type { TrainingRequest } from './request.ts';
@@ -25,10 +27,11 @@ export async function rebuild(
   { artefact }: ServedModel,
   models: ModelSource,
   hooks: TrainingHooks = {},
+  statics: PipelineConfig['statics'] = {},
 ): Promise<Rebuilt> {
   const { shape, interval, scaler, calibration, training, parent } = artefact;
   const minMeasured = Number(training.settings['minMeasured'] ?? 0.5);
-  const windows = { shape, interval, scaleLength: scaler.length, minMeasured, level: calibration.level };
+  const windows = { shape, interval, scaleLength: scaler.length, minMeasured, level: calibration.level, statics };
   const others = parent === '' ? {} : { parent: await models.load(parent, hooks.signal) };
   const request = requestOf(artefact);
   const { testEnd: cut } = request.split as Borders;
@@ -48,11 +51,12 @@ export function requestOf(artefact: ModelArtefact): TrainingRequest {
   const { backend, minMeasured: _, dataDigest: __, testEnd, series, from, to, ...settings } = training.settings;
   return {
     name,
-    family: family === 'ridge' ? 'ridge' : 'segment-lstm',
+    family: rebuildable(family),
     trainer: String(backend),
     ranges: training.ranges,
     flushed: true,
-    settings: settings as unknown as TrainSettings,
+    // What older versions did not write down was so.
+    settings: { huberDelta: 0.25, inputs: '', ...(settings as Partial<TrainSettings>) },
     scaler: scaler.kind,
     split: { trainEnd: training.trainEnd, validationEnd: training.validationEnd, testEnd: Number(testEnd) },
     series: JSON.parse(String(series)) as string[],
@@ -66,6 +70,12 @@ export function requestOf(artefact: ModelArtefact): TrainingRequest {
     seriesCount: 0,
     time: createdAt,
   };
+}
+
+/** @throws MODEL_INVALID for a model that no trainer of ours has made */
+function rebuildable(family: ModelFamily): TrainingRequest['family'] {
+  if (family !== 'sequential') return family;
+  throw new FleetcastError('MODEL_INVALID', 'a sequential model is not trained from the history: it cannot be rebuilt');
 }
 
 function firstDifference(one: ModelArtefact, other: ModelArtefact): string {

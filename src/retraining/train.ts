@@ -154,6 +154,8 @@ export function processorTime({ trainer }: Pick<TrainingRequest, 'trainer'>, ela
 export interface TrainOptions extends Desk, RequestOptions, TrainingHooks {
   readonly windows: WindowSettings;
   readonly champion?: ServedModel | undefined;
+  /** Starts from the weights of the model that `parent` names, on a mix of new and old windows. */
+  readonly parentModel?: ServedModel | undefined;
 }
 
 /**
@@ -165,7 +167,8 @@ export async function trainOnHistory(options: TrainOptions): Promise<TrainedMode
   const request = await newRequest(options, { ...options, byHand: true }, options.signal);
   await publish(options, [requestedEvent(options, request)]);
   try {
-    const trained = await trainRequest(options, options.windows, request, options, { champion: options.champion });
+    const { champion, parentModel: parent } = options;
+    const trained = await trainRequest(options, options.windows, request, options, { champion, parent });
     options.onStage?.('publishing', trained.id);
     await publishTrained(options, request, trained);
     return trained;

@@ -1,5 +1,6 @@
 import { FleetcastError } from '../errors.ts';
-import { buildArtefact } from '../models/artefact.ts';
+import { buildArtefact, inputsOf } from '../models/artefact.ts';
+import { type ModelInputs, readInputs, writeInputs } from '../models/inputs/spec.ts';
 import { loadVerifiedModel, modelFromArtefact } from '../models/load.ts';
 import { calibrate } from '../models/metrics.ts';
 import type { TrainHooks } from '../models/trainer.ts';
@@ -14,9 +15,11 @@ import { buildDataSet, type DataSet } from './data-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
 import { assembleHistory, type HistorySeries, historyDigest, type RawHistory } from './history-reader.ts';
 import type { TrainingRequest } from './request.ts';
+import { WARM_SETTINGS, warmWindows } from './warm-start.ts';
 
 /** The part of the pipeline's configuration that a data set depends on. */
-export type WindowSettings = Pick<PipelineConfig, 'shape' | 'interval' | 'scaleLength' | 'minMeasured' | 'level'>;
+export type WindowSettings = Pick<PipelineConfig, 'shape' | 'interval' | 'scaleLength' | 'minMeasured' | 'level'> &
+  Partial<Pick<PipelineConfig, 'statics'>>;
 
 /** How far a training has come, for a progress display. */
 export type TrainingStage = 'flushing' | 'reading' | 'training' | 'evaluating' | 'publishing';
@@ -51,18 +54,36 @@ export const CANDIDATE = 'model';
 export const CHAMPION = 'champion';
 export const RIDGE = 'ridge';
 
-/** The data set of a request, as the given scaler sees it. */
+/**
+ * The data set of a request, as the given model sees it: with its scaler and its inputs, and for the quantities that the
+ * request is about.
+ */
 export function requestedSet(
   history: readonly HistorySeries[],
   windows: WindowSettings,
-  request: Pick<TrainingRequest, 'scaler' | 'split'>,
+  request: Pick<TrainingRequest, 'scaler' | 'split'> & Partial<Pick<TrainingRequest, 'settings' | 'family'>>,
   other?: ServedModel,
 ): DataSet {
-  const { shape, interval, scaleLength, minMeasured } = windows;
-  const common = { shape, interval, minMeasured, split: request.split };
-  if (other === undefined) return buildDataSet(history, { ...common, scaleLength, scaler: request.scaler });
+  const { shape, interval, scaleLength, minMeasured, statics = {} } = windows;
+  const common = { shape, interval, minMeasured, split: request.split, statics };
+  const inputs = readInputs(request.settings?.inputs ?? '');
+  if (other === undefined) {
+    const own = inputs === undefined || request.family === 'segment-lstm' ? inputs : targetsOf(inputs);
+    const text = own === undefined ? '' : writeInputs(own);
+    return buildDataSet(history, { ...common, scaleLength, scaler: request.scaler, inputs: text });
+  }
   const { kind, length, series } = other.artefact.scaler;
-  return buildDataSet(history, { ...common, scaleLength: length, scaler: kind, fixedScales: series });
+  const own = inputsOf(other.artefact) ?? NO_INPUTS;
+  const text = writeInputs(inputs === undefined ? own : { ...own, targets: inputs.targets });
+  const fixed = { scaleLength: length, scaler: kind, fixedScales: series };
+  return buildDataSet(history, { ...common, ...fixed, inputs: text });
+}
+
+const NO_INPUTS: ModelInputs = { quantities: [], targets: [], calendar: [], statics: [] };
+
+/** All that a family that sees its own series alone can take of them. */
+function targetsOf({ targets }: ModelInputs): ModelInputs {
+  return { ...NO_INPUTS, targets };
 }
 
 /**
@@ -84,10 +105,11 @@ export async function runTrainingJob(job: TrainingJob, hooks: TrainingHooks = {}
   const trained = await trainOne(series, windows, request, hooks, { champion, parent });
   if (!job.ridgeBeside || request.family === 'ridge') return trained;
   const { signal } = hooks;
+  const { inputs } = request.settings;
   const ridge = await trainOne(
     series,
     windows,
-    { ...request, family: 'ridge', trainer: 'ridge', settings: {}, parent: '' },
+    { ...request, family: 'ridge', trainer: 'ridge', settings: inputs === undefined ? {} : { inputs }, parent: '' },
     signal === undefined ? {} : { signal },
     { champion, parent: undefined },
   );
@@ -108,15 +130,22 @@ async function trainOne(
 ): Promise<TrainedBytes> {
   const set = requestedSet(history, windows, request);
   const { family } = request;
-  const settings = defaultSettings(set, family === 'ridge' ? request.settings : { ...request.settings, family });
+  const { parent } = others;
+  const warm = parent === undefined ? {} : WARM_SETTINGS;
+  const change = { ...warm, ...request.settings, inputs: set.inputs?.text ?? '' };
+  const settings = defaultSettings(set, family === 'ridge' ? change : { ...change, family });
   hooks.onStage?.('training', `${set.train.starts.length} windows of ${history.length} series`);
-  const { shape, values, measured, train, validation } = set;
+  const { shape, values, measured, validation } = set;
+  const train =
+    parent === undefined
+      ? set.train
+      : warmWindows(set, windows.interval, parent.artefact.training.trainEnd, settings.seed);
   const result = await trainInWorker(
     trainerName(request.trainer),
-    { shape, values, measured, train, validation },
+    { shape, values, measured, train, validation, ...(set.inputs && { inputs: set.inputs }) },
     settings,
     hooks,
-    others.parent?.artefact.weights,
+    parent?.artefact.weights,
   );
 
   hooks.onStage?.('evaluating', `${set.test.starts.length} windows held out`);
@@ -125,7 +154,7 @@ async function trainOne(
     name: request.name,
     shape,
     interval: windows.interval,
-    architecture: family === 'ridge' ? {} : architectureOf(settings),
+    architecture: family === 'ridge' ? ridgeArchitecture(settings.inputs) : architectureOf(settings),
     weights: result.weights,
     scaler: set.scaler,
     training: {
@@ -200,6 +229,10 @@ function metricsOf(rows: Evaluation['rows']): Record<string, number> {
     if (Number.isFinite(mae)) metrics[`test.mae${suffix}`] = mae;
   }
   return metrics;
+}
+
+function ridgeArchitecture(inputs: string): Record<string, string> {
+  return inputs === '' ? {} : { inputs };
 }
 
 function finite(value: number): number {

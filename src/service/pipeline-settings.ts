@@ -1,5 +1,7 @@
 import type { TopicSpec } from '../log/event-log.ts';
 import { schemasTopicSpec } from '../log/formats/schemas-topic.ts';
+import { CALENDAR } from '../models/inputs/calendar.ts';
+import { writeInputs } from '../models/inputs/spec.ts';
 import { QUALITY_DEFAULTS } from '../operators/quality.ts';
 import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
@@ -10,7 +12,7 @@ import type { Configuration } from './configuration/schema.ts';
 /** The pipeline that a configuration asks for. @throws CONFIG_INVALID for values that cannot go together */
 export function pipelineOf(configuration: Configuration): PipelineConfig {
   const { pipeline, learner } = configuration;
-  const { lookback, horizon, season, interval, grace, idle, aggregate, late, level } = pipeline;
+  const { lookback, horizon, season, interval, grace, idle, aggregate, late, level, intervals } = pipeline;
   return pipelineConfig({
     topics: namesOf(configuration),
     interval,
@@ -19,6 +21,7 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
     aggregate,
     late,
     level,
+    intervals,
     shape: { lookback, horizon, season },
     model: learner.name,
     events: configuration.events && {
@@ -27,6 +30,7 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
       codes: configuration.events.codes,
       model: configuration.events.name,
     },
+    statics: learner.inputs.statics,
     quality: {
       ...QUALITY_DEFAULTS,
       futureMs: pipeline.future,
@@ -44,8 +48,8 @@ export function learnerOf(configuration: Configuration) {
   const { name, firstAfter, every, newBuckets, newSeries, pause, budget, deadline, trainer, width, maxSteps, seed } =
     configuration.learner;
   const { drift, trial } = configuration.learner;
-  const { minMeasured, scaleLength, interval, shape, level } = pipelineOf(configuration);
-  const windows = { minMeasured, scaleLength, interval, shape, level };
+  const { minMeasured, scaleLength, interval, shape, level, statics } = pipelineOf(configuration);
+  const windows = { minMeasured, scaleLength, interval, shape, level, statics };
   const after = drift?.after;
   const given = Object.fromEntries(Object.entries(trial ?? {}).filter(([, value]) => value !== undefined));
   return {
@@ -66,9 +70,22 @@ export function learnerOf(configuration: Configuration) {
     request: {
       trainer,
       family: trainer === 'ridge' ? ('ridge' as const) : ('segment-lstm' as const),
-      settings: { width, maxSteps, seed },
+      settings: { width, maxSteps, seed, inputs: inputsText(configuration) },
     },
   };
+}
+
+/** The inputs that models are trained with, as text; see `writeInputs`. */
+export function inputsText({ learner }: Configuration): string {
+  const { calendar, quantities, targets, statics } = learner.inputs;
+  const names = new Set(Object.values(statics).flatMap((values) => Object.keys(values)));
+  return writeInputs({
+    calendar: CALENDAR.filter((one) => calendar.includes(one)),
+    quantities: [...new Set(quantities)].sort(),
+    targets: [...new Set(targets)].sort(),
+    // Their scale comes from the devices of the training.
+    statics: [...names].sort().map((name) => ({ name, mean: 0, deviation: 0 })),
+  });
 }
 
 export function namesOf(configuration: Configuration): TopicNames {

@@ -36,6 +36,7 @@ export function gradientBench(
   packTensors(network.layout, initial, heap.subarray(weights, weights + network.layout.size));
   const random = new Random(9);
   const inputs = Float32Array.from({ length: rows * inputSize }, () => random.normal());
+  const further = Float32Array.from({ length: rows * (network.inputs?.size ?? 0) }, () => random.normal());
   if (withDropout) {
     for (let i = 0; i < network.dropoutPerRow * rows; i++) heap[factors + i] = random.uniform() < 0.3 ? 0 : 1 / 0.7;
   }
@@ -43,6 +44,7 @@ export function gradientBench(
   const labels = Float64Array.from({ length: outputs }, () => random.normal());
   const loss = () => {
     heap.set(inputs, network.input);
+    if (network.inputRows !== undefined) heap.set(further, network.inputRows);
     network.prepare();
     network.forward(rows, factors);
     let sum = 0;

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { TRAINER_NAMES } from '../../models/training/trainers.ts';
 import { backtest, backtestDetails, backtestTable } from '../../retraining/backtest.ts';
+import { inputsText } from '../../service/pipeline-settings.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLog } from '../opened.ts';
 import { list, oneOf, time, whole } from '../options.ts';
@@ -52,7 +53,7 @@ export function addBacktest(program: Command, terminal: Terminal): void {
           request: {
             trainer,
             family: trainer === 'ridge' ? 'ridge' : 'segment-lstm',
-            settings: { width, maxSteps, seed },
+            settings: { width, maxSteps, seed, inputs: inputsText(configuration) },
             ...(options.series === undefined ? {} : { series: options.series }),
           },
           onPeriod: ({ from }) => terminal.note(`forecast from ${new Date(from).toISOString().slice(0, 10)}`),

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { FleetcastError } from '../../errors.ts';
 import { rebuild } from '../../retraining/rebuild.ts';
+import type { TrainingHooks } from '../../retraining/training-job.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLog } from '../opened.ts';
 import { progressBar, type Terminal } from '../terminal.ts';
@@ -13,14 +14,15 @@ export function addRebuild(program: Command, terminal: Terminal): void {
     .option('--config <file>', CONFIG_HELP)
     .option('--json', 'as JSON')
     .action((wanted: string, options: ConfigOption & { json?: boolean }) =>
-      withLog(options, async ({ log, topics, registry }) => {
+      withLog(options, async ({ log, topics, registry, pipeline }) => {
         const { id } = await registry.find(wanted);
         const served = await registry.load(id, terminal.signal);
-        const rebuilt = await rebuild({ log, topics }, served, registry, {
+        const hooks: TrainingHooks = {
           signal: terminal.signal,
           onProgress: ({ step, steps, epoch, epochs }) =>
             terminal.redraw([`${progressBar(step / steps)}  epoch ${epoch} of ${epochs}`]),
-        });
+        };
+        const rebuilt = await rebuild({ log, topics }, served, registry, hooks, pipeline.statics);
         if (options.json) terminal.out(JSON.stringify({ id, ...rebuilt }));
         if (!rebuilt.identical) throw new FleetcastError('NOT_REPRODUCED', `${id} differs at ${rebuilt.difference}`);
         if (!options.json)

@@ -6,6 +6,7 @@ import { activate } from '../../retraining/activate.ts';
 import { evaluationTable } from '../../retraining/evaluate.ts';
 import { judgeHoldOut } from '../../retraining/gate.ts';
 import { type TrainOptions, trainOnHistory } from '../../retraining/train.ts';
+import { inputsText } from '../../service/pipeline-settings.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLog } from '../opened.ts';
 import { defined, list, oneOf, time, whole } from '../options.ts';
@@ -32,6 +33,7 @@ interface Options extends ConfigOption {
   readonly lookback?: number;
   readonly horizon?: number;
   readonly flush: boolean;
+  readonly parent?: string;
   readonly activate?: boolean;
   readonly json?: boolean;
 }
@@ -63,6 +65,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--lookback <n>', 'buckets of a window (the pipeline serves only its own)', whole(2))
     .option('--horizon <n>', 'buckets to forecast (the pipeline serves only its own)', whole(1))
     .option('--no-flush', 'leave the buckets out that the running pipeline has not written yet')
+    .option('--parent <model>', 'start from the weights of this model, on as many old windows as there are new ones')
     .option('--activate', 'put the model in use if it beats the naive forecasts and the model in use')
     .option('--json', 'the result as JSON')
     .action((options: Options) => train(options, terminal));
@@ -82,6 +85,8 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
     note(windowText(shape));
     const started = performance.now();
     const progress = new ProgressLines(terminal, options.json ?? false);
+    const parentId = options.parent === undefined ? '' : (await registry.find(options.parent)).id;
+    const parentModel = parentId === '' ? undefined : await registry.load(parentId, terminal.signal);
     const trained = await trainOnHistory({
       log,
       topics,
@@ -91,10 +96,13 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
       trainer,
       family: trainer === 'ridge' ? 'ridge' : 'segment-lstm',
       champion,
+      parent: parentId,
+      parentModel,
       settings: {
         width: options.width ?? learner.width,
         maxSteps: options.maxSteps ?? learner.maxSteps,
         seed: options.seed ?? learner.seed,
+        inputs: inputsText(configuration),
         ...defined({ epochs: options.epochs, learningRate: options.learningRate, loss: options.loss }),
       },
       ...defined({ scaler: options.scaler, series: options.series, from: options.from, to: options.to }),

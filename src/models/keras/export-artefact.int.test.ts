@@ -28,7 +28,7 @@ const sequential = parseSequential({
 function artefacts(): Record<string, ModelArtefact> {
   const segment = (lookback: number, horizon: number, season: number, width: number) => {
     const shape = { lookback, horizon, season };
-    return artefact('segment-lstm', shape, { width }, initSegmentLstm(segmentLstmSizes(shape, width), 3));
+    return artefact('segment-lstm', shape, { width }, initSegmentLstm(segmentLstmSizes(shape, { width }), 3));
   };
   const lstm = (layers: number, decoding: 'direct' | 'autoregressive', horizon: number) => {
     const shape = { lookback: 12, horizon, season: 12 };

@@ -45,7 +45,7 @@ export function exportArtefact(artefact: ModelArtefact, savedAt: number): Promis
 
 function segmentLstm(artefact: ModelArtefact, savedAt: number): Promise<Uint8Array> {
   const width = architectureInteger(artefact, 'width', 1, 1024);
-  const sizes = segmentLstmSizes(artefact.shape, width);
+  const sizes = segmentLstmSizes(artefact.shape, { width });
   checkTensors(segmentLstmLayout(sizes), artefact.weights);
   const { segment, encoded, decoded } = sizes;
   if (decoded > MOST_STEPS) throw invalid(`${decoded} segments to forecast, at most ${MOST_STEPS} can be written`);

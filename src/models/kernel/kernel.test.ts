@@ -45,12 +45,32 @@ describe('kernel: WebAssembly and typed arrays give the same bits', () => {
           same(seed, (k) => k.multiply(rows, inner, cols, 8, inner + padX, 5000, 10_000, cols + padOut));
           same(seed, (k) => k.multiplyTransposed(rows, inner, cols, 8, inner + padX, 5000, cols + padOut, 10_000));
           same(seed, (k) => k.sumRows(rows, cols, 5000, cols + padOut, 10_000));
+          same(seed, (k) =>
+            k.gates(rows, inner, padX, cols, 4000, 8, inner + padX, 5000, 9000, padX + 1, 7000, 10_000),
+          );
           same(seed, (k) => k.transpose(rows, cols, 8, 10_000));
           same(seed, (k) => k.fillRows(rows, cols, 8, 10_000, cols + padOut));
         },
       ),
       { numRuns: 40 },
     );
+  });
+
+  it('the sums of gates, for the widths of real models and for one too wide for the panel', () => {
+    for (const [rows, inputs, units, seed] of [
+      [1, 4, 32, 1],
+      [7, 4, 32, 2],
+      [32, 24, 32, 3],
+      [5, 33, 19, 4],
+      [3, 200, 57, 5],
+      [3, 200, 56, 6],
+      [4, 5, 0, 7],
+    ] as const) {
+      const cols = Math.max(16, 4 * Math.min(units, 32));
+      same(seed, (k) =>
+        k.gates(rows, inputs, units, cols, 0, 1000, inputs, 8000, 2000, units, 36_000 - 57 * 128, 37_000),
+      );
+    }
   });
 
   it('long products, over the block of the packed panel', () => {

@@ -21,6 +21,24 @@ export interface Kernel {
     out: number,
     ldOut: number,
   ): void;
+  /**
+   * The sums of an LSTM's gates: `z[r, :] = bias + x[r, :] · kernel + h[r, :] · recurrent`, in this order, `kernel`
+   * `[inputs, cols]`, `recurrent` `[units, cols]` and `z` dense. Without a state before, `units` is 0.
+   */
+  gates(
+    rows: number,
+    inputs: number,
+    units: number,
+    cols: number,
+    bias: number,
+    x: number,
+    ldX: number,
+    kernel: number,
+    h: number,
+    ldH: number,
+    recurrent: number,
+    z: number,
+  ): void;
   /** `out[k, j] += Σᵣ x[r, k] · z[r, j]`, r ascending; `out` dense `[inner, cols]`: the gradient of `w` above. */
   multiplyTransposed(
     rows: number,

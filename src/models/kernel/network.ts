@@ -1,3 +1,4 @@
+import type { InputLayout } from '../inputs/row.ts';
 import type { WindowBatch, WindowShape } from '../model.ts';
 import type { ParameterLayout } from '../parameters.ts';
 import { Arena, type Kernel } from './kernel.ts';
@@ -13,6 +14,10 @@ export interface Network {
   /** Place of the forecasts less the last value, rows of `outputStride` floats, the horizon first. */
   readonly output: number;
   readonly outputStride: number;
+  /** The layout of {@link inputRows}; undefined for a network that sees its own series alone. */
+  readonly inputs?: InputLayout | undefined;
+  /** Place of the rows of inputs, `[rows, inputs.size]`. */
+  readonly inputRows?: number;
   /** Factors that `dropout` of {@link forward} has for each row; 0 where the family knows no dropout. */
   readonly dropoutPerRow: number;
   /**
@@ -62,6 +67,15 @@ export function measureNetwork(
   return { floats: arena.used, network };
 }
 
+/** Copies the rows of inputs of windows `from … from + rows`; a batch without any is served as if none were known. */
+function loadInputs(heap: Float32Array, network: Network, { inputs }: WindowBatch, from: number, rows: number): void {
+  if (network.inputs === undefined) return;
+  const { size } = network.inputs;
+  const place = network.inputRows!;
+  if (inputs === undefined) heap.fill(0, place, place + rows * size);
+  else heap.set(inputs.subarray(from * size, (from + rows) * size), place);
+}
+
 /** A network for serving on a kernel of its own. @param pack writes the weights, called once */
 export function servedNetwork(
   factory: NetworkFactory,
@@ -87,6 +101,7 @@ export function networkForecaster(
     for (let from = 0; from < batch.count; from += network.rows) {
       const rows = Math.min(network.rows, batch.count - from);
       loadWindows(heap, network.input, batch, from, rows, shape.lookback);
+      loadInputs(heap, network, batch, from, rows);
       network.forward(rows);
       storeForecasts(heap, network.output, network.outputStride, shape, batch, from, rows, out);
     }

@@ -11,8 +11,14 @@ const EPSILON = f(1e-8);
 /** The kernel on plain typed arrays. Slower than WebAssembly, the same bits. @param floats size of the heap */
 export function portableKernel(floats: number): Kernel {
   const heap = new Float32Array(floats);
-  return {
+  const kernel: Kernel = {
     heap,
+
+    gates(rows, inputs, units, cols, bias, x, ldX, weights, h, ldH, recurrent, z) {
+      kernel.fillRows(rows, cols, bias, z, cols);
+      kernel.multiply(rows, inputs, cols, x, ldX, weights, z, cols);
+      kernel.multiply(rows, units, cols, h, ldH, recurrent, z, cols);
+    },
 
     fillRows(rows, cols, row, out, ldOut) {
       for (let r = 0; r < rows; r++) heap.copyWithin(out + r * ldOut, row, row + cols);
@@ -138,4 +144,5 @@ export function portableKernel(floats: number): Kernel {
       }
     },
   };
+  return kernel;
 }

@@ -5,7 +5,8 @@ import type { Kernel } from './kernel.ts';
 const SCRATCH = 16 * 1024;
 const PAGE = 65_536;
 
-interface Exports {
+/** The module's functions: those of the kernel, with places and strides in bytes, and one product under both others. */
+interface Exports extends Omit<Kernel, 'heap' | 'multiply' | 'multiplyTransposed'> {
   setScratch(at: number): void;
   gemm(
     rows: number,
@@ -18,32 +19,6 @@ interface Exports {
     ldB: number,
     out: number,
     ldOut: number,
-  ): void;
-  fillRows(rows: number, cols: number, row: number, out: number, ldOut: number): void;
-  sumRows(rows: number, cols: number, z: number, ldZ: number, out: number): void;
-  transpose(rows: number, cols: number, a: number, out: number): void;
-  add(count: number, x: number, out: number): void;
-  relu(count: number, x: number): void;
-  reluGradient(count: number, activated: number, gradient: number): void;
-  cell(rows: number, units: number, z: number, cBefore: number, c: number, tanhC: number, h: number): void;
-  cellGradient(
-    rows: number,
-    units: number,
-    gates: number,
-    cBefore: number,
-    tanhC: number,
-    dh: number,
-    dc: number,
-  ): void;
-  adam(
-    count: number,
-    weights: number,
-    gradients: number,
-    first: number,
-    second: number,
-    scale: number,
-    rate: number,
-    correction: number,
   ): void;
 }
 
@@ -139,6 +114,21 @@ function kernelAt(wasm: Exports, heap: Float32Array, base: number): Kernel {
   return {
     heap,
     fillRows: (rows, cols, row, out, ldOut) => wasm.fillRows(rows, cols, at(row), at(out), 4 * ldOut),
+    gates: (rows, inputs, units, cols, bias, x, ldX, weights, h, ldH, recurrent, z) =>
+      wasm.gates(
+        rows,
+        inputs,
+        units,
+        cols,
+        at(bias),
+        at(x),
+        4 * ldX,
+        at(weights),
+        at(h),
+        4 * ldH,
+        at(recurrent),
+        at(z),
+      ),
     multiply: (rows, inner, cols, x, ldX, w, out, ldOut) =>
       wasm.gemm(rows, inner, cols, at(x), 4 * ldX, 4, at(w), 4 * cols, at(out), 4 * ldOut),
     multiplyTransposed: (rows, inner, cols, x, ldX, z, ldZ, out) =>

@@ -171,9 +171,9 @@ export class LstmNetwork implements Network {
     let [below, ld] = [x, ldX];
     for (const layer of this.#layers) {
       const z = layer.gates + now * rows * 4 * d;
-      k.fillRows(rows, 4 * d, layer.bias, z, 4 * d);
-      k.multiply(rows, layer.inputs, 4 * d, below, ld, layer.kernel, z, 4 * d);
-      if (t > 0) k.multiply(rows, d, 4 * d, layer.h + before * rows * d, d, layer.recurrent, z, 4 * d);
+      const state = layer.h + before * rows * d;
+      const units = t > 0 ? d : 0;
+      k.gates(rows, layer.inputs, units, 4 * d, layer.bias, below, ld, layer.kernel, state, d, layer.recurrent, z);
       const cBefore = t > 0 ? layer.c + before * rows * d : this.#zeros;
       const h = layer.h + now * rows * d;
       k.cell(rows, d, z, cBefore, layer.c + now * rows * d, layer.tanhC + now * rows * d, h);

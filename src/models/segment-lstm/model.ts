@@ -2,7 +2,12 @@ import { type NetworkFactory, servedNetwork } from '../kernel/network.ts';
 import type { Model, Tensor, WindowShape } from '../model.ts';
 import { checkTensors, packTensors } from '../parameters.ts';
 import { SegmentLstmNetwork } from './network.ts';
-import { type SegmentLstmSizes, segmentLstmLayout, segmentLstmSizes } from './parameters.ts';
+import {
+  type SegmentLstmArchitecture,
+  type SegmentLstmSizes,
+  segmentLstmLayout,
+  segmentLstmSizes,
+} from './parameters.ts';
 
 export function segmentLstmFactory(sizes: SegmentLstmSizes): NetworkFactory {
   return (rows, home) => new SegmentLstmNetwork(sizes, rows, home);
@@ -10,12 +15,23 @@ export function segmentLstmFactory(sizes: SegmentLstmSizes): NetworkFactory {
 
 /**
  * The serving form of a segment LSTM.
- * @throws MODEL_INVALID when the weights do not fit shape and width
+ * @throws MODEL_INVALID when the weights do not fit shape and architecture
  */
-export function segmentLstmModel(id: string, shape: WindowShape, width: number, weights: readonly Tensor[]): Model {
-  const sizes = segmentLstmSizes(shape, width);
+export function segmentLstmModel(
+  id: string,
+  shape: WindowShape,
+  architecture: SegmentLstmArchitecture,
+  weights: readonly Tensor[],
+): Model {
+  const sizes = segmentLstmSizes(shape, architecture);
   const layout = segmentLstmLayout(sizes);
   checkTensors(layout, weights);
   const forecast = servedNetwork(segmentLstmFactory(sizes), shape, (at) => packTensors(layout, weights, at));
-  return { id, family: 'segment-lstm', shape, forecast };
+  return {
+    id,
+    family: 'segment-lstm',
+    shape,
+    forecast,
+    ...(sizes.inputs === undefined ? {} : { inputs: sizes.inputs }),
+  };
 }

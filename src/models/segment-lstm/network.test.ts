@@ -7,7 +7,7 @@ import { initSegmentLstm, segmentLstmSizes } from './parameters.ts';
 
 const shape = { lookback: 13, horizon: 7, season: 4 };
 const width = 6;
-const sizes = segmentLstmSizes(shape, width);
+const sizes = segmentLstmSizes(shape, { width });
 
 /** The equations of the model, written once more in double precision and the plainest way. */
 function reference(window: Float32Array): number[] {
@@ -49,7 +49,7 @@ function windows(count: number, seed: number): Float32Array {
 }
 
 describe('segment LSTM', () => {
-  const model = segmentLstmModel('id', shape, width, initSegmentLstm(sizes, 3));
+  const model = segmentLstmModel('id', shape, { width }, initSegmentLstm(sizes, 3));
 
   it('computes its equations', () => {
     const values = windows(40, 1);
@@ -90,7 +90,7 @@ describe('segment LSTM', () => {
   });
 
   it('refuses weights of other sizes', () => {
-    expect(() => segmentLstmModel('id', shape, 7, initSegmentLstm(sizes, 3))).toThrowError(
+    expect(() => segmentLstmModel('id', shape, { width: 7 }, initSegmentLstm(sizes, 3))).toThrowError(
       expect.objectContaining({ code: 'MODEL_INVALID' }),
     );
   });

@@ -1,3 +1,4 @@
+import type { InputLayout } from '../inputs/row.ts';
 import type { Arena, Kernel } from '../kernel/kernel.ts';
 import type { Network, NetworkHome } from '../kernel/network.ts';
 import { type ParameterLayout, place } from '../parameters.ts';
@@ -17,6 +18,8 @@ export class SegmentLstmNetwork implements Network {
   readonly layout: ParameterLayout;
   readonly rows: number;
   readonly input: number;
+  readonly inputs: InputLayout | undefined;
+  readonly inputRows: number;
   readonly output: number;
   readonly outputStride: number;
   readonly dropoutPerRow: number;
@@ -33,6 +36,8 @@ export class SegmentLstmNetwork implements Network {
   readonly #tanhC: readonly number[];
   readonly #h: readonly number[];
   readonly #recurrent: number;
+  /** `covariates/decoder` times the cell's kernel, `[covariates, 4 · width]`. */
+  readonly #covariateTable: number;
   readonly #training: TrainingPlaces | undefined;
 
   constructor(sizes: SegmentLstmSizes, rows: number, home: NetworkHome) {
@@ -44,8 +49,10 @@ export class SegmentLstmNetwork implements Network {
     this.#kernel = home.kernel;
     this.outputStride = decoded * segment;
     this.dropoutPerRow = decoded * d;
-    // Behind the parameters: the gradient of the decoder's table.
-    this.gradientSize = this.layout.size + decoded * 4 * d;
+    this.inputs = sizes.inputs;
+    const covariates = sizes.inputs?.covariates ?? 0;
+    // Behind the parameters: the gradient of the decoder's tables.
+    this.gradientSize = this.layout.size + (decoded + covariates) * 4 * d;
     const places: Record<string, number> = {};
     for (const { name } of this.layout.specs) places[name] = weights + place(this.layout, name);
     this.#at = places;
@@ -68,6 +75,8 @@ export class SegmentLstmNetwork implements Network {
     this.#c = [...slots(encoded, rows * d), ...slots(decoded, rows * d)];
     this.#h = [...slots(encoded, rows * d), ...slots(decoded, rows * d)];
     this.#recurrent = arena.take(rows * 4 * d);
+    this.inputRows = arena.take(rows * (sizes.inputs?.size ?? 0));
+    this.#covariateTable = arena.take(covariates * 4 * d);
     this.#training = home.training ? trainingPlaces(sizes, rows, arena) : undefined;
   }
 
@@ -76,6 +85,12 @@ export class SegmentLstmNetwork implements Network {
     const { width: d, segment, decoded } = this.sizes;
     k.fillRows(decoded, 4 * d, this.#at['lstm/bias']!, this.#table, 4 * d);
     k.multiply(decoded, d, 4 * d, this.#at['positions']!, d, this.#at['lstm/kernel']!, this.#table, 4 * d);
+    const covariates = this.inputs?.covariates ?? 0;
+    if (covariates > 0) {
+      k.heap.fill(0, this.#covariateTable, this.#covariateTable + covariates * 4 * d);
+      const decoder = this.#at['covariates/decoder']!;
+      k.multiply(covariates, d, 4 * d, decoder, d, this.#at['lstm/kernel']!, this.#covariateTable, 4 * d);
+    }
     const t = this.#training;
     if (t === undefined) return;
     k.transpose(d, 4 * d, this.#at['lstm/kernel']!, t.kernelT);
@@ -92,11 +107,13 @@ export class SegmentLstmNetwork implements Network {
       const e = this.#embedded[t]!;
       k.fillRows(rows, d, at['embedding/bias']!, e, d);
       k.multiply(rows, segment, d, first + t * segment, shape.lookback, at['embedding/kernel']!, e, d);
+      this.#embedInputs(rows, t, e);
       k.relu(rows * d, e);
       const z = this.#gates[t]!;
-      k.fillRows(rows, 4 * d, at['lstm/bias']!, z, 4 * d);
-      k.multiply(rows, d, 4 * d, e, d, at['lstm/kernel']!, z, 4 * d);
-      if (t > 0) k.multiply(rows, d, 4 * d, this.#h[t - 1]!, d, at['lstm/recurrent']!, z, 4 * d);
+      const units = t > 0 ? d : 0;
+      const state = t > 0 ? this.#h[t - 1]! : this.#zeros;
+      const [kernel, recurrent] = [at['lstm/kernel']!, at['lstm/recurrent']!];
+      k.gates(rows, d, units, 4 * d, at['lstm/bias']!, e, d, kernel, state, d, recurrent, z);
       k.cell(rows, d, z, t > 0 ? this.#c[t - 1]! : this.#zeros, this.#c[t]!, this.#tanhC[t]!, this.#h[t]!);
     }
     k.heap.fill(0, this.#recurrent, this.#recurrent + rows * 4 * d);
@@ -105,6 +122,10 @@ export class SegmentLstmNetwork implements Network {
       const s = encoded + j;
       k.fillRows(rows, 4 * d, this.#table + j * 4 * d, this.#gates[s]!, 4 * d);
       k.add(rows * 4 * d, this.#recurrent, this.#gates[s]!);
+      const { covariates = 0, size = 0 } = this.inputs ?? {};
+      if (covariates > 0) {
+        k.multiply(rows, covariates, 4 * d, this.#vectorAt(s), size, this.#covariateTable, this.#gates[s]!, 4 * d);
+      }
       k.cell(rows, d, this.#gates[s]!, this.#c[encoded - 1]!, this.#c[s]!, this.#tanhC[s]!, this.#h[s]!);
       if (dropout >= 0) scaleBy(k.heap, rows * d, dropout + j * this.rows * d, this.#h[s]!);
       const y = this.output + j * segment;
@@ -135,6 +156,11 @@ export class SegmentLstmNetwork implements Network {
       k.add(rows * d, t.dcBranch, t.dc);
       k.add(rows * 4 * d, this.#gates[s]!, t.dRecurrent);
       k.sumRows(rows, 4 * d, this.#gates[s]!, 4 * d, gradients + this.layout.size + j * 4 * d);
+      const { covariates = 0, size = 0 } = this.inputs ?? {};
+      if (covariates > 0) {
+        const dTable = gradients + this.layout.size + decoded * 4 * d;
+        k.multiplyTransposed(rows, covariates, 4 * d, this.#vectorAt(s), size, this.#gates[s]!, 4 * d, dTable);
+      }
     }
     k.multiplyTransposed(rows, d, 4 * d, this.#h[encoded - 1]!, d, t.dRecurrent, 4 * d, g('lstm/recurrent'));
     heap.fill(0, t.dh, t.dh + rows * d);
@@ -150,6 +176,7 @@ export class SegmentLstmNetwork implements Network {
       k.reluGradient(rows * d, this.#embedded[s]!, t.de);
       k.multiplyTransposed(rows, segment, d, first + s * segment, shape.lookback, t.de, d, g('embedding/kernel'));
       k.sumRows(rows, d, t.de, d, g('embedding/bias'));
+      this.#inputGradients(rows, s, t.de, gradients);
       if (s === 0) break;
       k.multiplyTransposed(rows, d, 4 * d, this.#h[s - 1]!, d, z, 4 * d, g('lstm/recurrent'));
       heap.fill(0, t.dh, t.dh + rows * d);
@@ -166,6 +193,52 @@ export class SegmentLstmNetwork implements Network {
     k.multiplyTransposed(decoded, d, 4 * d, this.#at['positions']!, d, dTable, 4 * d, g('lstm/kernel'));
     k.sumRows(decoded, 4 * d, dTable, 4 * d, g('lstm/bias'));
     k.multiply(decoded, 4 * d, d, dTable, 4 * d, this.#training!.kernelT, g('positions'), d);
+    const covariates = this.inputs?.covariates ?? 0;
+    if (covariates === 0) return;
+    const dCovariates = dTable + decoded * 4 * d;
+    const decoder = this.#at['covariates/decoder']!;
+    k.multiplyTransposed(covariates, d, 4 * d, decoder, d, dCovariates, 4 * d, g('lstm/kernel'));
+    k.multiply(covariates, 4 * d, d, dCovariates, 4 * d, this.#training!.kernelT, g('covariates/decoder'), d);
+  }
+
+  /** Adds what the other quantities and the covariates of a segment give to its embedding. */
+  #embedInputs(rows: number, t: number, e: number): void {
+    if (this.inputs === undefined) return;
+    const { width: d, segment } = this.sizes;
+    const { covariates, size, inputs } = this.inputs;
+    for (let q = 0; q < inputs.quantities.length; q++) {
+      const kernel = this.#at['inputs/kernel']! + q * segment * d;
+      this.#kernel.multiply(rows, segment, d, this.#otherAt(q, t), size, kernel, e, d);
+    }
+    if (covariates > 0) {
+      this.#kernel.multiply(rows, covariates, d, this.#vectorAt(t), size, this.#at['covariates/encoder']!, e, d);
+    }
+  }
+
+  #inputGradients(rows: number, t: number, de: number, gradients: number): void {
+    if (this.inputs === undefined) return;
+    const { width: d, segment } = this.sizes;
+    const { covariates, size, inputs } = this.inputs;
+    const g = (name: string) => gradients + place(this.layout, name);
+    for (let q = 0; q < inputs.quantities.length; q++) {
+      const kernel = g('inputs/kernel') + q * segment * d;
+      this.#kernel.multiplyTransposed(rows, segment, d, this.#otherAt(q, t), size, de, d, kernel);
+    }
+    if (covariates > 0) {
+      this.#kernel.multiplyTransposed(rows, covariates, d, this.#vectorAt(t), size, de, d, g('covariates/encoder'));
+    }
+  }
+
+  /** Segment t of another quantity's window, rows of `inputs.size` floats. */
+  #otherAt(q: number, t: number): number {
+    const { shape, segment, encoded } = this.sizes;
+    return this.inputRows + q * shape.lookback + shape.lookback - encoded * segment + t * segment;
+  }
+
+  /** Covariates of a segment, those read first; rows of `inputs.size` floats. */
+  #vectorAt(s: number): number {
+    const { vectors, covariates } = this.inputs!;
+    return this.inputRows + vectors + s * covariates;
   }
 }
 

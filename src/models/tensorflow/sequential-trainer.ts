@@ -84,7 +84,7 @@ function gradientSource(
             onUpdate: (name, value) => moved.push([name, value.dataSync() as Float32Array]),
           });
           const error = tf.sub(tf.reshape(y, [count, horizon]), label);
-          return tf.sum(tf.mul(lossGraph(tf, settings.loss, error), factor)).asScalar();
+          return tf.sum(tf.mul(lossGraph(tf, settings, error), factor)).asScalar();
         };
         const { value, grads } = tf.valueAndGrads(loss)(trained.map(({ name }) => named.get(name)!));
         trained.forEach(({ name }, i) => {

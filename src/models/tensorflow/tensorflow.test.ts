@@ -23,16 +23,16 @@ describe('TensorFlow.js', () => {
       [10, 1, 1, 8],
     ] as const) {
       const shape = { lookback, horizon, season };
-      const weights = initSegmentLstm(segmentLstmSizes(shape, width), 5);
-      const difference = await verifySegmentLstm(segmentLstmModel('id', shape, width, weights), width, weights);
+      const weights = initSegmentLstm(segmentLstmSizes(shape, { width }), 5);
+      const difference = await verifySegmentLstm(segmentLstmModel('id', shape, { width }, weights), { width }, weights);
       expect(difference).toBeLessThan(MODEL_TOLERANCE / 10);
     }
   });
 
   it('refuses a model whose forecasts differ', async () => {
     const shape = { lookback: 24, horizon: 6, season: 6 };
-    const weights = initSegmentLstm(segmentLstmSizes(shape, 8), 5);
-    const model = segmentLstmModel('id', shape, 8, weights);
+    const weights = initSegmentLstm(segmentLstmSizes(shape, { width: 8 }), 5);
+    const model = segmentLstmModel('id', shape, { width: 8 }, weights);
     const bent = {
       ...model,
       forecast(batch: Parameters<typeof model.forecast>[0], out: Float32Array) {
@@ -40,7 +40,7 @@ describe('TensorFlow.js', () => {
         out[3] = out[3]! + 0.001;
       },
     };
-    await expect(verifySegmentLstm(bent, 8, weights)).rejects.toMatchObject({ code: 'MODEL_DISAGREES' });
+    await expect(verifySegmentLstm(bent, { width: 8 }, weights)).rejects.toMatchObject({ code: 'MODEL_DISAGREES' });
   });
 
   it('trains a model that beats the naive forecasts', async () => {
@@ -50,7 +50,11 @@ describe('TensorFlow.js', () => {
     const result = await tensorflowTrainer.train(set, settings, { onProgress: (p) => seen.push(p.step) });
     expect(result.steps).toBe(200);
     expect(seen.at(-1)).toBe(200);
-    const { mse } = forecastErrors(set, set.test, segmentLstmModel('id', set.shape, 16, result.weights).forecast);
+    const { mse } = forecastErrors(
+      set,
+      set.test,
+      segmentLstmModel('id', set.shape, { width: 16 }, result.weights).forecast,
+    );
     const naive = naiveErrors(set, set.test);
     expect(mse).toBeLessThan(Math.min(naive.lastValue.mse, naive.seasonalNaive.mse));
   });

@@ -13,10 +13,10 @@ import {
 } from '../segment-lstm/parameters.ts';
 import type { Trainer, TrainHooks, TrainingSet, TrainSettings } from '../trainer.ts';
 import { checkSet, type GradientSource, runTraining } from '../training/loop.ts';
-import { HUBER_DELTA } from '../training/loss.ts';
+import type { Loss } from '../training/loss.ts';
 import { type DrawnWindows, drawWindows, windowBuffer } from '../training/windows.ts';
 import { describeBackend, loadTensorFlow, type TensorFlow } from './backend.ts';
-import { segmentLstmGraph, toSegments } from './segment-lstm.ts';
+import { graphInputs, segmentLstmGraph, toSegments } from './segment-lstm.ts';
 
 /**
  * Trains the segment LSTM with TensorFlow.js: gradients by its automatic differentiation, batches and optimiser from the
@@ -33,7 +33,7 @@ export const tensorflowTrainer: Trainer = {
     }
     const tf = await loadTensorFlow('training');
     const { backend, version } = await describeBackend();
-    const sizes = segmentLstmSizes(set.shape, settings.width);
+    const sizes = segmentLstmSizes(set.shape, settings);
     const weights = initial ?? initSegmentLstm(sizes, settings.seed);
     const source = gradientSource(tf, sizes, set, settings);
     const trainer = `tensorflow.js ${backend} ${version}`;
@@ -66,6 +66,7 @@ function gradientSource(
       const random = new Random(settings.seed, 4, step);
       return tf.tidy(() => {
         const segments = tf.tensor2d(toSegments(sizes, drawn.values, count), [encoded * count, segment]);
+        const inputs = graphInputs(tf, sizes, drawn.inputs, count);
         const label = tf.tensor2d(labels, shape);
         const factor = tf.tensor2d(factors, shape);
         const dropout =
@@ -74,8 +75,8 @@ function gradientSource(
             : undefined;
         const tensors = unpackTensors(layout, weights).map(({ data, shape: dims }) => tf.tensor(data, [...dims]));
         const loss = (...parameters: TfTensor[]) => {
-          const error = tf.sub(segmentLstmGraph(tf, sizes, parameters, segments, count, dropout), label);
-          return tf.sum(tf.mul(lossGraph(tf, settings.loss, error), factor)).asScalar();
+          const error = tf.sub(segmentLstmGraph(tf, sizes, parameters, segments, count, dropout, inputs), label);
+          return tf.sum(tf.mul(lossGraph(tf, settings, error), factor)).asScalar();
         };
         const { value, grads } = tf.valueAndGrads(loss)(tensors);
         layout.specs.forEach(({ offset }, i) => {
@@ -88,19 +89,19 @@ function gradientSource(
       optimiser.adam(size, 0, size, 2 * size, 3 * size, scale, rate, correction);
     },
     forecast: (batch, out) =>
-      segmentLstmModel('', set.shape, width, unpackTensors(layout, weights)).forecast(batch, out),
+      segmentLstmModel('', set.shape, settings, unpackTensors(layout, weights)).forecast(batch, out),
     close() {},
   };
 }
 
 /** The loss of each error; see `pointLoss`. */
-export function lossGraph(tf: TensorFlow, loss: TrainSettings['loss'], error: TfTensor): TfTensor {
+export function lossGraph(tf: TensorFlow, { loss, huberDelta: delta }: Loss, error: TfTensor): TfTensor {
   if (loss === 'mse') return tf.square(error);
   const absolute = tf.abs(error);
   if (loss === 'mae') return absolute;
-  const line = tf.minimum(absolute, HUBER_DELTA);
+  const line = tf.minimum(absolute, delta);
   // 0.5 m² / δ + (|e| − m) with m = min(|e|, δ): both branches without a condition.
-  return tf.add(tf.mul(tf.square(line), 0.5 / HUBER_DELTA), tf.sub(absolute, line));
+  return tf.add(tf.mul(tf.square(line), 0.5 / delta), tf.sub(absolute, line));
 }
 
 /** Labels less the last value, and what each counts in the mean, both segment-major `[decoded × count, segment]`. */

@@ -2,7 +2,7 @@ import { FleetcastError } from '../../errors.ts';
 import { type LstmArchitecture, lstmSizes } from '../lstm/model.ts';
 import type { Model, Tensor } from '../model.ts';
 import { Random } from '../random.ts';
-import { segmentLstmSizes } from '../segment-lstm/parameters.ts';
+import { type SegmentLstmArchitecture, segmentLstmSizes } from '../segment-lstm/parameters.ts';
 import { loadTensorFlow, type TensorFlow } from './backend.ts';
 import { lstmReference } from './lstm.ts';
 import { referenceForecast } from './segment-lstm.ts';
@@ -16,9 +16,13 @@ const WINDOWS = 16;
  * @returns the largest difference
  * @throws MODEL_DISAGREES above {@link MODEL_TOLERANCE}, TRAINER_UNAVAILABLE
  */
-export async function verifySegmentLstm(model: Model, width: number, weights: readonly Tensor[]): Promise<number> {
-  const sizes = segmentLstmSizes(model.shape, width);
-  return verify(model, (tf, values) => referenceForecast(tf, sizes, weights, values, WINDOWS));
+export async function verifySegmentLstm(
+  model: Model,
+  architecture: SegmentLstmArchitecture,
+  weights: readonly Tensor[],
+): Promise<number> {
+  const sizes = segmentLstmSizes(model.shape, architecture);
+  return verify(model, (tf, values, inputs) => referenceForecast(tf, sizes, weights, values, WINDOWS, inputs));
 }
 
 /** The same for a plain LSTM. */
@@ -33,15 +37,16 @@ export async function verifyLstm(
 
 async function verify(
   model: Model,
-  reference: (tf: TensorFlow, values: Float32Array) => Float32Array,
+  reference: (tf: TensorFlow, values: Float32Array, inputs: Float32Array) => Float32Array,
 ): Promise<number> {
   const tf = await loadTensorFlow();
   const { lookback, horizon } = model.shape;
   const random = new Random(11);
   const values = Float32Array.from({ length: WINDOWS * lookback }, () => random.normal());
   const served = new Float32Array(WINDOWS * horizon);
-  model.forecast({ count: WINDOWS, values }, served);
-  return compare(model.id, served, reference(tf, values));
+  const inputs = Float32Array.from({ length: WINDOWS * (model.inputs?.size ?? 0) }, () => random.normal());
+  model.forecast({ count: WINDOWS, values, inputs }, served);
+  return compare(model.id, served, reference(tf, values, inputs));
 }
 
 /** @throws MODEL_DISAGREES */

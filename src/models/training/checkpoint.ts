@@ -33,7 +33,7 @@ interface Saved {
 
 /** What a checkpoint belongs to: everything that the result depends on. */
 export function trainingDigest(
-  { shape, values, measured, train, validation }: TrainingSet,
+  { shape, values, measured, train, validation, inputs }: TrainingSet,
   settings: TrainSettings,
   initial: readonly Tensor[],
   trainer: string,
@@ -42,6 +42,10 @@ export function trainingDigest(
   const sorted = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1));
   hash.update(JSON.stringify([trainer, shape, sorted, initial.map((tensor) => [tensor.name, tensor.shape])]));
   const indices = [train, validation].flatMap(({ starts, means, deviations }) => [starts, means, deviations]);
+  for (const { inputs: own } of [train, validation]) {
+    if (own !== undefined) indices.push(own.starts, own.origins, own.means, own.deviations, own.targets, own.devices);
+  }
+  if (inputs !== undefined) indices.push(inputs.statics);
   for (const array of [values, measured, ...indices, ...initial.map(({ data }) => data)]) {
     hash.update(`${array.length} `);
     hash.update(new Uint8Array(array.buffer, array.byteOffset, array.byteLength));

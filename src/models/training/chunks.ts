@@ -4,7 +4,7 @@ import { wasmKernel } from '../kernel/wasm.ts';
 import { Random } from '../random.ts';
 import type { TrainingSet, TrainSettings } from '../trainer.ts';
 import { networkFactory } from './families.ts';
-import { type LossName, pointGradient, pointLoss } from './loss.ts';
+import { type Loss, pointGradient, pointLoss } from './loss.ts';
 import { type DrawnWindows, drawWindows, windowBuffer } from './windows.ts';
 
 /**
@@ -94,7 +94,8 @@ export class ChunkRunner {
     heap.fill(0, gradients, gradients + places.gradientSize);
     const from = chunk * chunkRows;
     const to = Math.min(from + chunkRows, control[CONTROL.count]!);
-    drawWindows(set, set.train, from, to, this.#drawn, batch);
+    const hide = this.#drawn.layout && new Random(settings.seed, 6, control[CONTROL.step]!, chunk);
+    drawWindows(set, set.train, from, to, this.#drawn, batch, hide);
     this.#loadInput(to - from);
     if (this.#dropout >= 0) this.#drawFactors(control[CONTROL.step]!, chunk, settings);
     this.#network.forward(to - from, this.#dropout);
@@ -110,6 +111,8 @@ export class ChunkRunner {
     const { input, teacher } = this.#network;
     const { values, labels } = this.#drawn;
     const fed = teacher ? horizon - 1 : 0;
+    const { inputs } = this.#network;
+    if (inputs !== undefined) heap.set(this.#drawn.inputs.subarray(0, rows * inputs.size), this.#network.inputRows!);
     for (let r = 0; r < rows; r++) {
       const start = r * lookback;
       const last = values[start + lookback - 1]!;
@@ -129,7 +132,7 @@ export class ChunkRunner {
   }
 
   /** Replaces the output by the gradient of the mean loss over all measured labels of the batch. */
-  #lossGradient(from: number, rows: number, measured: number, { loss }: TrainSettings): number {
+  #lossGradient(from: number, rows: number, measured: number, loss: Loss): number {
     const { set, batch } = this.#share;
     const { lookback, horizon } = set.shape;
     const { heap } = this.#kernel;
@@ -155,7 +158,7 @@ export class ChunkRunner {
   }
 
   /** Replaces an output by its share of the gradient. @returns its loss */
-  #errorAt(place: number, label: number, counts: number, measured: number, loss: LossName): number {
+  #errorAt(place: number, label: number, counts: number, measured: number, loss: Loss): number {
     const { heap } = this.#kernel;
     if (counts === 0) {
       heap[place] = 0;

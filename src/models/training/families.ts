@@ -9,35 +9,45 @@ import type { TrainSettings } from '../trainer.ts';
 
 /** The families that settings can name: what the trainers and the artefact need of each. */
 
-type Sizes = Pick<TrainSettings, 'family' | 'width' | 'layers' | 'decoding'>;
+type Sizes = Pick<TrainSettings, 'family' | 'width' | 'layers' | 'decoding'> & { readonly inputs?: string };
 
 export function networkFactory(shape: WindowShape, settings: Sizes): NetworkFactory {
   return settings.family === 'lstm'
     ? lstmFactory(lstmSizes(shape, settings))
-    : segmentLstmFactory(segmentLstmSizes(shape, settings.width));
+    : segmentLstmFactory(segmentLstmSizes(shape, settings));
 }
 
 /** Initial weights, drawn from the seed. */
 export function initialWeights(shape: WindowShape, settings: Sizes & { readonly seed: number }): Tensor[] {
   return settings.family === 'lstm'
     ? initLstm(lstmSizes(shape, settings), settings.seed)
-    : initSegmentLstm(segmentLstmSizes(shape, settings.width), settings.seed);
+    : initSegmentLstm(segmentLstmSizes(shape, settings), settings.seed);
 }
 
 /** The served form of weights that were trained with these settings. @throws MODEL_INVALID */
 export function modelOf(id: string, shape: WindowShape, settings: Sizes, weights: readonly Tensor[]): Model {
   return settings.family === 'lstm'
     ? lstmModel(id, shape, settings, weights)
-    : segmentLstmModel(id, shape, settings.width, weights);
+    : segmentLstmModel(id, shape, settings, weights);
 }
 
 /** `ModelArtefact.architecture` of a model that was trained with these settings. */
-export function architectureOf({ family, width, layers, decoding }: Sizes): Record<string, number | string> {
-  return family === 'lstm' ? { width, layers, decoding } : { width };
+export function architectureOf({
+  family,
+  width,
+  layers,
+  decoding,
+  inputs = '',
+}: Sizes): Record<string, number | string> {
+  if (family === 'lstm') return { width, layers, decoding };
+  return inputs === '' ? { width } : { width, inputs };
 }
 
 /** @throws TRAINER_UNAVAILABLE for settings that the family does not know */
-export function checkFamily({ family, dropout }: TrainSettings): void {
+export function checkFamily({ family, dropout, inputs }: TrainSettings): void {
+  if (family === 'lstm' && inputs !== '') {
+    throw new FleetcastError('TRAINER_UNAVAILABLE', 'the family lstm knows no further inputs: use segment-lstm');
+  }
   if (family === 'lstm' && dropout > 0) {
     throw new FleetcastError('TRAINER_UNAVAILABLE', 'the family lstm knows no dropout: set it to 0');
   }

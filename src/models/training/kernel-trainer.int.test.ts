@@ -48,7 +48,7 @@ describe('kernel trainer', () => {
   it('beats the naive forecasts, warm start included', async () => {
     const settings = defaultSettings(set, { width: 16, maxSteps: 300, batch: 64, learningRate: 0.01 });
     const error = (weights: readonly Tensor[]) =>
-      forecastErrors(set, set.test, segmentLstmModel('id', set.shape, 16, weights).forecast).mse;
+      forecastErrors(set, set.test, segmentLstmModel('id', set.shape, { width: 16 }, weights).forecast).mse;
     const naive = naiveErrors(set, set.test);
     const first = await kernelTrainer().train(set, settings);
     expect(error(first.weights)).toBeLessThan(Math.min(naive.lastValue.mse, naive.seasonalNaive.mse));
@@ -69,7 +69,7 @@ describe('kernel trainer', () => {
     };
     const constant = protocolSet(flat, { lookback: 24, horizon: 6, season: 24 });
     const { weights } = await kernelTrainer().train(constant, defaultSettings(constant, { width: 8, maxSteps: 200 }));
-    const model = segmentLstmModel('id', constant.shape, 8, weights);
+    const model = segmentLstmModel('id', constant.shape, { width: 8 }, weights);
     expect(forecastErrors(constant, constant.test, model.forecast).mae).toBeLessThan(0.02);
   });
 });

@@ -6,8 +6,9 @@ import { checkTensors, type ParameterLayout, packTensors, unpackTensors } from '
 import { Random } from '../random.ts';
 import type { TrainHooks, TrainingSet, TrainResult, TrainSettings, WindowIndex } from '../trainer.ts';
 import { readCheckpoint, type TrainingState, trainingDigest, writeCheckpoint } from './checkpoint.ts';
-import { pointLoss } from './loss.ts';
+import { type Loss, pointLoss } from './loss.ts';
 import { learningRate } from './schedule.ts';
+import { chosen } from './windows.ts';
 
 /** What computes gradients and keeps the weights; the loop around it is the same for every trainer. */
 export interface GradientSource {
@@ -158,15 +159,13 @@ export async function runTraining(
 export function thinned(index: WindowIndex, most: number): WindowIndex {
   const count = index.starts.length;
   if (count <= most) return index;
-  const pick = (i: number) => Math.floor((i * count) / most);
-  return {
-    starts: Int32Array.from({ length: most }, (_, i) => index.starts[pick(i)]!),
-    means: Float64Array.from({ length: most }, (_, i) => index.means[pick(i)]!),
-    deviations: Float64Array.from({ length: most }, (_, i) => index.deviations[pick(i)]!),
-  };
+  return chosen(
+    index,
+    Int32Array.from({ length: most }, (_, i) => Math.floor((i * count) / most)),
+  );
 }
 
-function meanLoss(source: GradientSource, set: TrainingSet, index: WindowIndex, { loss }: TrainSettings): number {
+function meanLoss(source: GradientSource, set: TrainingSet, index: WindowIndex, loss: Loss): number {
   let sum = 0;
   let count = 0;
   eachForecast(set, index, source.forecast, (_window, _step, error) => {

@@ -1,4 +1,5 @@
 import type { TrainingSet, TrainSettings } from '../trainer.ts';
+import { HUBER_DELTA } from './loss.ts';
 
 /**
  * The recipe for the segment LSTM. The learning rate belongs to the width and is the most important setting; the number
@@ -16,10 +17,12 @@ export function defaultSettings(set: Pick<TrainingSet, 'train'>, change: Partial
     layers: 1,
     decoding: 'direct',
     width,
+    inputs: '',
     epochs: Math.min(100, Math.max(2, Math.round(steps / perEpoch))),
     batch,
     learningRate: width <= 32 ? 0.005 : width <= 64 ? 0.003 : 0.002,
     loss: 'huber',
+    huberDelta: HUBER_DELTA,
     dropout: 0,
     clipNorm: 1,
     seed: 1,

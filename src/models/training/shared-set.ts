@@ -2,17 +2,32 @@ import type { TrainingSet, WindowIndex } from '../trainer.ts';
 
 /** The set on shared memory, so that threads read it without copies. What lies there already is taken as it is. */
 export function sharedSet(set: TrainingSet): TrainingSet {
-  const index = ({ starts, means, deviations }: WindowIndex): WindowIndex => ({
-    starts: shared(starts, (buffer) => new Int32Array(buffer)),
-    means: shared(means, (buffer) => new Float64Array(buffer)),
-    deviations: shared(deviations, (buffer) => new Float64Array(buffer)),
+  const whole = (array: Int32Array) => shared(array, (buffer) => new Int32Array(buffer));
+  const real = (array: Float64Array) => shared(array, (buffer) => new Float64Array(buffer));
+  const index = ({ starts, means, deviations, inputs }: WindowIndex): WindowIndex => ({
+    starts: whole(starts),
+    means: real(means),
+    deviations: real(deviations),
+    ...(inputs === undefined
+      ? {}
+      : {
+          inputs: {
+            origins: real(inputs.origins),
+            targets: whole(inputs.targets),
+            devices: whole(inputs.devices),
+            starts: whole(inputs.starts),
+            means: real(inputs.means),
+            deviations: real(inputs.deviations),
+          },
+        }),
   });
   return {
     shape: set.shape,
-    values: shared(set.values, (buffer) => new Float64Array(buffer)),
+    values: real(set.values),
     measured: shared(set.measured, (buffer) => new Uint8Array(buffer)),
     train: index(set.train),
     validation: index(set.validation),
+    ...(set.inputs === undefined ? {} : { inputs: { ...set.inputs, statics: real(set.inputs.statics) } }),
   };
 }
 

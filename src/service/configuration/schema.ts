@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { CALENDAR } from '../../models/inputs/calendar.ts';
+import { INPUT_LIMITS } from '../../models/inputs/spec.ts';
+import { INTERVAL_METHODS } from '../../operators/interval-method.ts';
 import { DRIFT_DEFAULTS } from '../../retraining/page-hinkley.ts';
 import { mappingSection } from './mapping-section.ts';
 import { outSection } from './out-section.ts';
@@ -214,6 +217,9 @@ const pipeline = section(
     horizon: whole(1, 1024).default(24).meta({ description: 'Buckets that are forecast.' }),
     season: whole(1, 2048).default(24).meta({ description: 'Buckets in a season: 24 for a daily cycle of hours.' }),
     level: z.number().min(0.5).max(0.999).default(0.9).meta({ description: 'Nominal coverage of the intervals.' }),
+    intervals: z.enum(INTERVAL_METHODS).default('tracking').meta({
+      description: 'tracking (a few hundred bytes a series) or rolling (the newest residuals, for small fleets).',
+    }),
     future: duration()
       .prefault('5m')
       .meta({ description: 'Readings that claim to be further ahead of their arrival than this are refused.' }),
@@ -303,6 +309,29 @@ const learner = section(
     seed: whole(0, 2 ** 31 - 1)
       .default(1)
       .meta({ description: 'Same seed and history, same model.' }),
+    inputs: section(
+      {
+        calendar: z
+          .array(z.enum(CALENDAR))
+          .max(CALENDAR.length)
+          .default([])
+          .meta({ description: 'Tell the model the time, in UTC: any of hour and weekday.' }),
+        quantities: z.array(z.string().min(1).max(256)).max(INPUT_LIMITS.quantities).default([]).meta({
+          description:
+            'Quantities of the device that it sees beside the one it forecasts; what a device lacks is masked.',
+        }),
+        targets: z
+          .array(z.string().min(1).max(256))
+          .max(INPUT_LIMITS.quantities)
+          .default([])
+          .meta({ description: 'Quantities that it forecasts, others keep their naive forecast; empty for all.' }),
+        statics: z
+          .record(z.string(), z.record(z.string(), z.number()))
+          .default({})
+          .meta({ description: 'Numbers by device that never change, for example {pump1: {power: 1.5}}.' }),
+      },
+      'What the segment LSTM sees beside the series that it forecasts. A model keeps those that it was trained with.',
+    ),
   },
   'How models learn from the history.',
 );

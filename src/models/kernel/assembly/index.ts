@@ -93,6 +93,119 @@ export function gemm(
   }
 }
 
+/**
+ * z[i, :] = bias + x[i, :] · kernel + h[i, :] · recurrent, in this order: the sums of an LSTM's gates in one pass, without
+ * going through memory between the products. No recurrent part where `units` is 0.
+ */
+export function gates(
+  rows: i32,
+  inputs: i32,
+  units: i32,
+  cols: i32,
+  bias: usize,
+  x: usize,
+  ldX: usize,
+  kernel: usize,
+  h: usize,
+  ldH: usize,
+  recurrent: usize,
+  z: usize,
+): void {
+  const ld = <usize>cols << 2;
+  const packed = rows >= PACK_ROWS && inputs + units <= BLOCK ? cols & ~15 : 0;
+  for (let j = 0; j < packed; j += 16) {
+    const at = <usize>(j << 2);
+    let end = pack(inputs, kernel + at, ld, panel);
+    end = pack(units, recurrent + at, ld, end);
+    const b = bias + at;
+    const b0 = v128.load(b);
+    const b1 = v128.load(b, 16);
+    const b2 = v128.load(b, 32);
+    const b3 = v128.load(b, 48);
+    let i = 0;
+    let a0 = x;
+    let c0 = h;
+    let o0 = z + at;
+    for (; i + 1 < rows; i += 2, a0 += 2 * ldX, c0 += 2 * ldH, o0 += 2 * ld) {
+      let s00 = b0;
+      let s01 = b1;
+      let s02 = b2;
+      let s03 = b3;
+      let s10 = b0;
+      let s11 = b1;
+      let s12 = b2;
+      let s13 = b3;
+      let w = panel;
+      let count = inputs;
+      let p0 = a0;
+      let p1 = a0 + ldX;
+      for (let part = 0; part < 2; part++) {
+        for (let k = 0; k < count; k++) {
+          const w0 = v128.load(w);
+          const w1 = v128.load(w, 16);
+          const w2 = v128.load(w, 32);
+          const w3 = v128.load(w, 48);
+          const v0 = v128.load32_splat(p0);
+          s00 = f32x4.add(s00, f32x4.mul(v0, w0));
+          s01 = f32x4.add(s01, f32x4.mul(v0, w1));
+          s02 = f32x4.add(s02, f32x4.mul(v0, w2));
+          s03 = f32x4.add(s03, f32x4.mul(v0, w3));
+          const v1 = v128.load32_splat(p1);
+          s10 = f32x4.add(s10, f32x4.mul(v1, w0));
+          s11 = f32x4.add(s11, f32x4.mul(v1, w1));
+          s12 = f32x4.add(s12, f32x4.mul(v1, w2));
+          s13 = f32x4.add(s13, f32x4.mul(v1, w3));
+          w += 64;
+          p0 += 4;
+          p1 += 4;
+        }
+        count = units;
+        p0 = c0;
+        p1 = c0 + ldH;
+      }
+      const o1 = o0 + ld;
+      v128.store(o0, s00);
+      v128.store(o0, s01, 16);
+      v128.store(o0, s02, 32);
+      v128.store(o0, s03, 48);
+      v128.store(o1, s10);
+      v128.store(o1, s11, 16);
+      v128.store(o1, s12, 32);
+      v128.store(o1, s13, 48);
+    }
+    if (i < rows) {
+      v128.store(o0, b0);
+      v128.store(o0, b1, 16);
+      v128.store(o0, b2, 32);
+      v128.store(o0, b3, 48);
+      const next = panel + (<usize>inputs << 6);
+      tile1(inputs, a0, 4, panel, 64, o0);
+      tile1(units, c0, 4, next, 64, o0);
+      tile1(inputs, a0, 4, panel + 32, 64, o0 + 32);
+      tile1(units, c0, 4, next + 32, 64, o0 + 32);
+    }
+  }
+  if (packed === cols) return;
+  const rest = <usize>(packed << 2);
+  const left = cols - packed;
+  fillRows(rows, left, bias + rest, z + rest, ld);
+  gemm(rows, inputs, left, x, ldX, 4, kernel + rest, ld, z + rest, ld);
+  if (units > 0) gemm(rows, units, left, h, ldH, 4, recurrent + rest, ld, z + rest, ld);
+}
+
+/** Copies sixteen columns of so many rows to `to`. @returns the place behind them */
+// @ts-ignore: decorator
+@inline
+function pack(count: i32, from: usize, ld: usize, to: usize): usize {
+  for (let k = 0; k < count; k++, from += ld, to += 64) {
+    v128.store(to, v128.load(from));
+    v128.store(to, v128.load(from, 16), 16);
+    v128.store(to, v128.load(from, 32), 32);
+    v128.store(to, v128.load(from, 48), 48);
+  }
+  return to;
+}
+
 /** Two rows by sixteen columns: the fastest shape on sixteen registers. */
 // @ts-ignore: decorator
 @inline
