@@ -109,29 +109,54 @@ function gram(set: TrainingSet, index: WindowIndex & { readonly order: Int32Arra
   const zz = new Float64Array(L * L);
   const zy = new Float64Array(L * H);
   const drawn = windowBuffer(set, 1);
-  const z = new Float64Array(L);
-  const y = new Float64Array(H);
+  // Four windows go in at a time, each sum still window after window: the same bits as one at a time, in half the time.
+  const z = Array.from({ length: TOGETHER }, () => new Float64Array(L));
+  const y = Array.from({ length: TOGETHER }, () => new Float64Array(H));
   let yy = 0;
   let windows = 0;
   for (let n = 0; n < index.order.length; n++) {
     drawWindows(set, index, n, n + 1, drawn, index.order);
     // A window with a filled label would teach the filling rule: it is left out.
     if (drawn.weights.includes(0)) continue;
+    const slot = windows % TOGETHER;
     windows++;
     const last = drawn.values[L - 1]!;
-    for (let i = 0; i < L; i++) z[i] = drawn.values[i]! - last;
+    for (let i = 0; i < L; i++) z[slot]![i] = drawn.values[i]! - last;
     for (let i = 0; i < H; i++) {
       const label = drawn.labels[i]! - last;
-      y[i] = label;
+      y[slot]![i] = label;
       yy += label * label;
     }
-    for (let i = 0; i < L; i++) {
-      const zi = z[i]!;
-      for (let j = 0, at = i * L; j <= i; j++, at++) zz[at] = zz[at]! + zi * z[j]!;
-      for (let j = 0, at = i * H; j < H; j++, at++) zy[at] = zy[at]! + zi * y[j]!;
+    if (slot === TOGETHER - 1) addProducts(z, y, zz, zy);
+  }
+  // Windows that are all zero leave every sum as it is.
+  const rest = windows % TOGETHER;
+  if (rest > 0) {
+    for (let slot = rest; slot < TOGETHER; slot++) {
+      z[slot]!.fill(0);
+      y[slot]!.fill(0);
     }
+    addProducts(z, y, zz, zy);
   }
   return { zz, zy, yy, windows };
+}
+
+/** Windows that go into the sums at a time. */
+const TOGETHER = 4;
+
+function addProducts(z: readonly Float64Array[], y: readonly Float64Array[], zz: Float64Array, zy: Float64Array): void {
+  const [z0, z1, z2, z3] = z as [Float64Array, Float64Array, Float64Array, Float64Array];
+  const [y0, y1, y2, y3] = y as [Float64Array, Float64Array, Float64Array, Float64Array];
+  const [L, H] = [z0.length, y0.length];
+  for (let i = 0; i < L; i++) {
+    const [a, b, c, d] = [z0[i]!, z1[i]!, z2[i]!, z3[i]!];
+    for (let j = 0, at = i * L; j <= i; j++, at++) {
+      zz[at] = zz[at]! + a * z0[j]! + b * z1[j]! + c * z2[j]! + d * z3[j]!;
+    }
+    for (let j = 0, at = i * H; j < H; j++, at++) {
+      zy[at] = zy[at]! + a * y0[j]! + b * y1[j]! + c * y2[j]! + d * y3[j]!;
+    }
+  }
 }
 
 /** Cholesky: the solution of (ZᵀZ + ridge·I) A = ZᵀY, `[lookback, horizon]`. */

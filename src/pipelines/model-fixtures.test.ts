@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { buildArtefact } from '../models/artefact.ts';
+import { writeInputs } from '../models/inputs/spec.ts';
 import { loadVerifiedModel } from '../models/load.ts';
 import type { ModelArtefact, Tensor } from '../models/model.ts';
 import { Random } from '../models/random.ts';
@@ -13,14 +14,21 @@ import { decodeModel, encodeModel, modelId } from './model-codec.ts';
  */
 const folder = new URL('../../test/fixtures/models/', import.meta.url);
 const shape = { lookback: 24, horizon: 9, season: 6 };
+const INPUTS = writeInputs({
+  quantities: ['humidity'],
+  targets: ['temperature'],
+  calendar: ['hour', 'weekday'],
+  statics: [{ name: 'floor', mean: 2, deviation: 1 }],
+});
 const fixtures = [
+  { name: 'format-2-segment-lstm', family: 'segment-lstm', inputs: INPUTS },
   { name: 'format-1-segment-lstm', family: 'segment-lstm' },
   { name: 'format-1-lstm', family: 'lstm' },
   { name: 'format-1-ridge', family: 'ridge' },
 ] as const;
 
-function artefactOf(family: (typeof fixtures)[number]['family']): ModelArtefact {
-  const sizes = { family: 'segment-lstm', width: 8, layers: 2, decoding: 'autoregressive', seed: 3 } as const;
+function artefactOf(family: (typeof fixtures)[number]['family'], inputs = ''): ModelArtefact {
+  const sizes = { family: 'segment-lstm', width: 8, layers: 2, decoding: 'autoregressive', seed: 3, inputs } as const;
   const random = new Random(8);
   const kernel = Float32Array.from({ length: shape.lookback * shape.horizon }, () => 0.1 * random.normal());
   const ridge: Tensor = { name: 'ridge/kernel', shape: [shape.lookback, shape.horizon], data: kernel };
@@ -51,21 +59,23 @@ function artefactOf(family: (typeof fixtures)[number]['family']): ModelArtefact 
 }
 
 describe('artefacts of earlier versions', () => {
-  for (const { name, family } of fixtures) {
+  for (const { name, family, ...more } of fixtures) {
     it(`${name} loads and forecasts as it did`, async () => {
+      const { inputs = '' } = more as { inputs?: string };
       const file = new URL(`${name}.avro`, folder);
       if (!existsSync(file) && process.env['FLEETCAST_WRITE_FIXTURES'] === '1') {
         mkdirSync(folder, { recursive: true });
-        writeFileSync(file, encodeModel(artefactOf(family)).bytes);
+        writeFileSync(file, encodeModel(artefactOf(family, inputs)).bytes);
       }
       const bytes = readFileSync(file);
       const artefact = decodeModel(bytes);
-      expect(artefact).toEqual(artefactOf(family));
+      expect(artefact).toEqual(artefactOf(family, inputs));
       const model = await loadVerifiedModel(artefact, modelId(bytes));
       const random = new Random(1);
       const values = Float32Array.from({ length: 4 * shape.lookback }, () => random.normal());
       const out = new Float32Array(4 * shape.horizon);
-      model.forecast({ count: 4, values }, out);
+      const rows = Float32Array.from({ length: 4 * (model.inputs?.size ?? 0) }, () => random.normal());
+      model.forecast({ count: 4, values, inputs: rows }, out);
       expect({ id: model.id, forecasts: modelId(new Uint8Array(out.buffer)) }).toMatchSnapshot();
     });
   }

@@ -179,4 +179,19 @@ describe('hold-out', () => {
     expect(judgeHoldOut(rows(0.7, 0.8)).reason).toBe('test MAE 0.7000 against 0.8000 of champion');
     expect(judgeHoldOut(rows(Number.NaN)).accept).toBe(false);
   });
+
+  it('asks for a margin, for the newer half as well, and for no larger squared errors', () => {
+    const make = (mae: number, recentMae: number, mse: number) => ({
+      windows: 10,
+      rows: [
+        { name: 'model', mse, mae, recentMae, maeByStep: [], labels: 10 },
+        { name: 'last-value', mse: 4, mae: 2, recentMae: 1.5, maeByStep: [], labels: 10 },
+        { name: 'seasonal-naive', mse: 2, mae: 1, recentMae: 1.8, maeByStep: [], labels: 10 },
+      ],
+    });
+    expect(judgeHoldOut(make(0.9, 1.4, 2)).accept).toBe(true);
+    expect(judgeHoldOut(make(0.97, 1.4, 2)).accept).toBe(false);
+    expect(judgeHoldOut(make(0.9, 1.6, 2)).reason).toContain('newer half, where last-value has 1.5');
+    expect(judgeHoldOut(make(0.9, 1.4, 2.3)).reason).toContain('MSE 2.3000, seasonal-naive has 2.0000');
+  });
 });

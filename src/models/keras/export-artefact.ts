@@ -1,4 +1,4 @@
-import { architectureChoice, architectureInteger, validateArtefact } from '../artefact.ts';
+import { architectureChoice, architectureInteger, inputsOf, validateArtefact } from '../artefact.ts';
 import { lstmSizes } from '../lstm/model.ts';
 import { lstmLayout } from '../lstm/parameters.ts';
 import type { ModelArtefact, Tensor } from '../model.ts';
@@ -44,6 +44,7 @@ export function exportArtefact(artefact: ModelArtefact, savedAt: number): Promis
 }
 
 function segmentLstm(artefact: ModelArtefact, savedAt: number): Promise<Uint8Array> {
+  if (inputsOf(artefact) !== undefined) throw invalid('a model with further inputs cannot be written as a Keras model');
   const width = architectureInteger(artefact, 'width', 1, 1024);
   const sizes = segmentLstmSizes(artefact.shape, { width });
   checkTensors(segmentLstmLayout(sizes), artefact.weights);
