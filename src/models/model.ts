@@ -1,18 +1,12 @@
 import type { InputLayout } from './inputs/row.ts';
+import type { WindowShape } from './window-shape.ts';
 
 /**
  * The contract of a model: a pure function of weights and windows. Same weights and window, same bits, on every machine
  * and however windows are batched.
  */
 
-export interface WindowShape {
-  /** Buckets that a model looks back on. */
-  readonly lookback: number;
-  /** Buckets that it forecasts. */
-  readonly horizon: number;
-  /** Buckets in a season (24 for hourly data with a daily cycle); the segment length of the segment LSTM. */
-  readonly season: number;
-}
+export type { WindowShape };
 
 /** Windows of a micro-batch, row after row. */
 export interface WindowBatch {

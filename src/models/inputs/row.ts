@@ -1,5 +1,5 @@
-import type { WindowShape } from '../model.ts';
 import { standardise } from '../standardise.ts';
+import type { WindowShape } from '../window-shape.ts';
 import { calendarSize, writeCalendar } from './calendar.ts';
 import type { ModelInputs } from './spec.ts';
 
