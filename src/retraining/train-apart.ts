@@ -1,13 +1,15 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, FleetcastError } from '../errors.ts';
 import type { TrainProgress } from '../models/trainer.ts';
+import { type PackedHistory, packHistory } from './packed-history.ts';
 import type { TrainedBytes, TrainingHooks, TrainingJob, TrainingStage } from './training-job.ts';
 
 /** A training that does not answer a cancellation for so long is ended by force. */
 const GRACE_MS = 8_000;
 
 export interface TrainingStart {
-  readonly job: TrainingJob;
+  readonly job: Omit<TrainingJob, 'history'>;
+  readonly history: PackedHistory;
   readonly checkpoints: boolean;
   readonly checkpointMs: number | undefined;
   readonly resume: Uint8Array | undefined;
@@ -26,11 +28,15 @@ export type FromTraining =
  * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, MODEL_DISAGREES,
  * CHECKPOINT_UNUSABLE
  */
-export function trainApart(job: TrainingJob, hooks: TrainingHooks = {}): Promise<TrainedBytes> {
+export async function trainApart({ history, ...job }: TrainingJob, hooks: TrainingHooks = {}): Promise<TrainedBytes> {
   const { signal, onProgress, onStage, onCheckpoint, checkpointMs, resume } = hooks;
-  if (signal?.aborted) return Promise.reject(cancelled());
-  const start: TrainingStart = { job, checkpoints: onCheckpoint !== undefined, checkpointMs, resume };
-  const worker = new Worker(workerFile(), { workerData: start });
+  const packed = await packHistory(history);
+  if (signal?.aborted) throw cancelled();
+  const start: TrainingStart = { job, history: packed, checkpoints: onCheckpoint !== undefined, checkpointMs, resume };
+  const worker = new Worker(workerFile(), {
+    workerData: start,
+    transferList: [packed.bytes.buffer, packed.lengths.buffer],
+  });
   return new Promise((resolve, reject) => {
     let force: NodeJS.Timeout | undefined;
     const cancel = (): void => {

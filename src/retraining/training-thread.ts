@@ -1,6 +1,7 @@
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isFleetcastError, messageOf } from '../errors.ts';
+import { unpackHistory } from './packed-history.ts';
 import type { FromTraining, TrainingStart } from './train-apart.ts';
 import { runTrainingJob } from './training-job.ts';
 
@@ -18,15 +19,18 @@ try {
 }
 
 try {
-  const { job, checkpoints, checkpointMs, resume } = workerData as TrainingStart;
-  const trained = await runTrainingJob(job, {
-    signal: controller.signal,
-    onStage: (stage, detail) => post({ kind: 'stage', stage, detail }),
-    onProgress: (progress) => post({ kind: 'progress', progress }),
-    ...(checkpoints ? { onCheckpoint: (checkpoint) => post({ kind: 'checkpoint', checkpoint }) } : {}),
-    ...(checkpointMs === undefined ? {} : { checkpointMs }),
-    ...(resume === undefined ? {} : { resume }),
-  });
+  const { job, history, checkpoints, checkpointMs, resume } = workerData as TrainingStart;
+  const trained = await runTrainingJob(
+    { ...job, history: unpackHistory(history) },
+    {
+      signal: controller.signal,
+      onStage: (stage, detail) => post({ kind: 'stage', stage, detail }),
+      onProgress: (progress) => post({ kind: 'progress', progress }),
+      ...(checkpoints ? { onCheckpoint: (checkpoint) => post({ kind: 'checkpoint', checkpoint }) } : {}),
+      ...(checkpointMs === undefined ? {} : { checkpointMs }),
+      ...(resume === undefined ? {} : { resume }),
+    },
+  );
   post({ kind: 'done', trained });
 } catch (error) {
   post({ kind: 'failed', code: isFleetcastError(error) ? error.code : undefined, message: messageOf(error) });
