@@ -1,14 +1,17 @@
 // Builds @tensorflow/tfjs-node where its own download fails: the C library comes from the Python wheel of TensorFlow, the
 // addon is compiled here. Needs npm, python3 with pip, and g++. About 900 MB on disk; a second run does nothing.
-//   npm run tensorflow:install [-- --force]
+//   npm run tensorflow:install [-- --force] [-- --from FOLDER]
+// With --from, the package folder of a TensorFlow that Python has already (…/site-packages/tensorflow, 2.13 to 2.21) is
+// linked instead of a download of 207 MB.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const TFJS = '4.22.0';
 const WHEEL = 'tensorflow-cpu==2.15.1';
@@ -73,7 +76,32 @@ with zipfile.ZipFile(wheel) as z:
             shutil.copyfileobj(source, target, 1 << 22)
 `;
 
-if (!process.argv.includes('--force') && works()) process.exit(0);
+async function download(scratch, deps) {
+  const platforms = ['manylinux2014_x86_64', 'manylinux_2_17_x86_64', 'manylinux_2_27_x86_64'];
+  run('python3', [
+    ...['-m', 'pip', 'download', '-q', '--no-deps', '--only-binary=:all:', '--python-version', '311'],
+    ...['--implementation', 'cp', '--abi', 'cp311', ...platforms.flatMap((name) => ['--platform', name])],
+    ...['-d', scratch, WHEEL],
+  ]);
+  const wheel = join(
+    scratch,
+    readdirSync(scratch).find((name) => name.endsWith('.whl')),
+  );
+  const found = await sha256(wheel);
+  if (found !== WHEEL_SHA256) throw new Error(`the wheel has SHA-256 ${found}, expected ${WHEEL_SHA256}`);
+  run('python3', ['-c', EXTRACT, wheel, deps]);
+}
+
+function link(folder, deps) {
+  for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2']) {
+    if (!existsSync(join(folder, name))) throw new Error(`${folder} does not hold ${name}`);
+    symlinkSync(join(folder, name), join(deps, 'lib', name));
+  }
+  symlinkSync(join(folder, 'include'), join(deps, 'include'));
+}
+
+const { values: options } = parseArgs({ options: { force: { type: 'boolean' }, from: { type: 'string' } } });
+if (!options.force && works()) process.exit(0);
 if (process.platform !== 'linux' || process.arch !== 'x64') {
   console.error('this script builds for Linux on x64 only; elsewhere training uses WebAssembly');
   process.exit(1);
@@ -97,19 +125,8 @@ mkdirSync(join(folder, `lib/napi-v${napi}`), { recursive: true });
 
 const scratch = mkdtempSync(join(tmpdir(), 'tensorflow-'));
 try {
-  const platforms = ['manylinux2014_x86_64', 'manylinux_2_17_x86_64', 'manylinux_2_27_x86_64'];
-  run('python3', [
-    ...['-m', 'pip', 'download', '-q', '--no-deps', '--only-binary=:all:', '--python-version', '311'],
-    ...['--implementation', 'cp', '--abi', 'cp311', ...platforms.flatMap((name) => ['--platform', name])],
-    ...['-d', scratch, WHEEL],
-  ]);
-  const wheel = join(
-    scratch,
-    readdirSync(scratch).find((name) => name.endsWith('.whl')),
-  );
-  const found = await sha256(wheel);
-  if (found !== WHEEL_SHA256) throw new Error(`the wheel has SHA-256 ${found}, expected ${WHEEL_SHA256}`);
-  run('python3', ['-c', EXTRACT, wheel, deps]);
+  if (options.from === undefined) await download(scratch, deps);
+  else link(resolve(options.from), deps);
   symlinkSync('libtensorflow_cc.so.2', join(deps, 'lib/libtensorflow.so.2'));
   symlinkSync('libtensorflow.so.2', join(deps, 'lib/libtensorflow.so'));
   symlinkSync('libtensorflow_framework.so.2', join(deps, 'lib/libtensorflow_framework.so'));

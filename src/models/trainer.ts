@@ -54,7 +54,9 @@ export interface WindowInputs {
 }
 
 export interface TrainSettings {
-  readonly family: 'segment-lstm' | 'lstm';
+  readonly family: 'segment-lstm' | 'lstm' | 'sequential';
+  /** Only for `sequential`: the layers as JSON, as `parseSequential` reads them. */
+  readonly sequential?: string;
   /** Recurrent layers; only for `lstm`. */
   readonly layers: number;
   /** How `lstm` gives its horizon: at once, or step by step with every value fed back. */

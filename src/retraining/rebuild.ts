@@ -1,5 +1,5 @@
 import { FleetcastError } from '../errors.ts';
-import type { ModelArtefact, ModelFamily } from '../models/model.ts';
+import type { ModelArtefact } from '../models/model.ts';
 import type { TrainSettings } from '../models/trainer.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelSource } from '../pipelines/activation.ts';
@@ -47,11 +47,11 @@ export async function rebuild(
 
 /** The request that an artefact was made from. */
 export function requestOf(artefact: ModelArtefact): TrainingRequest {
-  const { training, family, name, scaler, parent, note, createdAt } = artefact;
+  const { training, name, scaler, parent, note, createdAt } = artefact;
   const { backend, minMeasured: _, dataDigest: __, testEnd, series, from, to, ...settings } = training.settings;
   return {
     name,
-    family: rebuildable(family),
+    family: rebuildable(artefact),
     trainer: String(backend),
     ranges: training.ranges,
     flushed: true,
@@ -73,9 +73,9 @@ export function requestOf(artefact: ModelArtefact): TrainingRequest {
 }
 
 /** @throws MODEL_INVALID for a model that no trainer of ours has made */
-function rebuildable(family: ModelFamily): TrainingRequest['family'] {
-  if (family !== 'sequential') return family;
-  throw new FleetcastError('MODEL_INVALID', 'a sequential model is not trained from the history: it cannot be rebuilt');
+function rebuildable({ family, training }: ModelArtefact): TrainingRequest['family'] {
+  if (family !== 'sequential' || training.settings['sequential'] !== undefined) return family;
+  throw new FleetcastError('MODEL_INVALID', 'the model was not trained on the history: it cannot be rebuilt');
 }
 
 function firstDifference(one: ModelArtefact, other: ModelArtefact): string {

@@ -5,7 +5,7 @@ import type { Borders } from './data-set.ts';
 /** Everything that a training depends on: the same request and history give the same model, bit for bit. */
 export interface TrainingRequest {
   readonly name: string;
-  readonly family: 'segment-lstm' | 'lstm' | 'ridge';
+  readonly family: 'segment-lstm' | 'lstm' | 'sequential' | 'ridge';
   /** Name of the trainer of the models room. */
   readonly trainer: string;
   readonly ranges: readonly OffsetRange[];

@@ -1,12 +1,17 @@
+import { FleetcastError } from '../errors.ts';
 import type { TopicSpec } from '../log/event-log.ts';
 import { schemasTopicSpec } from '../log/formats/schemas-topic.ts';
 import { CALENDAR } from '../models/inputs/calendar.ts';
 import { writeInputs } from '../models/inputs/spec.ts';
+import { sequentialArchitecture } from '../models/sequential/model.ts';
+import type { TrainSettings } from '../models/trainer.ts';
+import type { TrainerName } from '../models/training/trainers.ts';
 import { QUALITY_DEFAULTS } from '../operators/quality.ts';
 import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
 import { trialDefaults } from '../retraining/trial.ts';
 import { manifestSpec } from '../topology/state-manifest.ts';
+import { layersOf } from './configuration/layers-file.ts';
 import type { Configuration } from './configuration/schema.ts';
 
 /** The pipeline that a configuration asks for. @throws CONFIG_INVALID for values that cannot go together */
@@ -45,8 +50,7 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
 
 /** What the learner of a configuration is asked for. */
 export function learnerOf(configuration: Configuration) {
-  const { name, firstAfter, every, newBuckets, newSeries, pause, budget, deadline, trainer, width, maxSteps, seed } =
-    configuration.learner;
+  const { name, firstAfter, every, newBuckets, newSeries, pause, budget, deadline } = configuration.learner;
   const { drift, trial } = configuration.learner;
   const { minMeasured, scaleLength, interval, shape, level, statics } = pipelineOf(configuration);
   const windows = { minMeasured, scaleLength, interval, shape, level, statics };
@@ -67,12 +71,13 @@ export function learnerOf(configuration: Configuration) {
     ...(drift === undefined ? {} : { drift }),
     trial: { ...trialDefaults(windows), ...given },
     deadlineMs: deadline,
-    request: {
-      trainer,
-      family: trainer === 'ridge' ? ('ridge' as const) : ('segment-lstm' as const),
-      settings: { width, maxSteps, seed, inputs: inputsText(configuration) },
-    },
+    request: requestOf(configuration),
   };
+}
+
+function requestOf(configuration: Configuration) {
+  const wanted = familyOf(configuration.learner, configuration.learner.layers);
+  return { ...wanted, settings: { ...wanted.settings, inputs: inputsText(configuration) } };
 }
 
 /** The inputs that models are trained with, as text; see `writeInputs`. */
@@ -86,6 +91,36 @@ export function inputsText({ learner }: Configuration): string {
     // Their scale comes from the devices of the training.
     statics: [...names].sort().map((name) => ({ name, mean: 0, deviation: 0 })),
   });
+}
+
+interface FamilyChoice {
+  readonly trainer: TrainerName;
+  readonly family: TrainSettings['family'];
+  readonly width: number;
+  readonly recurrentLayers: number;
+  readonly decoding: TrainSettings['decoding'];
+  readonly maxSteps: number;
+  readonly seed: number;
+}
+
+/**
+ * Family, trainer and settings that go together: layers of one's own are trained with TensorFlow.js.
+ * @param layers of the family sequential: a list, or a whole model
+ * @throws USAGE for a choice without its layers, MODEL_INVALID
+ */
+export function familyOf(choice: FamilyChoice, layers: unknown) {
+  const { trainer, width, recurrentLayers, decoding, maxSteps, seed } = choice;
+  const common = { maxSteps, seed };
+  if (trainer === 'ridge') return { trainer, family: 'ridge' as const, settings: { width, ...common } };
+  const { family } = choice;
+  if (family === 'sequential') {
+    if (layers === undefined) throw new FleetcastError('USAGE', 'the family sequential needs layers');
+    const spec = layersOf(layers, { name: 'forecast', inputShape: [null, 1] });
+    const { sequential } = sequentialArchitecture(spec);
+    return { trainer: 'tensorflow' as const, family, settings: { ...common, sequential: sequential! } };
+  }
+  const shape = family === 'lstm' ? { width, layers: recurrentLayers, decoding } : { width };
+  return { trainer, family, settings: { ...shape, ...common } };
 }
 
 export function namesOf(configuration: Configuration): TopicNames {

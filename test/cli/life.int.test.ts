@@ -100,6 +100,22 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
     expect((await cli(['evaluate', model!.id.slice(0, 10), ...config, '--by-steps'])).out.join('\n')).toMatch(
       /\n +12 /,
     );
+    const small = ['--max-steps', '10', '--json', '--no-flush'];
+    const stacked = ['--family', 'lstm', '--recurrent-layers', '2', '--decoding', 'autoregressive', '--width', '4'];
+    const plain = await cli(['train', ...config, ...stacked, ...small]);
+    expect(plain.code, plain.notes.join('\n')).toBe(0);
+    expect(JSON.parse(plain.out[0]!)).toMatchObject({
+      family: 'lstm',
+      architecture: { layers: 2, decoding: 'autoregressive', width: 4 },
+    });
+    const layers = join(folder, 'layers.yaml');
+    writeFileSync(layers, '- {type: GRU, units: 4}\n- {type: Dense, units: 12}\n');
+    const own = await cli(['train', ...config, '--layers', layers, ...small]);
+    expect(own.code, own.notes.join('\n')).toBe(0);
+    expect(JSON.parse(own.out[0]!)).toMatchObject({ family: 'sequential' });
+    writeFileSync(layers, '- {type: GRU, unit: 4}\n');
+    expect((await cli(['train', ...config, '--layers', layers, ...small])).notes[0]).toContain('layer gru (GRU)');
+    expect((await cli(['train', ...config, '--family', 'sequential'])).code).toBe(2);
     const back = await cli(['models', 'rollback', ...config]);
     expect(back.notes[0]).toMatch(/^error MODEL_UNKNOWN/);
     expect((await cli(['models', 'retire', model!.id.slice(0, 8), ...config])).code).toBe(0);

@@ -50,7 +50,7 @@ async function tensorflow(): Promise<Finding> {
     if (backend === 'tensorflow') {
       return { what: 'TensorFlow', state: 'ok', text: `native library through @tensorflow/tfjs-node ${tfVersion}` };
     }
-    const text = `TensorFlow.js ${tfVersion} on WebAssembly, because ${reason}. For the native library: npm install @tensorflow/tfjs-node@4.22.0 (its own download may be gone; then it must be built from a libtensorflow of yours)`;
+    const text = `TensorFlow.js ${tfVersion} on WebAssembly, because ${reason}. For the native library (training of layers of your own, with the fused LSTM): npm run tensorflow:install in a checkout of fleetcast, with FLEETCAST_PROJECT=FOLDER for the project that uses it`;
     return { what: 'TensorFlow', state: 'note', text };
   } catch (error) {
     return { what: 'TensorFlow', state: 'problem', text: messageOf(error) };

@@ -1,12 +1,13 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { summarise } from '../../models/summary.ts';
-import type { TrainProgress } from '../../models/trainer.ts';
-import { TRAINER_NAMES } from '../../models/training/trainers.ts';
+import type { TrainProgress, TrainSettings } from '../../models/trainer.ts';
+import { TRAINER_NAMES, type TrainerName } from '../../models/training/trainers.ts';
 import { activate } from '../../retraining/activate.ts';
 import { evaluationTable } from '../../retraining/evaluate.ts';
 import { judgeHoldOut } from '../../retraining/gate.ts';
 import { type TrainOptions, trainOnHistory } from '../../retraining/train.ts';
-import { inputsText } from '../../service/pipeline-settings.ts';
+import { readLayersFile } from '../../service/configuration/layers-file.ts';
+import { familyOf, inputsText } from '../../service/pipeline-settings.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLog } from '../opened.ts';
 import { defined, list, oneOf, time, whole } from '../options.ts';
@@ -15,8 +16,12 @@ import { windowText } from '../window-text.ts';
 
 interface Options extends ConfigOption {
   readonly name?: string;
-  readonly trainer?: string;
+  readonly trainer?: TrainerName;
+  readonly family?: TrainSettings['family'];
   readonly width?: number;
+  readonly recurrentLayers?: number;
+  readonly decoding?: TrainSettings['decoding'];
+  readonly layers?: string;
   readonly maxSteps?: number;
   readonly epochs?: number;
   readonly learningRate?: number;
@@ -48,7 +53,11 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--config <file>', CONFIG_HELP)
     .option('--name <name>', 'model line (default: that of the configuration)')
     .option('--trainer <name>', TRAINER_NAMES.join(', '), oneOf(TRAINER_NAMES))
-    .option('--width <n>', 'width of the segment LSTM', whole(4))
+    .option('--family <name>', 'segment-lstm, lstm or sequential', oneOf(['segment-lstm', 'lstm', 'sequential']))
+    .option('--width <n>', 'width of the LSTM', whole(4))
+    .option('--recurrent-layers <n>', 'layers of the family lstm', whole(1))
+    .option('--decoding <kind>', 'of the family lstm: direct or autoregressive', oneOf(['direct', 'autoregressive']))
+    .option('--layers <file>', 'the model of the family sequential, as YAML or JSON')
     .option('--max-steps <n>', 'most training steps', whole(1))
     .option('--epochs <n>', 'epochs instead of those that the recipe finds', whole(1))
     .option('--learning-rate <x>', 'instead of that of the recipe', positive)
@@ -80,7 +89,14 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
     };
     const { champion: championId } = await line();
     const champion = championId === '' ? undefined : await registry.load(championId, terminal.signal);
-    const trainer = options.trainer ?? learner.trainer;
+    const { recurrentLayers, decoding, width, maxSteps, seed } = options;
+    const family = options.family ?? (options.layers === undefined ? undefined : 'sequential');
+    const choice = {
+      ...learner,
+      ...defined({ trainer: options.trainer, family, recurrentLayers, decoding, width, maxSteps, seed }),
+    };
+    const layers = options.layers === undefined ? learner.layers : readLayersFile(options.layers);
+    const wanted = familyOf(choice, layers);
     const note = (text: string) => (options.json ? undefined : terminal.note(text));
     note(windowText(shape));
     const started = performance.now();
@@ -93,15 +109,13 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
       now,
       windows: { ...windows, shape },
       name: options.name ?? learner.name,
-      trainer,
-      family: trainer === 'ridge' ? 'ridge' : 'segment-lstm',
+      trainer: wanted.trainer,
+      family: wanted.family,
       champion,
       parent: parentId,
       parentModel,
       settings: {
-        width: options.width ?? learner.width,
-        maxSteps: options.maxSteps ?? learner.maxSteps,
-        seed: options.seed ?? learner.seed,
+        ...wanted.settings,
         inputs: inputsText(configuration),
         ...defined({ epochs: options.epochs, learningRate: options.learningRate, loss: options.loss }),
       },

@@ -1,8 +1,9 @@
 import type { Tensor2D, Tensor3D, Tensor as TfTensor } from '@tensorflow/tfjs';
 import type { Random } from '../random.ts';
-import type { Activation, GruLayer, Layer, LstmLayer, RecurrentLayer } from '../sequential/layers.ts';
+import type { Activation, GruLayer, Layer, LstmLayer, RecurrentLayer, SequentialSpec } from '../sequential/layers.ts';
 import type { PlannedLayer } from '../sequential/plan.ts';
 import type { TensorFlow } from './backend.ts';
+import { fusedLstm, nativeBackend } from './fused-lstm.ts';
 
 /** One pass through the layers of a Sequential model. */
 export interface Pass {
@@ -116,6 +117,14 @@ function recurrent(layer: RecurrentLayer, name: string, backwards: boolean, valu
   const [rows, steps, features] = value.x.shape as [number, number, number];
   const weight = (of: string) => pass.weights.get(`${name}/${of}`);
   const x = dropped(pass, value.x, layer.dropout, [rows, 1, features]);
+  const native = fusable(layer, value, pass) ? nativeBackend(tf) : undefined;
+  if (native !== undefined) {
+    const inOrder = tf.transpose(x as Tensor3D, [1, 0, 2]);
+    const read = backwards ? tf.reverse(inOrder, 0) : inOrder;
+    const [kernel, recurrentKernel] = [weight('kernel') as Tensor2D, weight('recurrent_kernel') as Tensor2D];
+    const hidden = tf.unstack(fusedLstm(tf, native, read, kernel, recurrentKernel, weight('bias')!), 0);
+    return { all: hidden, last: hidden.at(-1)! };
+  }
   // All input products at once, time-major; the gradient of a split into one part fails in TensorFlow.js 4.22.
   const flat = tf.reshape(tf.transpose(x as Tensor3D, [1, 0, 2]), [steps * rows, features]) as Tensor2D;
   const bias = weight('bias');
@@ -153,6 +162,30 @@ function recurrent(layer: RecurrentLayer, name: string, backwards: boolean, valu
     all.push(output);
   }
   return { all, last: output };
+}
+
+/** Whether any layer is trained by TensorFlow's own operation for a whole LSTM. */
+export function usesFusedLstm(tf: TensorFlow, { layers }: SequentialSpec): boolean {
+  if (nativeBackend(tf) === undefined) return false;
+  const masked = layers.some((layer) => layer.type === 'Masking' || (layer.type === 'Embedding' && layer.maskZero));
+  return layers.some((layer) => {
+    const inner = layer.type === 'Bidirectional' ? layer.layer : layer;
+    return !masked && inner.type === 'LSTM' && computesDefault(inner) && inner.recurrentDropout === 0;
+  });
+}
+
+function computesDefault({ activation, recurrentActivation, useBias }: LstmLayer): boolean {
+  return activation === 'tanh' && recurrentActivation === 'sigmoid' && useBias;
+}
+
+/** What the operation of TensorFlow computes: Keras's default, nothing masked. */
+function fusable(layer: RecurrentLayer, { mask }: Value, { training }: Pass): layer is LstmLayer {
+  return (
+    layer.type === 'LSTM' &&
+    computesDefault(layer) &&
+    mask === undefined &&
+    (training === undefined || layer.recurrentDropout === 0)
+  );
 }
 
 function lstmStep(

@@ -10,8 +10,8 @@ import type { Trainer, TrainingSet, TrainSettings } from '../trainer.ts';
 import { checkSet, type GradientSource, runTraining } from '../training/loop.ts';
 import { drawWindows, windowBuffer } from '../training/windows.ts';
 import { describeBackend, loadTensorFlow, type TensorFlow } from './backend.ts';
-import { sequentialGraph } from './sequential-graph.ts';
-import { lossGraph } from './trainer.ts';
+import { lossGraph } from './loss-graph.ts';
+import { sequentialGraph, usesFusedLstm } from './sequential-graph.ts';
 
 /**
  * Trains a Sequential model of one's own to forecast windows, with TensorFlow.js and the loop of all trainers. Of the
@@ -31,7 +31,8 @@ export function sequentialTrainer(spec: SequentialSpec): Trainer {
       const tf = await loadTensorFlow('training');
       const { backend, version } = await describeBackend();
       const source = gradientSource(tf, spec, plan, set, settings);
-      const trainer = `tensorflow.js ${backend} ${version}`;
+      const fused = usesFusedLstm(tf, spec) ? ', fused LSTM' : '';
+      const trainer = `tensorflow.js ${backend} ${version}${fused}`;
       return runTraining(source, set, settings, { weights, warm: initial !== undefined }, trainer, hooks);
     },
   };

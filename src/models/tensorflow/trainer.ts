@@ -11,12 +11,14 @@ import {
   segmentLstmLayout,
   segmentLstmSizes,
 } from '../segment-lstm/parameters.ts';
+import { sequentialOf } from '../sequential/model.ts';
 import type { Trainer, TrainHooks, TrainingSet, TrainSettings } from '../trainer.ts';
 import { checkSet, type GradientSource, runTraining } from '../training/loop.ts';
-import type { Loss } from '../training/loss.ts';
 import { type DrawnWindows, drawWindows, windowBuffer } from '../training/windows.ts';
 import { describeBackend, loadTensorFlow, type TensorFlow } from './backend.ts';
+import { lossGraph } from './loss-graph.ts';
 import { graphInputs, segmentLstmGraph, toSegments } from './segment-lstm.ts';
+import { sequentialTrainer } from './sequential-trainer.ts';
 
 /**
  * Trains the segment LSTM with TensorFlow.js: gradients by its automatic differentiation, batches and optimiser from the
@@ -27,6 +29,14 @@ export const tensorflowTrainer: Trainer = {
   name: 'tensorflow',
   async train(set: TrainingSet, settings: TrainSettings, hooks?: TrainHooks, initial?: readonly Tensor[]) {
     checkSet(set);
+    if (settings.family === 'sequential') {
+      if (settings.inputs !== '') {
+        const message = 'the family sequential knows no further inputs: use segment-lstm';
+        throw new FleetcastError('TRAINER_UNAVAILABLE', message);
+      }
+      const spec = sequentialOf({ architecture: { sequential: settings.sequential ?? '' } });
+      return sequentialTrainer(spec).train(set, settings, hooks, initial);
+    }
     if (settings.family !== 'segment-lstm') {
       const message = `the trainer tensorflow trains the segment LSTM; for ${settings.family} there is kernel`;
       throw new FleetcastError('TRAINER_UNAVAILABLE', message);
@@ -92,16 +102,6 @@ function gradientSource(
       segmentLstmModel('', set.shape, settings, unpackTensors(layout, weights)).forecast(batch, out),
     close() {},
   };
-}
-
-/** The loss of each error; see `pointLoss`. */
-export function lossGraph(tf: TensorFlow, { loss, huberDelta: delta }: Loss, error: TfTensor): TfTensor {
-  if (loss === 'mse') return tf.square(error);
-  const absolute = tf.abs(error);
-  if (loss === 'mae') return absolute;
-  const line = tf.minimum(absolute, delta);
-  // 0.5 m² / δ + (|e| − m) with m = min(|e|, δ): both branches without a condition.
-  return tf.add(tf.mul(tf.square(line), 0.5 / delta), tf.sub(absolute, line));
 }
 
 /** Labels less the last value, and what each counts in the mean, both segment-major `[decoded × count, segment]`. */

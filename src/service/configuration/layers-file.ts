@@ -10,12 +10,7 @@ import type { SequentialSpec } from '../../models/sequential/layers.ts';
  * @throws CONFIG_UNREADABLE, MODEL_INVALID naming file, layer and setting
  */
 export function readLayers(file: string, defaults: LayerDefaults): SequentialSpec {
-  let value: unknown;
-  try {
-    value = parse(readFileSync(file, 'utf8'), { maxAliasCount: 50 });
-  } catch (cause) {
-    throw new FleetcastError('CONFIG_UNREADABLE', `cannot read ${file}: ${messageOf(cause)}`, { cause });
-  }
+  const value = readLayersFile(file);
   try {
     return layersOf(value, defaults);
   } catch (cause) {
@@ -36,4 +31,13 @@ export function layersOf(value: unknown, { name, inputShape }: LayerDefaults): S
   const codes = typeof first === 'object' && first !== null && 'type' in first && first.type === 'Embedding';
   if (model['input_shape'] === undefined && inputShape !== undefined && !codes) model['input_shape'] = inputShape;
   return parseSequential(model);
+}
+
+/** The content of such a file, unchecked. @throws CONFIG_UNREADABLE */
+export function readLayersFile(file: string): unknown {
+  try {
+    return parse(readFileSync(file, 'utf8'), { maxAliasCount: 50 });
+  } catch (cause) {
+    throw new FleetcastError('CONFIG_UNREADABLE', `cannot read ${file}: ${messageOf(cause)}`, { cause });
+  }
 }

@@ -258,6 +258,8 @@ const trial = z
   })
   .refine(({ least, most }) => least === undefined || most === undefined || least <= most, '`least` up to `most`');
 
+const layers = z.array(z.record(z.string(), z.unknown())).min(1).max(200);
+
 const learner = section(
   {
     enabled: z.boolean().default(true).meta({ description: 'Train models in this process.' }),
@@ -304,7 +306,21 @@ const learner = section(
       .enum(['kernel', 'tensorflow', 'ridge'])
       .default('kernel')
       .meta({ description: 'kernel (the same weights on every machine), tensorflow, or ridge (no LSTM).' }),
-    width: whole(4, 256).default(32).meta({ description: 'Width of the segment LSTM.' }),
+    family: z
+      .enum(['segment-lstm', 'lstm', 'sequential'])
+      .default('segment-lstm')
+      .meta({ description: 'segment-lstm, lstm (one step a bucket), or sequential (the layers below).' }),
+    width: whole(4, 256).default(32).meta({ description: 'Width of the LSTM.' }),
+    recurrentLayers: whole(1, 16).default(1).meta({ description: 'Layers of the family lstm, one upon the other.' }),
+    decoding: z
+      .enum(['direct', 'autoregressive'])
+      .default('direct')
+      .meta({ description: 'How the family lstm gives its horizon: direct (at once) or autoregressive (fed back).' }),
+    layers: optional(
+      layers,
+      "Keras's layers, words and defaults, for the family sequential; trained with TensorFlow.js.",
+      '[{type: GRU, units: 32, dropout: 0.1}, {type: LayerNormalization}, {type: Dense, units: 24}]',
+    ),
     maxSteps: whole(10, 10_000_000).default(2000).meta({ description: 'Bounds the time of a training.' }),
     seed: whole(0, 2 ** 31 - 1)
       .default(1)
@@ -335,8 +351,6 @@ const learner = section(
   },
   'How models learn from the history.',
 );
-
-const layers = z.array(z.record(z.string(), z.unknown())).min(1).max(200);
 
 const events = optional(
   z.strictObject({
