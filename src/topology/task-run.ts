@@ -1,3 +1,4 @@
+import { FleetcastError } from '../errors.ts';
 import type { LogRecord, OutRecord, TaskWriter } from '../log/event-log.ts';
 import type { Sweep } from '../state/sweep.ts';
 import type { TaskState } from '../state/task-state.ts';
@@ -6,7 +7,7 @@ import type { Executor } from './executor.ts';
 import type { InputJournal, InputRun } from './input-journal.ts';
 import { Intake } from './intake.ts';
 import type { Judge } from './poison.ts';
-import { restore } from './restore.ts';
+import { type RestoreHooks, restore } from './restore.ts';
 import type { Standby } from './standby.ts';
 import { StateFollower } from './state-follower.ts';
 import { type StatePlace, stateRecord } from './state-topic.ts';
@@ -178,14 +179,20 @@ export class TaskRun {
     this.#progress.phase('restoring');
     await this.#standby?.handOver();
     const { signal } = this.#abort;
-    const restored = await restore(this.#follower, this.#intake, this.#options, committed, start, signal, {
+    const hooks: RestoreHooks = {
       onSnapshots: (share) => this.#restoredTo(share / 2),
       onPrepare: () => this.#progress.phase('waiting'),
       onReplay: (done, of) => {
         this.#progress.phase('replaying');
         this.#restoredTo(0.5 + done / of / 2);
       },
-    });
+    };
+    const restored = await restore(this.#follower, this.#intake, this.#options, committed, start, signal, hooks).catch(
+      async (error: unknown) => {
+        await this.#refuseOvertaken(committed);
+        throw error;
+      },
+    );
     this.restored = 1;
     this.#sweep = restored.sweep;
     this.#journal = restored.journal;
@@ -200,6 +207,18 @@ export class TaskRun {
     const bound = (topic: string): number | undefined => this.#options.until(topic);
     this.#input = new TaskInput(log, part.sources, partition, start, ends, limits, signal, bound);
     return this.#input;
+  }
+
+  /**
+   * While this run was restoring, another owner may have committed: the state on the log is then newer than the offsets
+   * that this run has seen, which looks like the state of another group.
+   * @throws LOG_FENCED
+   */
+  async #refuseOvertaken(seen: readonly (number | undefined)[]): Promise<void> {
+    const { part, name } = this.#options;
+    const now = await this.#writer!.committed();
+    if (part.sources.every(({ topic }, i) => now.get(topic) === seen[i])) return;
+    throw new FleetcastError('LOG_FENCED', `${name}: another owner has committed while this one was restoring`);
   }
 
   #restoredTo(share: number): void {

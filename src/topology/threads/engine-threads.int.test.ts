@@ -85,14 +85,17 @@ describe.skipIf(!built)('EngineThreads', () => {
   it('shows a thread that hangs as stuck, and ends it when it is stopped', async () => {
     const threads = new EngineThreads({
       module,
-      args: { path, crashAt: 'value-41', crash: 'hang' },
+      args: { path, crashAt: 'hang now', crash: 'hang' },
       threads: 1,
       stuckMs: 1_000,
       stopMs: 50,
     });
     await threads.start();
+    await log.append([
+      { topic: 'in', partition: 0, timestamp: 1_000, key: Buffer.from('key-0'), value: Buffer.from('hang now') },
+    ]);
     while (!threads.status().some(({ stuck }) => stuck)) await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(threads.status()[0]!.error).toMatch(/^thread 0 has not been heard of for \d+ ms$/);
+    expect(threads.status().find(({ stuck }) => stuck)!.error).toMatch(/^thread 0 has not been heard of for \d+ ms$/);
     await threads.stop();
   });
 
