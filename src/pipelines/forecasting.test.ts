@@ -55,6 +55,7 @@ async function play(
   crashes: ReadonlySet<number> = new Set(),
 ): Promise<TopologyTestDriver> {
   const driver = start({}, cut);
+  await driver.ready();
   const prepare = activationPreparer(['default'], source);
   for (const [n, { key, record, time }] of items.entries()) {
     const swap = swaps.get(n);
