@@ -6,5 +6,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // One second, the default, is short for a browser on a busy machine.
+    expect: { poll: { timeout: 15_000 } },
   },
 });
