@@ -90,7 +90,8 @@ describe.skipIf(!hasChromium)(`the page in Chromium (${CHROMIUM})`, () => {
         }
       }
       await page.setViewportSize({ width: 390, height: 900 });
-      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
+      // The charts follow the width with the next frame.
+      await expect.poll(() => page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390);
       expect(problems).toEqual([]);
       await page.close();
     }
