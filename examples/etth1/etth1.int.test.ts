@@ -21,7 +21,11 @@ describe.skipIf(missing !== '')(`ETTh1 through Mosquitto${missing}`, () => {
     expect(result.checks.filter(({ holds }) => !holds)).toEqual([]);
     expect(result.checks.length).toBe(5);
     expect(result.scores.windows).toBeGreaterThan(7 * 500);
-    // All of them by the LSTM that was trained, none by a naive stand-in.
-    expect(Object.keys(result.scores.models).every((model) => /^[0-9a-f]+$/.test(model))).toBe(true);
+    // By the LSTM that was trained, or by the naive forecast that the guard keeps for a series that it suits better.
+    const models = Object.keys(result.scores.models);
+    expect(models.some((model) => /^[0-9a-f]+$/.test(model))).toBe(true);
+    expect(
+      models.filter((model) => !/^[0-9a-f]+$/.test(model) && !['last-value', 'seasonal-naive'].includes(model)),
+    ).toEqual([]);
   });
 });
