@@ -65,6 +65,9 @@ describe('kernel: WebAssembly and typed arrays give the same bits', () => {
       [3, 200, 57, 5],
       [3, 200, 56, 6],
       [4, 5, 0, 7],
+      [9, 4, 32, 8],
+      [11, 3, 15, 9],
+      [9, 40, 57, 10],
     ] as const) {
       const cols = Math.max(16, 4 * Math.min(units, 32));
       same(seed, (k) =>
@@ -88,6 +91,14 @@ describe('kernel: WebAssembly and typed arrays give the same bits', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('cells as wide as those of real models, and with rests of every length', () => {
+    for (const units of [32, 64, 36, 47, 71]) {
+      const fill = (random: Random) => 50 * random.normal();
+      same(units, (k) => k.cell(5, units, 0, 8000, 9000, 10_000, 11_000), fill);
+      same(units, (k) => k.cell(5, units, 0, 8000, 8000, 10_000, 11_000));
+    }
   });
 
   it('element by element', () => {

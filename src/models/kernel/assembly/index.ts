@@ -3,12 +3,15 @@
 //
 // No relaxed SIMD and no fused multiply-add: every lane does what a scalar float would do, in the same order.
 
-import { ssigmoid, stanh, vsigmoid, vtanh } from './functions';
+import { LOG2E, LOG2E2, squash1, squash8, ssigmoid, stanh } from './functions';
 
 /** Rows of the packed panel: 256 × 16 floats, 16 KiB, half of a first-level cache. */
 const BLOCK: i32 = 256;
 /** Below so many rows of output, packing costs more than it brings. */
 const PACK_ROWS: i32 = 8;
+
+/** Weights of so many bytes lie in a first-level cache with what goes through them: to pack them costs more than it brings. */
+const NEAR: usize = 20 * 1024;
 
 let panel: usize = 0;
 
@@ -115,8 +118,15 @@ export function gates(
   const packed = rows >= PACK_ROWS && inputs + units <= BLOCK ? cols & ~15 : 0;
   for (let j = 0; j < packed; j += 16) {
     const at = <usize>(j << 2);
-    let end = pack(inputs, kernel + at, ld, panel);
-    end = pack(units, recurrent + at, ld, end);
+    let first = kernel + at;
+    let second = recurrent + at;
+    let ldW = ld;
+    if (<usize>(inputs + units) * ld > NEAR) {
+      first = panel;
+      second = pack(inputs, kernel + at, ld, first);
+      pack(units, recurrent + at, ld, second);
+      ldW = 64;
+    }
     const b = bias + at;
     const b0 = v128.load(b);
     const b1 = v128.load(b, 16);
@@ -135,7 +145,7 @@ export function gates(
       let s11 = b1;
       let s12 = b2;
       let s13 = b3;
-      let w = panel;
+      let w = first;
       let count = inputs;
       let p0 = a0;
       let p1 = a0 + ldX;
@@ -155,10 +165,11 @@ export function gates(
           s11 = f32x4.add(s11, f32x4.mul(v1, w1));
           s12 = f32x4.add(s12, f32x4.mul(v1, w2));
           s13 = f32x4.add(s13, f32x4.mul(v1, w3));
-          w += 64;
+          w += ldW;
           p0 += 4;
           p1 += 4;
         }
+        w = second;
         count = units;
         p0 = c0;
         p1 = c0 + ldH;
@@ -178,11 +189,10 @@ export function gates(
       v128.store(o0, b1, 16);
       v128.store(o0, b2, 32);
       v128.store(o0, b3, 48);
-      const next = panel + (<usize>inputs << 6);
-      tile1(inputs, a0, 4, panel, 64, o0);
-      tile1(units, c0, 4, next, 64, o0);
-      tile1(inputs, a0, 4, panel + 32, 64, o0 + 32);
-      tile1(units, c0, 4, next + 32, 64, o0 + 32);
+      tile1(inputs, a0, 4, first, ldW, o0);
+      tile1(units, c0, 4, second, ldW, o0);
+      tile1(inputs, a0, 4, first + 32, ldW, o0 + 32);
+      tile1(units, c0, 4, second + 32, ldW, o0 + 32);
     }
   }
   if (packed === cols) return;
@@ -392,22 +402,40 @@ export function reluGradient(count: i32, activated: usize, gradient: usize): voi
   for (; i < count; i++, activated += 4, gradient += 4) if (!(load<f32>(activated) > 0)) store<f32>(gradient, 0);
 }
 
+/** {@link squash1} of `count` numbers, a multiple of four. */
+// @ts-ignore: decorator
+@inline
+function squash(count: i32, p: usize, scale: f32, double: bool): void {
+  const s = f32x4.splat(scale);
+  const end = p + (<usize>count << 2);
+  for (const whole = p + (<usize>(count & ~31) << 2); p < whole; p += 128) squash8(p, s, double);
+  for (; p < end; p += 16) v128.store(p, squash1(v128.load(p), s, double));
+}
+
 export function cell(rows: i32, units: i32, z: usize, cBefore: usize, c: usize, tanhC: usize, h: usize): void {
   const gate = <usize>units << 2;
+  const four = units & ~3;
   for (let r = 0; r < rows; r++) {
-    // The activations first, each by itself: short chains that the processor can overlap.
-    for (let p = z, end = z + (<usize>(units & ~3) << 2); p < end; p += 16) v128.store(p, vsigmoid(v128.load(p)));
-    for (let p = z + gate, end = p + (<usize>(units & ~3) << 2); p < end; p += 16) v128.store(p, vsigmoid(v128.load(p)));
-    for (let p = z + 2 * gate, end = p + (<usize>(units & ~3) << 2); p < end; p += 16) v128.store(p, vtanh(v128.load(p)));
-    for (let p = z + 3 * gate, end = p + (<usize>(units & ~3) << 2); p < end; p += 16) v128.store(p, vsigmoid(v128.load(p)));
+    if (four === units) squash(2 * units, z, LOG2E, false);
+    else {
+      squash(four, z, LOG2E, false);
+      squash(four, z + gate, LOG2E, false);
+    }
+    squash(four, z + 2 * gate, LOG2E2, true);
+    squash(four, z + 3 * gate, LOG2E, false);
     let u = 0;
-    for (; u + 3 < units; u += 4, z += 16, cBefore += 16, c += 16, tanhC += 16, h += 16) {
+    for (; u < four; u += 4, z += 16, cBefore += 16, c += 16, tanhC += 16) {
       const kept = f32x4.mul(v128.load(z + gate), v128.load(cBefore));
       const state = f32x4.add(kept, f32x4.mul(v128.load(z), v128.load(z + 2 * gate)));
-      const squashed = vtanh(state);
       v128.store(c, state);
-      v128.store(tanhC, squashed);
-      v128.store(h, f32x4.mul(v128.load(z + 3 * gate), squashed));
+      v128.store(tanhC, state);
+    }
+    const back = <usize>four << 2;
+    z -= back;
+    tanhC -= back;
+    squash(four, tanhC, LOG2E2, true);
+    for (u = 0; u < four; u += 4, z += 16, tanhC += 16, h += 16) {
+      v128.store(h, f32x4.mul(v128.load(z + 3 * gate), v128.load(tanhC)));
     }
     for (; u < units; u++, z += 4, cBefore += 4, c += 4, tanhC += 4, h += 4) {
       const input = ssigmoid(load<f32>(z));
