@@ -20,7 +20,7 @@ export function healthOf({ tasks, bridge, logTrouble, now }: HealthInput): Healt
   const degraded: string[] = [];
   if (logTrouble !== undefined) degraded.push(`the log is away: ${logTrouble}`);
   const away = (task: TaskStatus): boolean => logTrouble !== undefined && task.phase !== 'failed';
-  let starting = tasks.length === 0;
+  let starting = tasks.length === 0 || bridge === undefined || !bridge.session.subscribed;
   for (const task of tasks) {
     if (task.phase === 'failed') stuck.push(`${task.task} has failed: ${task.error ?? 'unknown'}`);
     else if (task.stuck && !away(task))

@@ -23,11 +23,13 @@ export function logPlace(configuration: LoadedConfiguration): string {
 /**
  * Opens the configured log. Only what is used is loaded.
  * @param onError hears of errors in the background and of damage that any call meets, of an embedded log.
+ * @param connectMs how long brokers may take to answer; default 30,000.
  * @throws DATA_FOLDER_DAMAGED, DATA_FOLDER_NEWER, LOG_UNAVAILABLE, CONFIG_INVALID
  */
 export async function openLog(
   configuration: LoadedConfiguration,
   onError: (error: unknown) => void = () => {},
+  connectMs?: number,
 ): Promise<EventLog> {
   const { embedded } = configuration.log;
   const path = logFolder(configuration);
@@ -38,7 +40,8 @@ export async function openLog(
   const { openKafkaLog } = await import('../log/kafka/kafka-log.ts');
   const { kafkaFormat } = await import('./kafka-format.ts');
   const formatted = kafkaFormat(configuration);
-  return formatted(await openKafkaLog(kafkaOptions(configuration)));
+  const connect = connectMs === undefined ? {} : { connectMs };
+  return formatted(await openKafkaLog({ ...kafkaOptions(configuration), ...connect }));
 }
 
 /**

@@ -44,6 +44,10 @@ export interface ServiceOptions {
   readonly anyPort?: boolean;
   /** A log that is open already; the caller closes it. Default: the configured one. */
   readonly log?: EventLog;
+  /** How long the log may take to answer before the start fails; only Kafka takes any time. Default 30,000. */
+  readonly connectMs?: number;
+  /** Called before the page takes its port. */
+  readonly beforePage?: () => Promise<void>;
   readonly now?: () => number;
   readonly onLearnerEvent?: (event: LearnerEvent) => void;
 }
@@ -103,7 +107,7 @@ async function startParts(
     if (isFleetcastError(error, 'DATA_FOLDER_DAMAGED')) fail(error);
     else logger.warn({ err: error }, 'the log was not cleaned');
   };
-  const log = options.log ?? (await openLog(configuration, onLogError));
+  const log = options.log ?? (await openLog(configuration, onLogError, options.connectMs));
   if (options.log === undefined) ends.push(() => log.close());
   await log.ensureTopics(specsOf(configuration));
 
@@ -254,6 +258,7 @@ async function startParts(
   const hand = { log, topics, now, registry, name: learnerSection.name, shape: pipeline.shape };
   let http: HttpServer | undefined;
   if (httpSection.enabled) {
+    await options.beforePage?.();
     http = await startHttp({
       host: httpSection.host,
       port: httpSection.port,

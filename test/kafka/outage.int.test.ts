@@ -5,8 +5,10 @@ import type { EventLog } from '../../src/log/event-log.ts';
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts';
 import { parseConfiguration } from '../../src/service/configuration/load.ts';
 import { createLogger } from '../../src/service/logging/logger.ts';
+import { startPatiently } from '../../src/service/patient-start.ts';
 import { startService } from '../../src/service/service.ts';
 import type { Health } from '../../src/service/status.ts';
+import { freePort } from '../containers/free-port.ts';
 import { startKafka } from '../log/kafka-broker.ts';
 import { TcpProxy } from '../log/tcp-proxy.ts';
 
@@ -58,8 +60,53 @@ describe.skipIf(kafka === undefined)(
       };
     };
 
-    test('goes on after the broker has closed idle connections, again and again', async () => {
+    const configurationFor = (prefix: string, httpPort: number) => ({
+      ...parseConfiguration(
+        `{broker: {embedded: {port: 0}}, http: {port: ${httpPort}}, learner: {enabled: false},
+        topics: {prefix: "${prefix}", partitions: 2}, log: {kafka: {brokers: ["${brokers[0]}"]}},
+        mapping: {rules: [{topic: "fleet/+device", time: {path: time}, rest: strict}]},
+        pipeline: {lookback: 4, horizon: 2, season: 2, grace: 1m}}`,
+        'test',
+      ),
+      file: undefined,
+      folder: '.',
+    });
+    const logger = createLogger({ level: 'silent' });
+    const readyAt = async (url: string) => {
+      const response = await fetch(`${url}/ready`);
+      return { code: response.status, health: (await response.json()) as Health };
+    };
+
+    test('a service that finds no broker at its start waits, says for what, and begins by itself', async () => {
+      // The proxy is not there yet: nobody listens at the broker's address.
+      const httpPort = await freePort();
+      const url = `http://127.0.0.1:${httpPort}`;
+      const stop = new AbortController();
+      const options = { configuration: configurationFor('begin.', httpPort), logger };
+      const starting = startPatiently(options, stop.signal);
+      await expect
+        .poll(() => readyAt(url).catch(() => undefined), { timeout: 20_000 })
+        .toMatchObject({
+          code: 503,
+          health: { status: 'degraded', problems: [expect.stringMatching(/the log is away: .*ECONNREFUSED/)] },
+        });
+      expect((await fetch(`${url}/health`)).status).toBe(200);
+
+      // Asked to end while it waits, it ends.
+      stop.abort();
+      expect(await starting).toBeUndefined();
+      await expect(fetch(`${url}/ready`)).rejects.toThrow();
+
+      const again = startPatiently(options, new AbortController().signal);
+      await expect.poll(() => readyAt(url).catch(() => undefined), { timeout: 20_000 }).toMatchObject({ code: 503 });
       await proxy.start();
+      const service = await again;
+      expect(service?.pageUrl).toBe(url);
+      await expect.poll(() => readyAt(url), { timeout: 20_000 }).toMatchObject({ code: 200 });
+      await service?.stop();
+    });
+
+    test('goes on after the broker has closed idle connections, again and again', async () => {
       const log = await openKafkaLog({ brokers, prefix: 'idle.' });
       await log.ensureTopics(['t', 'quiet'].map((name) => ({ name, partitions: 1, cleanup: 'delete' as const })));
       const reader = follow(log, 't');
@@ -115,24 +162,10 @@ describe.skipIf(kafka === undefined)(
     });
 
     test('the service waits for brokers that are away, says so, and goes on by itself', async () => {
-      const configuration = parseConfiguration(
-        `{broker: {embedded: {port: 0}}, http: {port: 0}, learner: {enabled: false}, topics: {prefix: "out.", partitions: 2},
-        log: {kafka: {brokers: ["${brokers[0]}"]}},
-        mapping: {rules: [{topic: "fleet/+device", time: {path: time}, rest: strict}]},
-        pipeline: {lookback: 4, horizon: 2, season: 2, grace: 1m}}`,
-        'test',
-      );
       const log = await openKafkaLog({ brokers, retryMs: 2000 });
-      const service = await startService({
-        configuration: { ...configuration, file: undefined, folder: '.' },
-        logger: createLogger({ level: 'silent' }),
-        log,
-      });
+      const service = await startService({ configuration: configurationFor('out.', 0), logger, log });
       const publisher = await connectPublisher({ url: service.brokerUrl, protocol: '3.1.1' });
-      const ready = async () => {
-        const response = await fetch(`${service.pageUrl}/ready`);
-        return { code: response.status, health: (await response.json()) as Health };
-      };
+      const ready = () => readyAt(service.pageUrl!);
       const publish = (hour: number) =>
         publisher.publish('fleet/a', JSON.stringify({ time: Date.UTC(2020, 0, 1, hour), temperature: hour }), {
           qos: 1,

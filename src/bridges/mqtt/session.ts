@@ -153,7 +153,10 @@ export class MqttSession {
       this.#options.subscriptions.map(({ filter, qos }) => [filter, { qos, rh: 1 as const }]),
     );
     const filters = Object.keys(wanted);
-    if (filters.length === 0) return;
+    if (filters.length === 0) {
+      this.#onSubscribed();
+      return;
+    }
     this.#client.subscribe(wanted, (error, granted) => {
       if (this.#ended || connection !== this.#client.stream) return;
       for (const { topic, qos } of granted ?? []) {

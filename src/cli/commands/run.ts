@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import { createLogger } from '../../service/logging/logger.ts';
 import { planTopics } from '../../service/open-log.ts';
+import { startPatiently } from '../../service/patient-start.ts';
 import { specsOf } from '../../service/pipeline-settings.ts';
-import { startService } from '../../service/service.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -20,7 +20,8 @@ export function addRun(program: Command, terminal: Terminal): void {
       }
       const { level, file } = configuration.logging;
       const logger = createLogger({ level, ...(file === undefined ? {} : { file }) });
-      const service = await startService({ configuration, logger });
+      const service = await startPatiently({ configuration, logger }, terminal.signal);
+      if (service === undefined) return;
       terminal.note(`readings from ${service.brokerUrl}`);
       if (service.pageUrl !== undefined) terminal.note(`page at ${service.pageUrl}`);
       terminal.note('running; Ctrl-C ends it');

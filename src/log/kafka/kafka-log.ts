@@ -81,7 +81,8 @@ class KafkaLog implements EventLog, MemberLog {
   async connect(): Promise<void> {
     const where = this.#options.brokers.join(', ');
     await loadZstd();
-    await patiently({ where, retryMs: this.#retryMs }, () => this.#cluster.connect());
+    const retryMs = this.#options.connectMs ?? this.#retryMs;
+    await patiently({ where, retryMs }, () => this.#cluster.connect());
   }
 
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {

@@ -25,6 +25,8 @@ export interface KafkaLogOptions {
   readonly compression?: Compression;
   /** How long a call goes on trying while brokers are away before it fails with LOG_UNAVAILABLE. Default 30,000. */
   readonly retryMs?: number;
+  /** The same for opening. Default `retryMs`. */
+  readonly connectMs?: number;
   /** A broker that does not answer for so long counts as gone: the request is sent again elsewhere. Default 15,000. */
   readonly requestTimeoutMs?: number;
   /** A transaction whose process has died is aborted by the broker after so long. Default 60,000. */

@@ -6,6 +6,9 @@ import { inspect, promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { toolFile } from '../../../test/data-folder.ts';
 import { type RunningKafka, startKafka } from '../../../test/log/kafka-broker.ts';
+import { parseConfiguration } from '../../service/configuration/load.ts';
+import { createLogger } from '../../service/logging/logger.ts';
+import { startPatiently } from '../../service/patient-start.ts';
 import { readAll, texts } from '../event-log.contract.ts';
 import { openKafkaLog } from './kafka-log.ts';
 import type { KafkaLogOptions } from './kafka-options.ts';
@@ -125,4 +128,34 @@ describe.skipIf(kafka === undefined)('kafka with TLS and logins (needs the tool 
     expect(told).toMatch(/authentication failed|invalid credentials/i);
     await refused({ brokers: tlsLogin, sasl: { ...sasl, username: 'nobody' }, tls: { ca: text('ca.pem') } });
   });
+
+  test('the service takes secrets from a file and from the environment, and ends its start where they are refused', async () => {
+    writeFileSync(file('password.txt'), 'secret-of-scram\n');
+    process.env['FLEETCAST_TEST_KAFKA_PASSWORD'] = 'a-wild-guess';
+    const start = (kafkaSection: string) => {
+      const text = `{broker: {embedded: {port: 0}}, http: {enabled: false}, learner: {enabled: false},
+        topics: {prefix: "secure.", partitions: 1}, log: {kafka: ${kafkaSection}},
+        mapping: {rules: [{topic: "fleet/+device", rest: strict}]}}`;
+      const configuration = { ...parseConfiguration(text, 'test'), file: undefined, folder };
+      const logger = createLogger({ level: 'silent' });
+      return startPatiently({ configuration, logger }, new AbortController().signal);
+    };
+    const login = (password: string) =>
+      `{brokers: ["${tlsLogin[0]}"], tls: {caFile: ca.pem}, sasl: {mechanism: scram-sha-512, username: fleet, password: ${password}}}`;
+    const refusal: unknown = await start(login('{env: FLEETCAST_TEST_KAFKA_PASSWORD}')).catch(
+      (error: unknown) => error,
+    );
+    expect(refusal).toMatchObject({ code: 'LOG_REFUSED' });
+    expect(inspect(refusal, { depth: 20 })).not.toContain('a-wild-guess');
+    process.env['FLEETCAST_TEST_KAFKA_PASSWORD'] = 'secret-of-scram';
+    for (const section of [
+      login('{env: FLEETCAST_TEST_KAFKA_PASSWORD}'),
+      login('{file: password.txt}'),
+      `{brokers: ["${tls[0]}"], tls: {caFile: ca.pem, certFile: client.pem, keyFile: client.key}}`,
+    ]) {
+      const service = await start(section);
+      await expect.poll(() => service?.status().health, { timeout: 20_000 }).toMatchObject({ status: 'ok' });
+      await service?.stop();
+    }
+  }, 90_000);
 });

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
+import { FleetcastError } from '../../errors.ts';
 
 export interface Refusal {
   readonly code: 401 | 403;
@@ -9,6 +10,12 @@ export interface Refusal {
 }
 
 const COOKIE = 'fleetcast_token';
+
+/** @throws CONFIG_INVALID for an address that others can reach without a token. */
+export function requireToken(host: string, token: unknown): void {
+  if (token !== undefined || isLoopback(host)) return;
+  throw new FleetcastError('CONFIG_INVALID', `http.host: ${host} can be reached by others: set http.token`);
+}
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);

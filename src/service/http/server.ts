@@ -4,7 +4,7 @@ import { FleetcastError, messageOf } from '../../errors.ts';
 import type { StateRange } from '../../topology/state-reader.ts';
 import { pageFiles } from '../page/files.ts';
 import { type DeviceQuery, devicePage, seriesDetail } from '../view/queries.ts';
-import { authorise, isLoopback } from './access.ts';
+import { authorise, requireToken } from './access.ts';
 import { Broadcast } from './live.ts';
 import type { PageSource, TrainingWish } from './page-source.ts';
 
@@ -36,9 +36,7 @@ const SECURITY_HEADERS = {
 /** @throws CONFIG_INVALID for an address that others can reach without a token; HTTP_FAILED where the port is taken. */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const { host, port, token, source } = options;
-  if (token === undefined && !isLoopback(host)) {
-    throw new FleetcastError('CONFIG_INVALID', `http.host: ${host} can be reached by others: set http.token`);
-  }
+  requireToken(host, token);
   const app = fastify({ logger: false, forceCloseConnections: true, bodyLimit: 64 * 1024 });
   const live = new Broadcast(source, options.now);
   app.addHook('onRequest', async (request, reply) => {
