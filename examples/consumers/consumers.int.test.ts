@@ -41,7 +41,7 @@ describe.skipIf(kafka === undefined)('consumers of forecasts (need a broker)', (
 
   const args = (group: string) => [kafka!.brokers.join(','), topic, String(committed.length), group];
   const lines = async (program: string, parameters: readonly string[]) => {
-    const { stdout } = await run(program, [...parameters], { timeout: 90_000 });
+    const { stdout } = await run(program, [...parameters], { timeout: 300_000 });
     return stdout
       .trim()
       .split('\n')
@@ -61,7 +61,7 @@ describe.skipIf(kafka === undefined)('consumers of forecasts (need a broker)', (
     } finally {
       rmSync(folder, { recursive: true });
     }
-  }, 120_000);
+  }, 300_000);
 
   test.skipIf(python === undefined)(
     'Python (needs FLEETCAST_TEST_PYTHON_KAFKA)',

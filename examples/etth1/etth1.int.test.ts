@@ -9,7 +9,7 @@ const missing = file === undefined ? ' (no test data)' : mosquittoProgram === un
 
 /** The first four months of the example: everything that it checks holds for a shorter run as well. */
 describe.skipIf(missing !== '')(`ETTh1 through Mosquitto${missing}`, () => {
-  it('accounts for every row and beats the naive forecasts', { timeout: 240_000 }, () => {
+  it('accounts for every row and beats the naive forecasts', { timeout: 300_000 }, () => {
     const script = fileURLToPath(new URL('run.mjs', import.meta.url));
     const sizes = ['--rows', '2880', '--train-rows', '1700', '--width', '32', '--steps', '500', '--json'];
     const run = spawnSync(process.execPath, [script, file!, ...sizes], { encoding: 'utf8' });

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 const built = existsSync(new URL('../../dist/cli/main.js', import.meta.url));
 
 describe.skipIf(!built)('the next event of a machine, by the command line (the build is missing)', () => {
-  it('is served after training, better than naive, and replayed to the byte', { timeout: 180_000 }, () => {
+  it('is served after training, better than naive, and replayed to the byte', { timeout: 300_000 }, () => {
     const script = fileURLToPath(new URL('run.mjs', import.meta.url));
     const run = spawnSync(process.execPath, [script, '--events', '2400', '--epochs', '4', '--json'], {
       encoding: 'utf8',

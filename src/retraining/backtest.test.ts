@@ -63,7 +63,7 @@ describe('backtest', () => {
     const first = result.periods[0]!.rows;
     expect(first[0]!.mae).toBe(first[1]!.mae);
     expect(backtestTable(result)).toMatch(/^from +loop +once +last-value +seasonal-naive\n2026-01-13 /);
-  }, 60_000);
+  }, 300_000);
 
   it('looks at nothing that had not happened', async () => {
     const honest = buckets(900, 450);
@@ -78,7 +78,7 @@ describe('backtest', () => {
     expect(other.periods.slice(0, 2)).toEqual(one.periods.slice(0, 2));
     // The test is one: a model that was let to see what comes after is caught by the same comparison.
     expect(other.periods[2]).not.toEqual(one.periods[2]);
-  }, 60_000);
+  }, 300_000);
 });
 
 describe('history import', () => {

@@ -20,5 +20,5 @@ describe.skipIf(!existsSync(dist))('the ledger of the embedded broker', () => {
     const code = await new Promise((resolve) => child.once('exit', resolve));
     expect(said).toMatch(/lost 0, out of order 0/);
     expect(code).toBe(0);
-  }, 120_000);
+  }, 300_000);
 });

@@ -62,7 +62,7 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
   });
 
   it('shows records from the end, from an offset, from a time and following', async () => {
-    await expect.poll(() => service.view.forecasts.total, { timeout: 20_000 }).toBeGreaterThanOrEqual(2 * (ROWS - 2));
+    await expect.poll(() => service.view.forecasts.total, { timeout: 60_000 }).toBeGreaterThanOrEqual(2 * (ROWS - 2));
     const last = await cli(['tail', 'forecasts', ...config, '--last', '3']);
     expect(last.code).toBe(0);
     expect(lines(last.out).map(({ value }) => value['type'])).toEqual(['Forecast', 'Forecast', 'Forecast']);

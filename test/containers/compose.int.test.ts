@@ -33,7 +33,7 @@ describe.skipIf(!ready)(
     const forecasts = async (count: number, group: string): Promise<Forecast[]> => {
       const program = `${root}/examples/consumers/python/consumer.py`;
       const brokers = `127.0.0.1:${env['KAFKA_PORT']}`;
-      const { stdout } = await run(python, [program, brokers, 'forecasts', String(count), group], { timeout: 240_000 });
+      const { stdout } = await run(python, [program, brokers, 'forecasts', String(count), group], { timeout: 300_000 });
       return stdout
         .trim()
         .split('\n')
@@ -66,7 +66,7 @@ describe.skipIf(!ready)(
     afterAll(async () => {
       await compose(['down', '-v', '--timeout', '5']).catch((error: unknown) => console.error(error));
       await docker(['image', 'rm', '-f', project]).catch(() => {});
-    }, 180_000);
+    }, 300_000);
 
     test('a consumer outside gets forecasts of the simulated fleet', async () => {
       const found = await forecasts(20, 'first');
@@ -81,13 +81,13 @@ describe.skipIf(!ready)(
     test('the container is healthy, without rights, and small', async () => {
       const id = await container('fleetcast');
       const health = () => docker(['inspect', '-f', '{{.State.Health.Status}}', id]);
-      await expect.poll(health, { timeout: 90_000, interval: 1000 }).toBe('healthy');
+      await expect.poll(health, { timeout: 300_000, interval: 1000 }).toBe('healthy');
       expect(await docker(['inspect', '-f', '{{.Config.User}}', id])).toBe('node');
       const size = async (image: string) => Number(await docker(['image', 'inspect', '-f', '{{.Size}}', image]));
       const own = ((await size(project)) - (await size('node:20-slim'))) / 2 ** 20;
       console.log(`the image adds ${own.toFixed(0)} MiB to its base`);
       expect(own).toBeLessThan(200);
-    }, 120_000);
+    }, 300_000);
 
     test('the page is there on loopback only, and asks for the token', async () => {
       expect((await page('/')).status).toBe(401);
@@ -96,7 +96,7 @@ describe.skipIf(!ready)(
         const ports = await docker(['port', await container(service)]);
         expect(ports.split('\n').every((line) => / -> 127\.0\.0\.1:\d+$/.test(line))).toBe(true);
       }
-    }, 60_000);
+    }, 300_000);
 
     test('TensorFlow.js is whole in the image: it computes gradients on WebAssembly', async () => {
       const program = `
@@ -106,7 +106,7 @@ describe.skipIf(!ready)(
       console.log(tf.getBackend(), slope);`;
       const said = await docker(['run', '--rm', '--entrypoint', 'node', project, '--input-type=module', '-e', program]);
       expect(said).toBe('wasm 6');
-    }, 60_000);
+    }, 300_000);
 
     test('SIGTERM ends it well before the grace is over', async () => {
       const id = await container('fleetcast');
@@ -114,7 +114,7 @@ describe.skipIf(!ready)(
       await docker(['stop', '-t', '30', id]);
       console.log(`stopped in ${Date.now() - started} ms`);
       expect(await docker(['inspect', '-f', '{{.State.ExitCode}} {{.State.OOMKilled}}', id])).toBe('0 false');
-    }, 60_000);
+    }, 300_000);
 
     test('data outlives the containers', async () => {
       const before = await allForecasts('before');
@@ -124,7 +124,7 @@ describe.skipIf(!ready)(
       const after = new Set(await allForecasts('after'));
       expect(before.filter((forecast) => !after.has(forecast))).toEqual([]);
       await expect
-        .poll(async () => (await page('/health').catch(() => undefined))?.status, { timeout: 90_000 })
+        .poll(async () => (await page('/health').catch(() => undefined))?.status, { timeout: 300_000 })
         .toBe(200);
     }, 400_000);
   },

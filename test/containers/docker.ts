@@ -24,7 +24,7 @@ export async function docker(args: readonly string[], options: { env?: NodeJS.Pr
 }
 
 /** Whether an engine answers; asked once. */
-export const hasDocker: boolean = spawnSync('docker', ['info'], { timeout: 10_000, stdio: 'ignore' }).status === 0;
+export const hasDocker: boolean = spawnSync('docker', ['info'], { timeout: 60_000, stdio: 'ignore' }).status === 0;
 
 /**
  * Whether the images are here or can be pulled: an engine may be there and reach no place to pull from. Says which of

@@ -45,10 +45,10 @@ describe.skipIf(!ready)('the service on Kafka and Mosquitto (needs Docker, or KA
       hasRegistry ? startRegistry() : Promise.resolve(undefined),
     ]);
     if (registry !== undefined) ends.push(registry.stop);
-  }, 240_000);
+  }, 300_000);
   afterAll(async () => {
     await Promise.allSettled(ends.map((end) => end()));
-  }, 60_000);
+  }, 300_000);
 
   const forecastsWith = async (name: string, kafka: string) => {
     const prefix = `fleetcast-${process.pid}-${name}.`;
@@ -87,7 +87,7 @@ learner: {enabled: false}
       const topic = `${prefix}forecasts`;
       const read = async () => (await Promise.all([0, 1].map((p) => readAll(service.log, topic, p)))).flat();
       const decoded = async () => (await read()).map(({ value }) => decodeRecord(value!));
-      await expect.poll(async () => (await decoded()).length, { timeout: 60_000 }).toBeGreaterThan(2 * (HOURS - 5));
+      await expect.poll(async () => (await decoded()).length, { timeout: 300_000 }).toBeGreaterThan(2 * (HOURS - 5));
       // As they are on the wire, for any other consumer.
       const bare = await openKafkaLog({ brokers });
       const raw = (await Promise.all([0, 1].map((p) => readAll(bare, topic, p)))).flat();
@@ -107,13 +107,13 @@ learner: {enabled: false}
   test('forecasts in single-object encoding', async () => {
     plain = await forecastsWith('plain', 'compression: lz4');
     for (const value of plain.raw) expect(value.subarray(0, 2)).toEqual(Buffer.from([0xc3, 0x01]));
-  }, 120_000);
+  }, 300_000);
 
   test('the same forecasts as JSON', async () => {
     const { raw, decoded } = await forecastsWith('json', 'json: [forecasts], compression: zstd');
     expect(ofDevice(decoded)).toEqual(ofDevice(plain.decoded));
     expect(JSON.parse(raw[0]!.toString())).toEqual(decoded[0]);
-  }, 120_000);
+  }, 300_000);
 
   test.skipIf(!hasRegistry)(
     'the same forecasts under the ids of a schema registry (needs FLEETCAST_TEST_REGISTRY)',

@@ -42,7 +42,7 @@ describe('the demo as its own process', () => {
     killed.stderr.on('data', (text: Buffer) => {
       notes += text.toString('utf8');
     });
-    await expect.poll(() => notes, { timeout: 20_000 }).toContain('page: http://127.0.0.1:');
+    await expect.poll(() => notes, { timeout: 60_000 }).toContain('page: http://127.0.0.1:');
     expect(notes).toMatch(/going on from hour [1-9]/);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     const gone = new Promise((resolve) => killed.once('exit', resolve));
@@ -68,7 +68,7 @@ describe('the demo as its own process', () => {
 
     const fresh = await demo('--fresh', '--for', '2s');
     expect(fresh.readings).toBeLessThan(first.readings + last.readings);
-  }, 90_000);
+  }, 300_000);
 
   it('refuses a folder that is not its own', async () => {
     writeFileSync(join(folder, 'mine.txt'), 'mine');

@@ -17,7 +17,7 @@ const kafka = await startKafka();
 const PARTITIONS = 2;
 
 /** What the engine's own tests show on the memory log, once on a real broker: the same outputs on both. */
-describe.skipIf(kafka === undefined)('the engine on kafka (needs a broker)', { timeout: 60_000 }, () => {
+describe.skipIf(kafka === undefined)('the engine on kafka (needs a broker)', { timeout: 300_000 }, () => {
   let prefix: string;
   let log: EventLog;
   beforeEach(async () => {
@@ -179,7 +179,7 @@ describe.skipIf(kafka === undefined)('the engine on kafka (needs a broker)', { t
       threads: 2,
     });
     await threads.start();
-    await expect.poll(async () => (await contents(log, 'out')).length, { timeout: 20_000 }).toBe(200);
+    await expect.poll(async () => (await contents(log, 'out')).length, { timeout: 60_000 }).toBe(200);
     expect(
       threads
         .status()

@@ -11,7 +11,7 @@ const PARTITIONS = 4;
 describe.skipIf(kafka === undefined)('two processes on kafka (needs a broker)', () => {
   afterAll(() => kafka?.stop());
 
-  test('are replaced one after the other by the next version of the topology', { timeout: 120_000 }, async () => {
+  test('are replaced one after the other by the next version of the topology', { timeout: 300_000 }, async () => {
     const prefix = `roll${randomUUID().slice(0, 8)}.`;
     const log = await openKafkaLog({ brokers: kafka!.brokers, prefix });
     const children = new Set<PipelineChild>();
@@ -36,7 +36,7 @@ describe.skipIf(kafka === undefined)('two processes on kafka (needs a broker)', 
     };
     const processed = async (topic: string, partition: number, count: number) => {
       const read = async () => (await readAll(log, topic, partition)).length;
-      await expect.poll(read, { timeout: 30_000 }).toBeGreaterThanOrEqual(count);
+      await expect.poll(read, { timeout: 60_000 }).toBeGreaterThanOrEqual(count);
     };
     try {
       const topics = ['in', 'out', 'seen', 'dead-letters'];

@@ -39,7 +39,7 @@ describe.skipIf(!hasChromium)(`the demo in Chromium (${CHROMIUM})`, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('moves the forecast of a device that publishes', { timeout: 100_000 }, async () => {
+  it('moves the forecast of a device that publishes', { timeout: 300_000 }, async () => {
     const page = await browser.newPage({ viewport: { width: 1360, height: 1050 } });
     await expect
       .poll(
@@ -47,7 +47,7 @@ describe.skipIf(!hasChromium)(`the demo in Chromium (${CHROMIUM})`, () => {
           const answer = await fetch(new URL('/api/status', url));
           return ((await answer.json()) as { totals: { forecasts: number } }).totals.forecasts;
         },
-        { timeout: 60_000 },
+        { timeout: 300_000 },
       )
       .toBeGreaterThan(1000);
     await page.goto(new URL('/#room-01/temperature', url).href);
@@ -56,7 +56,7 @@ describe.skipIf(!hasChromium)(`the demo in Chromium (${CHROMIUM})`, () => {
     const before = await forecastPixels(page);
     expect(before.count).toBeGreaterThan(100);
     await expect
-      .poll(async () => (await forecastPixels(page)).signature, { timeout: 30_000 })
+      .poll(async () => (await forecastPixels(page)).signature, { timeout: 60_000 })
       .not.toBe(before.signature);
     await page.close();
   });

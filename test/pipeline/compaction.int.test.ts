@@ -71,5 +71,5 @@ describe.skipIf(kafka === undefined)('history that Kafka has compacted', () => {
     });
     expect(await table()).toEqual(before);
     expect(n).toBeGreaterThan(0);
-  }, 120_000);
+  }, 300_000);
 });

@@ -95,7 +95,7 @@ describe('a learner that is killed', () => {
         'challenger ',
       ]);
     }
-  }, 240_000);
+  }, 300_000);
 
   it('works alone, however many processes there are', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'fleetcast-learner-'));
@@ -111,5 +111,5 @@ describe('a learner that is killed', () => {
     for (let partition = 0; partition < PARTITIONS; partition++) {
       expect(await activations(log, partition)).toHaveLength(1);
     }
-  }, 60_000);
+  }, 300_000);
 });

@@ -89,7 +89,7 @@ describe.skipIf(files.includes(undefined))('the next event of a room (occupancy 
     const { end: activated } = await log.offsets(topics.readings, 0);
     await append(rest, known.length + half.length);
     const { end } = await log.offsets(topics.readings, 0);
-    await expect.poll(() => engine.status()[0]?.inputs[0]?.offset, { timeout: 30_000 }).toBe(end);
+    await expect.poll(() => engine.status()[0]?.inputs[0]?.offset, { timeout: 60_000 }).toBe(end);
 
     const forecasts = (await read(topics.nextEvents)).map(({ value }) => decode<NextEvent>('NextEvent', value!));
     expect(forecasts).toHaveLength(rest.length);
@@ -111,7 +111,7 @@ describe.skipIf(files.includes(undefined))('the next event of a room (occupancy 
     expect(differences).toEqual([]);
     expect(compared).toBeGreaterThanOrEqual(rest.length);
     expect(guideModel(10).layers).toHaveLength(3);
-  }, 180_000);
+  }, 300_000);
 
   it('goes on with its model after a restart', async () => {
     const desk = { log, topics, now: () => T0 };
@@ -136,15 +136,15 @@ describe.skipIf(files.includes(undefined))('the next event of a room (occupancy 
     await activate({ ...desk, name: 'next-event', modelId: trained.id, role: 'champion', reason: 'test' });
     const first = await start();
     await append([1, 3], 400);
-    await expect.poll(async () => (await read(topics.nextEvents)).length, { timeout: 20_000 }).toBe(2);
+    await expect.poll(async () => (await read(topics.nextEvents)).length, { timeout: 60_000 }).toBe(2);
     await first.stop();
     engines.pop();
     await append([3, 7], 402);
     await start();
-    await expect.poll(async () => (await read(topics.nextEvents)).length, { timeout: 20_000 }).toBe(4);
+    await expect.poll(async () => (await read(topics.nextEvents)).length, { timeout: 60_000 }).toBe(4);
     const forecasts = (await read(topics.nextEvents)).map(({ value }) => decode<NextEvent>('NextEvent', value!).code);
     expect(forecasts).toEqual([3, 3, 7, 1]);
     const { end } = await log.offsets(topics.readings, 0);
     expect((await verifyReplay({ log, config, models: registry(), until: [end] })).differences).toEqual([]);
-  }, 60_000);
+  }, 300_000);
 });

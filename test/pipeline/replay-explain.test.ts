@@ -128,7 +128,7 @@ describe('what the log tells afterwards', () => {
       offset: 100,
       what: 'differs in model',
     });
-  }, 60_000);
+  }, 300_000);
 
   it('rebuilds a network bit for bit', async () => {
     const world = await livedIn();
@@ -144,5 +144,5 @@ describe('what the log tells afterwards', () => {
     const again = await rebuild({ log, topics }, await models.load(trained.id), models);
     expect(again).toMatchObject({ identical: true, difference: '' });
     expect(again.weights).toBeGreaterThan(500);
-  }, 60_000);
+  }, 300_000);
 });

@@ -130,5 +130,5 @@ describe('a replay of the log', () => {
     expect(await outputs('killed')).toEqual(expected);
     expect(await run('second')).toBe(true);
     expect(await outputs('second')).toEqual(expected);
-  }, 120_000);
+  }, 300_000);
 });

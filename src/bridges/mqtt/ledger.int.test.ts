@@ -22,5 +22,5 @@ describe.skipIf(mosquittoProgram === undefined || !existsSync(dist))('the ledger
     const code = await new Promise((resolve) => child.once('exit', resolve));
     expect(said).toMatch(/lost 0, out of order 0, twice after de-duplication 0/);
     expect(code).toBe(0);
-  }, 120_000);
+  }, 300_000);
 });

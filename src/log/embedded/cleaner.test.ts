@@ -8,7 +8,7 @@ import type { EventLog, LogRecord } from '../event-log.ts';
 import { MemoryLog } from '../memory/memory-log.ts';
 import { openEmbeddedLog } from './embedded-log.ts';
 
-describe('cleaning of the embedded log', { timeout: 60_000 }, () => {
+describe('cleaning of the embedded log', { timeout: 300_000 }, () => {
   let path: string;
   let now = 0;
   let log: EventLog;

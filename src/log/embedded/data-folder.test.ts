@@ -213,7 +213,9 @@ describe('data folder of the embedded log', () => {
     });
   });
 
-  test('opens again and again while another process writes, and after it was killed', { timeout: 60_000 }, async () => {
+  test('opens again and again while another process writes, and after it was killed', {
+    timeout: 300_000,
+  }, async () => {
     const topics = ['in', 'out'].map((name) => ({ name, partitions: 2, cleanup: 'delete' as const }));
     const first = await openEmbeddedLog({ path });
     await first.ensureTopics(topics);

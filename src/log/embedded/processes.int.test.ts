@@ -7,7 +7,7 @@ import { readAll, texts } from '../event-log.contract.ts';
 import type { EventLog } from '../event-log.ts';
 import { openEmbeddedLog } from './embedded-log.ts';
 
-describe('embedded log with several processes', { timeout: 60_000 }, () => {
+describe('embedded log with several processes', { timeout: 300_000 }, () => {
   let path: string;
   let log: EventLog;
   let children: Child[];

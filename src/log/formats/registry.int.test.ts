@@ -77,7 +77,7 @@ describe.skipIf(!hasRegistry)('a schema registry (needs FLEETCAST_TEST_REGISTRY)
   beforeAll(async () => {
     registry = await startRegistry();
     gate = await startGate(registry.url, `Basic ${Buffer.from('fleet:pass:word').toString('base64')}`);
-  }, 100_000);
+  }, 300_000);
   afterAll(async () => {
     await gate?.close();
     await registry?.stop();

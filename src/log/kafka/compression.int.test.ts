@@ -73,7 +73,7 @@ describe.skipIf(jars === undefined)('compression by other clients (needs the too
     ]);
     expect(stdout.trim().split('\n')).toEqual(CODECS.map((codec) => `${codec} ${COUNT} ${crc}`));
     for (const codec of CODECS) expect(await read(`java-${codec}`)).toEqual(expected);
-  }, 90_000);
+  }, 300_000);
 
   test.skipIf(python === undefined)(
     'we read the batches of librdkafka (needs FLEETCAST_TEST_PYTHON_KAFKA)',

@@ -10,7 +10,7 @@ import type { KafkaLogOptions } from './kafka-options.ts';
 
 const kafka = await startKafka();
 
-describe.skipIf(kafka === undefined)('kafka beside other clients (needs a broker)', { timeout: 60_000 }, () => {
+describe.skipIf(kafka === undefined)('kafka beside other clients (needs a broker)', { timeout: 300_000 }, () => {
   let options: KafkaLogOptions;
   let log: EventLog;
 
@@ -71,7 +71,7 @@ describe.skipIf(kafka === undefined)('kafka beside other clients (needs a broker
     await consumer.subscribe({ topics: [`${options.prefix}t`], fromBeginning: true });
     await consumer.run({ eachMessage: async ({ message }) => void seen.push(message.value!.toString()) });
     const expected = ['plain', 'together 1', 'together 2'];
-    await expect.poll(() => seen, { timeout: 20_000 }).toEqual(expected);
+    await expect.poll(() => seen, { timeout: 60_000 }).toEqual(expected);
     await consumer.disconnect();
     expect(texts(await readAll(log, 't', 0))).toEqual(expected);
   });

@@ -95,7 +95,7 @@ describe.skipIf(kafka === undefined)('kafka with TLS and logins (needs the tool 
       await log.ensureTopics([{ name: topic, partitions: 1, cleanup: 'delete' }]);
       await log.append([{ topic, partition: 0, timestamp: 1, key: null, value: Buffer.from('in') }]);
       await log.appendAtomically([{ topic, partition: 0, timestamp: 1, key: null, value: Buffer.from('out') }]);
-      await expect.poll(async () => texts(await readAll(log, topic, 0)), { timeout: 10_000 }).toEqual(['in', 'out']);
+      await expect.poll(async () => texts(await readAll(log, topic, 0)), { timeout: 60_000 }).toEqual(['in', 'out']);
     } finally {
       await log.close();
     }
@@ -154,8 +154,8 @@ describe.skipIf(kafka === undefined)('kafka with TLS and logins (needs the tool 
       `{brokers: ["${tls[0]}"], tls: {caFile: ca.pem, certFile: client.pem, keyFile: client.key}}`,
     ]) {
       const service = await start(section);
-      await expect.poll(() => service?.status().health, { timeout: 20_000 }).toMatchObject({ status: 'ok' });
+      await expect.poll(() => service?.status().health, { timeout: 60_000 }).toMatchObject({ status: 'ok' });
       await service?.stop();
     }
-  }, 90_000);
+  }, 300_000);
 });

@@ -87,7 +87,7 @@ describe.skipIf(python === undefined)('models written for real Keras 3 (FLEETCAS
       expect(error, name).toBeLessThan(1e-5);
       expect(shape, name).toEqual([4, all[name]!.shape.horizon]);
     }
-  }, 240_000);
+  }, 300_000);
 });
 
 function artefact(

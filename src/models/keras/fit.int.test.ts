@@ -114,5 +114,5 @@ describe.skipIf(python === undefined)('fit and evaluate beside real Keras 3 (FLE
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
-  }, 240_000);
+  }, 300_000);
 });

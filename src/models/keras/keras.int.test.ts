@@ -24,7 +24,7 @@ function both(generation: 2 | 3, python: string): void {
     exported = join(made, 'exported');
     await mkdir(exported);
     await kerasModels(python, 'make', made);
-  }, 240_000);
+  }, 300_000);
 
   afterAll(async () => {
     await rm(made, { recursive: true, force: true });

@@ -31,7 +31,7 @@ describe('the trainer of Sequential models', () => {
     const short = { ...settings, maxSteps: 5 };
     const [a, b] = [await sequentialTrainer(spec).train(set, short), await sequentialTrainer(spec).train(set, short)];
     expect(a.weights).toEqual(b.weights);
-  }, 60_000);
+  }, 300_000);
 
   it('refuses layers that do not fit the windows', async () => {
     const other = parseSequential({ input_shape: [null, 1], layers: [{ type: 'GRU', units: 5 }] });
