@@ -28,6 +28,11 @@ export function modelFromArtefact(artefact: ModelArtefact, id: string): Model {
   }
 }
 
+/** Whether a model of this family is compared with TensorFlow.js. Closed forms need no comparison. */
+export function needsVerification(family: string): boolean {
+  return family === 'segment-lstm' || family === 'lstm' || family === 'sequential';
+}
+
 /**
  * The model of an artefact, after its forecasts of random windows have been compared with TensorFlow.js. Closed forms
  * need no comparison.

@@ -106,6 +106,8 @@ export interface TrainHooks {
    * result then has the bits of the training that was never interrupted.
    */
   readonly resume?: Uint8Array;
+  /** Of the kernel's trainer; as many as the machine has processors where left out. The result has the same bits. */
+  readonly threads?: number;
 }
 
 export interface TrainResult {

@@ -1,10 +1,11 @@
 import { FleetcastError } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
-import { loadVerifiedModel } from '../models/load.ts';
+import { modelFromArtefact, needsVerification } from '../models/load.ts';
 import type { ModelArtefact } from '../models/model.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelSource } from './activation.ts';
 import { decodeModel, modelId } from './model-codec.ts';
+import { verifyApart } from './verify-apart.ts';
 
 export interface ModelRegistryOptions {
   readonly log: EventLog;
@@ -34,6 +35,7 @@ export class ModelRegistry implements ModelSource {
   /** Where each id was seen last. */
   readonly #offsets = new Map<string, number>();
   readonly #ready = new Map<string, ServedModel>();
+  readonly #verifying = new Map<string, Promise<ServedModel>>();
   #next = -1;
   #reading: Promise<void> = Promise.resolve();
 
@@ -50,8 +52,8 @@ export class ModelRegistry implements ModelSource {
       const ready = this.#ready.get(id);
       if (ready !== undefined) return ready;
       if (this.#offsets.has(id)) {
-        const artefact = await this.#read(id);
-        if (artefact !== undefined) return this.#remember(id, artefact);
+        const bytes = await this.#read(id);
+        if (bytes !== undefined) return this.#verified(id, bytes);
       }
       await this.#advance(waitMs, signal);
     }
@@ -70,21 +72,34 @@ export class ModelRegistry implements ModelSource {
     await this.#advance(0);
     const models: ListedModel[] = [];
     for (const [id, offset] of [...this.#offsets].sort(([, a], [, b]) => a - b)) {
-      const artefact = await this.#read(id).catch(() => undefined);
+      const artefact = await this.#read(id).then(decoded, () => undefined);
       if (artefact !== undefined) models.push({ id, offset, artefact });
     }
     return models;
   }
 
-  async #remember(id: string, artefact: ModelArtefact): Promise<ServedModel> {
-    const served = { artefact, model: await loadVerifiedModel(artefact, id) };
+  /** Tasks that ask for a model while it is being compared wait for the same comparison. */
+  #verified(id: string, bytes: Uint8Array): Promise<ServedModel> {
+    let verifying = this.#verifying.get(id);
+    if (verifying === undefined) {
+      verifying = this.#verify(id, bytes).finally(() => this.#verifying.delete(id));
+      this.#verifying.set(id, verifying);
+    }
+    return verifying;
+  }
+
+  async #verify(id: string, bytes: Uint8Array): Promise<ServedModel> {
+    const artefact = decodeModel(bytes);
+    const model = modelFromArtefact(artefact, id);
+    if (needsVerification(artefact.family)) await verifyApart(id, bytes);
+    const served = { artefact, model };
     this.#ready.set(id, served);
     if (this.#ready.size > this.#keep) this.#ready.delete(this.#ready.keys().next().value!);
     return served;
   }
 
   /** @throws MODEL_INVALID also where the bytes are not those that the id names */
-  async #read(id: string): Promise<ModelArtefact | undefined> {
+  async #read(id: string): Promise<Uint8Array | undefined> {
     const offset = this.#offsets.get(id)!;
     const { records } = await this.#log.read(this.#topic, 0, offset, { maxRecords: 1 });
     const record = records[0];
@@ -96,7 +111,7 @@ export class ModelRegistry implements ModelSource {
     if (modelId(record.value) !== id) {
       throw new FleetcastError('MODEL_INVALID', `the artefact at ${this.#topic}/0 offset ${offset} is not ${id}`);
     }
-    return decodeModel(record.value);
+    return record.value;
   }
 
   /** Reads on. Callers wait for each other, so that one place in the topic is enough. */
@@ -122,5 +137,14 @@ export class ModelRegistry implements ModelSource {
     });
     this.#reading = step.catch(() => undefined);
     return step;
+  }
+}
+
+/** Undefined also where it does not decode. */
+function decoded(bytes: Uint8Array | undefined): ModelArtefact | undefined {
+  try {
+    return bytes && decodeModel(bytes);
+  } catch {
+    return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate as breath } from 'node:timers/promises';
 import type { EventLog, LogRecord, OutRecord } from '../log/event-log.ts';
 import { Executor } from '../topology/executor.ts';
 import { divide } from '../topology/plan.ts';
@@ -23,7 +24,8 @@ export interface PartitionRunOptions {
   readonly signal?: AbortSignal;
 }
 
-const BATCH = 5_000;
+/** Takes a few milliseconds; then the live stream on this thread has its turn. */
+const BATCH = 500;
 
 /**
  * Runs recorded input of one partition through a topology, in memory and from an empty state: no group, no commit, no
@@ -72,6 +74,7 @@ export async function* runPartition(options: PartitionRunOptions): AsyncGenerato
       yield executor.takeOutputs();
       if (read.nextOffset <= next) break;
       next = read.nextOffset;
+      await breath();
     }
   } finally {
     executor.close();

@@ -1,6 +1,7 @@
 import type { EventLog, OutRecord } from '../log/event-log.ts';
 import { CHECKPOINT_KEY } from '../pipelines/model-registry.ts';
 import type { TrainingRequest } from './request.ts';
+import { scan } from './scan.ts';
 
 /** Larger ones stay away from the log: the training is then done again from its beginning. */
 const MOST_BYTES = 900 * 1024;
@@ -32,11 +33,8 @@ export async function readCheckpoint(
   const wanted = keyOf(request);
   const { earliest, end } = await log.offsets(topic, 0);
   let found: Uint8Array | null = null;
-  for (let next = earliest; next < end; ) {
-    const batch = await log.read(topic, 0, next, { maxRecords: 16 });
-    for (const { key, value } of batch.records) if (key !== null && wanted.equals(key)) found = value;
-    if (batch.nextOffset <= next) break;
-    next = batch.nextOffset;
+  for await (const { records } of scan(log, topic, 0, { from: earliest, to: end })) {
+    for (const { key, value } of records) if (key !== null && wanted.equals(key)) found = value;
   }
   if (found === null || found.length < HEADER) return undefined;
   const bytes = Buffer.from(found);

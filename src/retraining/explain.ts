@@ -13,6 +13,7 @@ import type { ModelSource } from '../pipelines/activation.ts';
 import { forecastingTopology, TAPS } from '../pipelines/forecasting.ts';
 import { runPartition } from '../pipelines/partition-run.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
+import { scan } from './scan.ts';
 
 export interface ExplainedBucket {
   readonly start: number;
@@ -191,14 +192,12 @@ async function find({ log, config, which }: ExplainOptions) {
   const partition = partitionFor(device, (await log.topic(topic))?.partitions ?? 1);
   const { earliest, end } = await log.offsets(topic, partition);
   let found: { partition: number; offset: number; forecast: Forecast } | undefined;
-  for (let next = earliest; next < end; ) {
-    const batch = await log.read(topic, partition, next, { maxRecords: 1000 });
-    for (const { key, value, offset } of batch.records) {
+  for await (const { records } of scan(log, topic, partition, { from: earliest, to: end })) {
+    for (const { key, value, offset } of records) {
       if (key === null || Buffer.from(key).toString() !== device) continue;
       const forecast = decodeRecord(value!) as Forecast;
       if (forecast.quantity === quantity && forecast.origin <= origin) found = { partition, offset, forecast };
     }
-    next = batch.nextOffset;
   }
   if (found === undefined) throw missing(`of ${device}/${quantity}`);
   return found;

@@ -3,6 +3,7 @@ import { decode, schemaOf } from '../events/codec.ts';
 import { type HistorySegment, seriesKey } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { OffsetRange } from '../models/model.ts';
+import { scan } from './scan.ts';
 
 /** A series from its segments: a regular grid from the first bucket to the last. */
 export interface HistorySeries {
@@ -85,12 +86,9 @@ export async function readRawHistory(options: HistoryReadOptions, beyond = false
     const { earliest, end } = await log.offsets(topic, partition);
     const last = beyond ? end : to;
     const inside = new Set<string>();
-    let next = Math.max(from, earliest);
-    while (next < last) {
-      signal?.throwIfAborted();
-      const batch = await log.read(topic, partition, next, { maxRecords: 1000 });
-      for (const { offset, key, value } of batch.records) {
-        if (offset >= last || value === null || key === null) continue;
+    for await (const { records } of scan(log, topic, partition, { from: Math.max(from, earliest), to: last }, signal)) {
+      for (const { offset, key, value } of records) {
+        if (value === null || key === null) continue;
         const schema = schemaOf(value);
         if (schema === 'HistoryFlush') continue;
         if (schema !== 'HistorySegment') {
@@ -107,8 +105,6 @@ export async function readRawHistory(options: HistoryReadOptions, beyond = false
           replaced.push(value);
         }
       }
-      if (batch.nextOffset <= next) break;
-      next = batch.nextOffset;
     }
   }
   return { ranges, values, replaced, skipped };

@@ -1,6 +1,7 @@
 import { decode, schemaOf } from '../events/codec.ts';
 import { type HistorySegment, seriesKey } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
+import { scan } from './scan.ts';
 import type { Extent } from './triggers.ts';
 
 /** Follows the topic `history` and knows how long the series have become. */
@@ -41,17 +42,13 @@ export class HistoryWatch {
     const partitions = (await this.#log.topic(this.#topic))?.partitions ?? 0;
     for (let partition = 0; partition < partitions; partition++) {
       const { earliest, end } = await this.#log.offsets(this.#topic, partition);
-      let next = Math.max(this.#next[partition] ?? earliest, earliest);
-      while (next < end) {
-        signal?.throwIfAborted();
-        const batch = await this.#log.read(this.#topic, partition, next, { maxRecords: 1000 });
-        for (const { value } of batch.records) {
+      const from = Math.max(this.#next[partition] ?? earliest, earliest);
+      for await (const { records, nextOffset } of scan(this.#log, this.#topic, partition, { from, to: end }, signal)) {
+        for (const { value } of records) {
           if (value !== null && schemaOf(value) === 'HistorySegment') this.#take(decode('HistorySegment', value));
         }
-        if (batch.nextOffset <= next) break;
-        next = batch.nextOffset;
+        this.#next[partition] = nextOffset;
       }
-      this.#next[partition] = next;
     }
   }
 

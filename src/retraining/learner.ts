@@ -3,6 +3,7 @@ import { decode } from '../events/codec.ts';
 import type { ModelEvent } from '../events/records.ts';
 import type { EventLog, GroupMember, OutRecord, TaskWriter } from '../log/event-log.ts';
 import type { TrainProgress } from '../models/trainer.ts';
+import { threadsBesideStream } from '../models/training/threads.ts';
 import { modelName } from '../operators/forecast.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelRegistry } from '../pipelines/model-registry.ts';
@@ -203,7 +204,7 @@ export class Learner {
       return true;
     }
     if (line.undecided !== undefined) {
-      await this.#decide(line.undecided);
+      await this.#decide(line.undecided, signal);
       return true;
     }
     if (line.challenger !== '') return this.#watchShadow(signal);
@@ -245,11 +246,11 @@ export class Learner {
   /** Milliseconds of time in which a training uses up what is left of the day's budget. */
   #budgetTime(request: TrainingRequest): number {
     const left = budgetLeft(this.#line, this.#triggers(), this.#options.now());
-    return Math.max(1, left / processorTime(request, 1));
+    return Math.max(1, left / processorTime(request, 1, threadsBesideStream()));
   }
 
   /** Judges a trained model by what its `trained` event says: nothing else is needed, so a restart decides the same. */
-  async #decide({ id, events }: ModelLife): Promise<void> {
+  async #decide({ id, events }: ModelLife, signal: AbortSignal): Promise<void> {
     const desk = this.#desk();
     const { name } = this.#options;
     const { evaluation } = JSON.parse(events.find(({ kind }) => kind === 'trained')!.details) as {
@@ -259,6 +260,8 @@ export class Learner {
     if (accept) {
       // Against the naive forecasts the hold-out is enough; a model that serves is not replaced without a trial.
       const role = this.#line.champion === '' ? 'champion' : 'challenger';
+      // The pipeline of this process shares the registry: it finds the model compared and ready, and does not wait for it.
+      await this.#served(id, signal);
       await activate({ ...desk, name, modelId: id, role, reason });
     } else {
       const event = { name, kind: 'rejected', modelId: id, time: desk.now(), reason } as const;
@@ -350,6 +353,7 @@ export class Learner {
     const { onStage, onProgress } = this.#options;
     return {
       signal,
+      threads: threadsBesideStream(),
       ...(onStage === undefined ? {} : { onStage }),
       onProgress: (progress) => {
         this.#progress = progress;

@@ -19,7 +19,7 @@ export interface LifecycleOptions extends Desk {
  * Makes a model the champion by hand. The old champion goes into shadow, so that the learner can watch the new one
  * against it and roll back.
  * @param id may be shortened. @returns the whole id
- * @throws MODEL_UNKNOWN, MODEL_INVALID for a model of another shape
+ * @throws MODEL_UNKNOWN, MODEL_INVALID for a model of another shape, MODEL_DISAGREES
  */
 export async function promote(options: LifecycleOptions, id: string): Promise<string> {
   const { name, reason = 'by hand' } = options;
@@ -103,7 +103,10 @@ export function modelLine(options: Pick<LifecycleOptions, 'log' | 'topics' | 'na
 async function fitting({ registry, shape }: LifecycleOptions, id: string): Promise<ListedModel> {
   const model = await registry.find(id);
   const { lookback, horizon } = model.artefact.shape;
-  if (shape === undefined || (lookback === shape.lookback && horizon === shape.horizon)) return model;
+  if (shape === undefined || (lookback === shape.lookback && horizon === shape.horizon)) {
+    await registry.load(model.id);
+    return model;
+  }
   throw new FleetcastError(
     'MODEL_INVALID',
     `the model forecasts ${horizon} buckets from ${lookback}, the pipeline ${shape.horizon} from ${shape.lookback}`,

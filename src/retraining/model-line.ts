@@ -2,6 +2,7 @@ import { decode } from '../events/codec.ts';
 import type { ModelEvent } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { TrainingRequest } from './request.ts';
+import { scan } from './scan.ts';
 
 /** What has become of a model. */
 export type ModelStatus = 'trained' | 'shadow' | 'champion' | 'rejected' | 'replaced' | 'retired';
@@ -125,11 +126,8 @@ function madeByHand({ events }: ModelLife): boolean {
 export async function readModelLine(log: EventLog, topic: string, name: string): Promise<ModelLine> {
   const line = new ModelLine(name);
   const { earliest, end } = await log.offsets(topic, 0);
-  for (let next = earliest; next < end; ) {
-    const batch = await log.read(topic, 0, next, { maxRecords: 1000 });
-    for (const { value } of batch.records) if (value !== null) line.apply(decode<ModelEvent>('ModelEvent', value));
-    if (batch.nextOffset <= next) break;
-    next = batch.nextOffset;
+  for await (const { records } of scan(log, topic, 0, { from: earliest, to: end })) {
+    for (const { value } of records) if (value !== null) line.apply(decode<ModelEvent>('ModelEvent', value));
   }
   return line;
 }

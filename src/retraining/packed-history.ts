@@ -1,3 +1,4 @@
+import { setImmediate as breath } from 'node:timers/promises';
 import type { RawHistory } from './history-reader.ts';
 
 /** Segments in one piece of memory that moves to another thread: thousands of small arrays would be copied one by one. */
@@ -18,7 +19,7 @@ export async function packHistory({ values, replaced, skipped }: Omit<RawHistory
   for (const [i, value] of all.entries()) {
     bytes.set(value, at);
     at += value.length;
-    if (i % 2000 === 1999) await new Promise((resolve) => setImmediate(resolve));
+    if (i % 2000 === 1999) await breath();
   }
   return { bytes, lengths, values: values.length, skipped };
 }

@@ -7,6 +7,7 @@ import type { ModelSource } from '../pipelines/activation.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { runPartition } from '../pipelines/partition-run.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
+import { scan } from './scan.ts';
 
 export interface ReplayOptions {
   readonly log: EventLog;
@@ -250,10 +251,8 @@ async function compareHistory(
 ): Promise<Difference | undefined> {
   const live = new Map<string, LogRecord>();
   const { earliest, end } = await log.offsets(topic, partition);
-  for (let next = earliest; next < end; ) {
-    const batch = await log.read(topic, partition, next, { maxRecords: 1000 });
-    for (const record of batch.records) live.set(Buffer.from(record.key!).toString(), record);
-    next = batch.nextOffset;
+  for await (const { records } of scan(log, topic, partition, { from: earliest, to: end })) {
+    for (const record of records) live.set(Buffer.from(record.key!).toString(), record);
   }
   for (const [key, record] of replayed) {
     const held = live.get(key);

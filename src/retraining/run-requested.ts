@@ -69,7 +69,7 @@ export async function runRequested(desk: Desk, request: TrainingRequest, options
     // A failure of the log is no failure of the training: it is done again.
     if (lost !== undefined) throw (lost as { readonly error: unknown }).error;
     if (signal.aborted || (isFleetcastError(error) && error.code.startsWith('LOG_'))) throw error;
-    const cpuMs = processorTime(request, performance.now() - began);
+    const cpuMs = processorTime(request, performance.now() - began, options.hooks.threads);
     const late = 'the training had not ended by its deadline or within the budget';
     const why = limit.aborted ? new FleetcastError('TRAINING_CANCELLED', late) : error;
     await publish(desk, [failedEvent(desk, request, why, cpuMs), noCheckpoint(topic, request, desk.now())]);

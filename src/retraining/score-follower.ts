@@ -1,6 +1,7 @@
 import { decode } from '../events/codec.ts';
 import type { Score } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
+import { scan } from './scan.ts';
 
 /** Reads the scores from given offsets on, as they come. */
 export class ScoreFollower {
@@ -23,19 +24,15 @@ export class ScoreFollower {
     let count = 0;
     for (let partition = 0; partition < partitions; partition++) {
       const { earliest, end } = await this.#log.offsets(this.#topic, partition);
-      let next = Math.max(this.#next[partition] ?? earliest, earliest);
-      while (next < end) {
-        signal?.throwIfAborted();
-        const batch = await this.#log.read(this.#topic, partition, next, { maxRecords: 1000 });
-        for (const { value } of batch.records) {
+      const from = Math.max(this.#next[partition] ?? earliest, earliest);
+      for await (const { records, nextOffset } of scan(this.#log, this.#topic, partition, { from, to: end }, signal)) {
+        for (const { value } of records) {
           if (value === null) continue;
           this.#visit(decode<Score>('Score', value));
           count++;
         }
-        if (batch.nextOffset <= next) break;
-        next = batch.nextOffset;
+        this.#next[partition] = nextOffset;
       }
-      this.#next[partition] = next;
     }
     return count;
   }

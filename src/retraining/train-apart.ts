@@ -13,6 +13,7 @@ export interface TrainingStart {
   readonly checkpoints: boolean;
   readonly checkpointMs: number | undefined;
   readonly resume: Uint8Array | undefined;
+  readonly threads: number | undefined;
 }
 
 export type FromTraining =
@@ -29,10 +30,11 @@ export type FromTraining =
  * CHECKPOINT_UNUSABLE
  */
 export async function trainApart({ history, ...job }: TrainingJob, hooks: TrainingHooks = {}): Promise<TrainedBytes> {
-  const { signal, onProgress, onStage, onCheckpoint, checkpointMs, resume } = hooks;
+  const { signal, onProgress, onStage, onCheckpoint, checkpointMs, resume, threads } = hooks;
   const packed = await packHistory(history);
   if (signal?.aborted) throw cancelled();
-  const start: TrainingStart = { job, history: packed, checkpoints: onCheckpoint !== undefined, checkpointMs, resume };
+  const checkpoints = onCheckpoint !== undefined;
+  const start: TrainingStart = { job, history: packed, checkpoints, checkpointMs, resume, threads };
   const worker = new Worker(workerFile(), {
     workerData: start,
     transferList: [packed.bytes.buffer, packed.lengths.buffer],

@@ -142,13 +142,17 @@ export async function trainRequest(
     hooks,
   );
   const artefact = decodeModel(trained.bytes);
-  const cpuMs = processorTime(request, performance.now() - began);
+  const cpuMs = processorTime(request, performance.now() - began, hooks.threads);
   return { ...trained, artefact, model: modelFromArtefact(artefact, trained.id), cpuMs };
 }
 
 /** Processor time that a training can have taken in `elapsedMs`. */
-export function processorTime({ trainer }: Pick<TrainingRequest, 'trainer'>, elapsedMs: number): number {
-  return Math.ceil(elapsedMs * (trainer === DEFAULT_TRAINER ? defaultThreads() : 1));
+export function processorTime(
+  { trainer }: Pick<TrainingRequest, 'trainer'>,
+  elapsedMs: number,
+  threads = defaultThreads(),
+): number {
+  return Math.ceil(elapsedMs * (trainer === DEFAULT_TRAINER ? threads : 1));
 }
 
 export interface TrainOptions extends Desk, RequestOptions, TrainingHooks {

@@ -1,6 +1,6 @@
-import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isFleetcastError, messageOf } from '../errors.ts';
+import { lowPriority } from '../models/training/low-priority.ts';
 import { unpackHistory } from './packed-history.ts';
 import type { FromTraining, TrainingStart } from './train-apart.ts';
 import { runTrainingJob } from './training-job.ts';
@@ -8,18 +8,12 @@ import { runTrainingJob } from './training-job.ts';
 /** Entry of the thread of a training: one job, then it ends. */
 const port = parentPort!;
 const controller = new AbortController();
-const NICENESS = 10;
 port.on('message', () => controller.abort());
 
-try {
-  // On Linux this is the niceness of the calling thread alone. Elsewhere it would be that of the whole process.
-  if (process.platform === 'linux') setPriority(0, NICENESS);
-} catch {
-  // Not allowed to: training then shares the processor as an equal.
-}
+lowPriority();
 
 try {
-  const { job, history, checkpoints, checkpointMs, resume } = workerData as TrainingStart;
+  const { job, history, checkpoints, checkpointMs, resume, threads } = workerData as TrainingStart;
   const trained = await runTrainingJob(
     { ...job, history: unpackHistory(history) },
     {
@@ -29,6 +23,7 @@ try {
       ...(checkpoints ? { onCheckpoint: (checkpoint) => post({ kind: 'checkpoint', checkpoint }) } : {}),
       ...(checkpointMs === undefined ? {} : { checkpointMs }),
       ...(resume === undefined ? {} : { resume }),
+      ...(threads === undefined ? {} : { threads }),
     },
   );
   post({ kind: 'done', trained });

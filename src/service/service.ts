@@ -134,6 +134,10 @@ async function startParts(
     topics,
     view,
     onEvent: ({ topic, message }) => logger.warn({ topic }, message),
+    onModelEvent: ({ kind, modelId }) => {
+      // Compared and ready before its activation comes, whoever has trained it. A task that meets one that is not waits.
+      if (kind === 'trained') registry.load(modelId).catch(() => undefined);
+    },
   });
   await follower.start();
   ends.push(() => follower.stop());

@@ -18,7 +18,7 @@ const SERVING_ROWS = 32;
  * The trainer of the LSTM families on our own kernel: forward and backward pass in WebAssembly, data-parallel over
  * threads. The same set, seed and settings give the same weights bit for bit, on any machine and with any number of
  * threads.
- * @param threads in all; by default as many as the machine has processors, at most 8
+ * @param threads in all; by default as many as the hooks say, or as the machine has processors, at most 8
  */
 export function kernelTrainer(threads?: number): Trainer {
   return {
@@ -26,7 +26,7 @@ export function kernelTrainer(threads?: number): Trainer {
     async train(set, settings, hooks, initial) {
       checkSet(set);
       checkFamily(settings);
-      const source = kernelSource(set, settings, threads ?? defaultThreads());
+      const source = kernelSource(set, settings, threads ?? hooks?.threads ?? defaultThreads());
       try {
         const weights = initial ?? initialWeights(set.shape, settings);
         const trainer = `kernel, arithmetic ${ARITHMETIC_VERSION}`;

@@ -11,8 +11,7 @@ export interface TrainingJob {
   readonly checkpoints: boolean;
   readonly checkpointMs: number | undefined;
   readonly resume: Uint8Array | undefined;
-  /** Added to the thread's niceness: training gives way to the stream. */
-  readonly niceness: number;
+  readonly threads: number | undefined;
 }
 
 export type FromWorker =

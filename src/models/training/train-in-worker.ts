@@ -8,7 +8,6 @@ import type { TrainerName } from './trainers.ts';
 
 /** A trainer that does not answer a cancellation for so long is ended by force. */
 const GRACE_MS = 5_000;
-const NICENESS = 10;
 
 /**
  * Runs a trainer in a worker thread at low priority, so that the stream goes on. The set is copied
@@ -22,7 +21,7 @@ export function trainInWorker(
   hooks: TrainHooks = {},
   initial?: readonly Tensor[],
 ): Promise<TrainResult> {
-  const { signal, onProgress, onCheckpoint, checkpointMs, resume } = hooks;
+  const { signal, onProgress, onCheckpoint, checkpointMs, resume, threads } = hooks;
   if (signal?.aborted) return Promise.reject(cancelled());
   const job: TrainingJob = {
     trainer,
@@ -32,7 +31,7 @@ export function trainInWorker(
     checkpoints: onCheckpoint !== undefined,
     checkpointMs,
     resume,
-    niceness: NICENESS,
+    threads,
   };
   const worker = new Worker(workerFile(), { workerData: job });
   return new Promise<TrainResult>((resolve, reject) => {

@@ -1,7 +1,7 @@
-import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { isFleetcastError, messageOf } from '../../errors.ts';
 import type { TrainHooks } from '../trainer.ts';
+import { lowPriority } from './low-priority.ts';
 import type { FromWorker, ToWorker, TrainingJob } from './messages.ts';
 import { loadTrainer } from './trainers.ts';
 
@@ -13,12 +13,7 @@ port.on('message', (message: ToWorker) => {
   if (message.kind === 'cancel') controller.abort();
 });
 
-try {
-  // On Linux this is the niceness of the calling thread alone. Elsewhere it would be that of the whole process.
-  if (process.platform === 'linux' && job.niceness > 0) setPriority(0, job.niceness);
-} catch {
-  // Not allowed to: training then shares the processor as an equal.
-}
+lowPriority();
 
 try {
   const trainer = await loadTrainer(job.trainer);
@@ -28,6 +23,7 @@ try {
     ...(job.checkpoints && { onCheckpoint: sendCheckpoint }),
     ...(job.checkpointMs !== undefined && { checkpointMs: job.checkpointMs }),
     ...(job.resume !== undefined && { resume: job.resume }),
+    ...(job.threads !== undefined && { threads: job.threads }),
   };
   const result = await trainer.train(job.set, job.settings, hooks, job.initial);
   post({ kind: 'done', result });

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { isFleetcastError, messageOf } from '../../errors.ts';
 import { decodeRecord, schemaOf } from '../../events/codec.ts';
+import type { ModelEvent } from '../../events/records.ts';
 import type { EventLog, LogRecord } from '../../log/event-log.ts';
 import type { FleetView } from './fleet-view.ts';
 
@@ -20,6 +21,8 @@ export interface FollowerOptions {
   /** How many records before the end of each partition the view begins with. Default 20,000. */
   readonly backlog?: number;
   readonly onEvent?: (event: { readonly topic: string; readonly message: string }) => void;
+  /** A model event that came since the start. */
+  readonly onModelEvent?: (event: ModelEvent) => void;
 }
 
 const WAIT_MS = 1_000;
@@ -107,7 +110,10 @@ export class ViewFollower {
     else if (decoded.type === 'Score') view.onScore(decoded, live);
     else if (decoded.type === 'Alert') view.onAlert(decoded, live);
     else if (decoded.type === 'DeadLetter') view.onDeadLetter(decoded, record.offset);
-    else if (decoded.type === 'ModelEvent') view.onModelEvent(decoded);
+    else if (decoded.type === 'ModelEvent') {
+      view.onModelEvent(decoded);
+      if (live) this.#options.onModelEvent?.(decoded);
+    }
   }
 }
 
