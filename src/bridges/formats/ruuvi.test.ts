@@ -25,7 +25,40 @@ describe('Ruuvi advertisements', () => {
       measurementSequenceNumber: 205,
     });
   });
+  it('reads data format C5, which is 5 without the acceleration', () => {
+    expect(decodeRuuvi(advert('C512FC5394C37CAC364200CDCBB8334C884F'))).toEqual({
+      dataFormat: 0xc5,
+      temperature: 24.3,
+      humidity: 53.49,
+      pressure: 100_044,
+      voltage: 2.977,
+      txPower: 4,
+      movementCounter: 66,
+      measurementSequenceNumber: 205,
+    });
+    expect(decodeRuuvi(advert('C57FFFFFFEFFFEFFDEFEFFFECBB8334C884F'))).toEqual({
+      dataFormat: 0xc5,
+      temperature: 163.835,
+      humidity: 163.835,
+      pressure: 115_534,
+      voltage: 3.646,
+      txPower: 20,
+      movementCounter: 254,
+      measurementSequenceNumber: 65_534,
+    });
+    expect(decodeRuuvi(advert('C58001000000000000000000CBB8334C884F'))).toEqual({
+      dataFormat: 0xc5,
+      temperature: -163.835,
+      humidity: 0,
+      pressure: 50_000,
+      voltage: 1.6,
+      txPower: -40,
+      movementCounter: 0,
+      measurementSequenceNumber: 0,
+    });
+  });
   it('leaves out what is not available', () => {
+    expect(decodeRuuvi(advert('C58000FFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'))).toEqual({ dataFormat: 0xc5 });
     expect(decodeRuuvi(advert('058000FFFFFFFF800080008000FFFFFFFFFFFFFFFFFFFFFF'))).toEqual({ dataFormat: 5 });
     expect(decodeRuuvi(advert('068000FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF'))).toEqual({
       dataFormat: 6,

@@ -8,7 +8,7 @@ const MANUFACTURER = 0x0499;
 const MANUFACTURER_DATA = 0xff;
 
 /**
- * A Bluetooth advertisement of a Ruuvi sensor, data formats 3, 5, 6 and E1. What other devices advertise is refused as
+ * A Bluetooth advertisement of a Ruuvi sensor, data formats 3, 5, 6, C5 and E1. What other devices advertise is refused as
  * `no-values`: a gateway passes on whatever it hears. What a sensor marks as not available is left out.
  */
 export const decodeRuuvi: Decoder = (payload) => {
@@ -58,20 +58,19 @@ const FORMATS: Readonly<Record<number, Format>> = {
   },
   5: {
     length: 18,
-    read: (data) => {
-      const power = data.readUInt16BE(13);
-      return {
-        dataFormat: 5,
-        ...climate(data),
-        accelX: signed(data, 7, 1000),
-        accelY: signed(data, 9, 1000),
-        accelZ: signed(data, 11, 1000),
-        voltage: power >> 5 === 0x7ff ? undefined : ((power >> 5) + 1600) / 1000,
-        txPower: (power & 0x1f) === 0x1f ? undefined : (power & 0x1f) * 2 - 40,
-        movementCounter: data[15] === 0xff ? undefined : data[15]!,
-        measurementSequenceNumber: unsigned(data, 16, 1),
-      };
-    },
+    read: (data) => ({
+      dataFormat: 5,
+      ...climate(data),
+      accelX: signed(data, 7, 1000),
+      accelY: signed(data, 9, 1000),
+      accelZ: signed(data, 11, 1000),
+      ...housekeeping(data, 13),
+    }),
+  },
+  // Format 5 without the acceleration.
+  197: {
+    length: 12,
+    read: (data) => ({ dataFormat: 0xc5, ...climate(data), ...housekeeping(data, 7) }),
   },
   6: {
     length: 17,
@@ -111,6 +110,16 @@ function climate(data: Buffer): Record<string, number | undefined> {
     temperature: signed(data, 1, 200),
     humidity: unsigned(data, 3, 400),
     pressure: pressure === undefined ? undefined : pressure + 50_000,
+  };
+}
+
+function housekeeping(data: Buffer, at: number): Record<string, number | undefined> {
+  const power = data.readUInt16BE(at);
+  return {
+    voltage: power >> 5 === 0x7ff ? undefined : ((power >> 5) + 1600) / 1000,
+    txPower: (power & 0x1f) === 0x1f ? undefined : (power & 0x1f) * 2 - 40,
+    movementCounter: data[at + 2] === 0xff ? undefined : data[at + 2]!,
+    measurementSequenceNumber: unsigned(data, at + 3, 1),
   };
 }
 

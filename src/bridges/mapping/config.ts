@@ -25,6 +25,12 @@ export interface PresetOptions {
   readonly zone?: string;
   /** Format of payloads in base64 or hex that the network server did not decode. */
   readonly codec?: PayloadFormat;
+  /**
+   * Sensors that a gateway passes on are named below it, `<gateway>/<sensor>`: so no gateway can write to the series of
+   * others, and a sensor that two gateways hear is two devices. Of tasmota, openmqttgateway, shelly and ruuvi-gateway.
+   * Default false.
+   */
+  readonly perGateway?: boolean;
   /** Highest QoS to subscribe with. Default 1. */
   readonly qos?: 0 | 1 | 2;
 }
@@ -93,15 +99,16 @@ export interface PartConfig {
 }
 
 /**
- * `mac`: there is something at this path. `!mac`: there is nothing. `{cmd: [rx, gw]}`: one of these stands there (with `*`);
- * in place of a path a template such as `{component}` may be given. A list: all of these hold.
+ * `mac`: there is something at this path. `!mac`: there is nothing. `{cmd: [rx, gw]}`: one of these stands there (with `*`),
+ * `{'!cmd': [rx, gw]}`: none of them; in place of a path a template such as `{component}` may be given. A list: all of
+ * these hold.
  */
 export type WhereConfig = string | WhereValues | readonly (string | WhereValues)[];
 export type WhereValues = Readonly<Record<string, readonly (string | number | boolean)[]>>;
 
 export interface InnerConfig {
   readonly path: string;
-  /** Default `base64`. `text` is a payload that was put into a JSON string. */
+  /** Default `base64`. `text` is a payload that was put into a JSON string; an object is taken as it is. */
   readonly encoding?: 'base64' | 'hex' | 'text';
   readonly format: PayloadFormat;
   /** What cannot be decoded has no values, instead of being refused. Default false. */

@@ -21,6 +21,7 @@ export function compileInner(config: InnerConfig, limits: MappingLimits): Inner 
       throw new Reject('no-values', `nothing at ${config.path}`);
     }
     if (found instanceof Uint8Array) return decode(found);
+    if (encoding === 'text' && typeof found === 'object') return found;
     if (typeof found !== 'string') throw new Reject('malformed', `${config.path} is ${excerpt(found)}, not text`);
     if (encoding === 'text') return decode(Buffer.from(found));
     if (!(encoding === 'hex' ? HEX : BASE64).test(found)) {

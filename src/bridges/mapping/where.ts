@@ -12,7 +12,10 @@ export function compileWhere(config: WhereConfig, wildcards: readonly string[]):
   const tests = list.flatMap((each) =>
     typeof each === 'string'
       ? [presence(each)]
-      : Object.entries(each).map(([at, values]) => oneOf(at, values, wildcards)),
+      : Object.entries(each).map(([at, values]) => {
+          const test = oneOf(at.startsWith('!') ? at.slice(1) : at, values, wildcards);
+          return at.startsWith('!') ? (input: TemplateInput) => !test(input) : test;
+        }),
   );
   return (input) => tests.every((test) => test(input));
 }

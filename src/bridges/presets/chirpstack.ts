@@ -3,7 +3,7 @@ import { noTelemetry, type Preset } from './preset.ts';
 export const chirpstack: Preset = {
   name: 'chirpstack',
   description:
-    'ChirpStack v4 (JSON): what the codec of the device profile has decoded, with rssi and snr of the first gateway, by DevEUI; battery level and margin from status events. Payloads that were not decoded need `codec` (cayenne-lpp, milesight, cbor …).',
+    'ChirpStack v4 (its MQTT integration set to JSON, not Protobuf): what the codec of the device profile has decoded, with rssi and snr of the first gateway, by DevEUI; battery level and margin from status events. Payloads that were not decoded need `codec` (cayenne-lpp, milesight, cbor …).',
   base: 'application',
   rules: ({ base = 'application', codec }) => {
     const device = `${base}/+application/device/+device`;
@@ -27,10 +27,14 @@ export const chirpstack: Preset = {
       {
         topic: `${device}/event/status`,
         time,
-        values: {
-          battery: { path: 'batteryLevel', optional: true, lenient: true },
-          margin: { path: 'margin', optional: true, lenient: true },
-        },
+        branches: [
+          { values: { margin: { path: 'margin', optional: true, lenient: true } } },
+          {
+            // The level is 0 where there is none to tell.
+            where: [{ '!batteryLevelUnavailable': [true] }, { '!externalPowerSource': [true] }],
+            values: { battery: { path: 'batteryLevel', optional: true, lenient: true } },
+          },
+        ],
       },
       {
         topic: `${device}/event/location`,

@@ -24,6 +24,9 @@ const ABOUT = [
   'unit_of_measurement',
 ];
 
+/** `a.b` and `c` would be the device of `a` and `b.c`; no domain of Home Assistant has a dot. */
+const PLAIN = { '!{domain}': ['*.*'] };
+
 export const homeAssistant: Preset = {
   name: 'home-assistant',
   description:
@@ -35,7 +38,7 @@ export const homeAssistant: Preset = {
         format: 'text',
         device: '{domain}.{object}',
         // A unit would mean a text that begins with a number by chance.
-        where: { unit: [''] },
+        where: [{ unit: [''] }, PLAIN],
         values: { '{attribute}': { path: 'value', lenient: true, states } },
       }) as const;
     return [

@@ -85,6 +85,14 @@ table({ preset: 'zigbee2mqtt' }, [
   ['zigbee2mqtt/kitchen/sensor/temperature', '-3', [['kitchen/sensor', { temperature: -3 }]]],
   ['zigbee2mqtt/sensor/occupancy', 'true', [['sensor', { occupancy: 1 }]]],
   ['zigbee2mqtt/sensor/state', 'ON', NOTHING],
+  ['zigbee2mqtt/group', { state: 'ON', brightness: 254, color_temp: null }, [['group', { brightness: 254 }]]],
+  ['zigbee2mqtt/nulls', { temperature: null, humidity: null }, NOTHING],
+  [
+    'zigbee2mqtt/radar',
+    { targets: [{ x: 1.5 }, { x: 2 }], presence: false, action: null, schedule_monday: '06:00/21.0' },
+    [['radar', { 'targets.0.x': 1.5, 'targets.1.x': 2, presence: 0 }]],
+  ],
+  ['zigbee2mqtt/0x00158d0001', { illuminance: 5 }, [['0x00158d0001', { illuminance: 5 }]]],
   [
     'zigbee2mqtt/plug',
     { power: 12.5, energy: 3.21, current: 0.05, last_seen: null },
@@ -167,6 +175,56 @@ table({ preset: 'tasmota' }, [
     [['0x1A2B', { Temperature: 21.37, Humidity: 55.1, LinkQuality: 70 }]],
   ],
   ['tele/zb/RESULT', { ZbReceived: { '0x1A2B': { Pressure: 990, Endpoint: 1 } } }, [['0x1A2B', { Pressure: 990 }]]],
+  [
+    'tele/core2/SENSOR',
+    {
+      LwReceived: {
+        '0x4AD6': { Node: 1, Device: '0x4AD6', RSSI: -50, SNR: 12, Events: 0, LastEvent: 0, DoorOpen: 1, Battery: 3 },
+      },
+    },
+    [['0x4AD6', { RSSI: -50, SNR: 12, DoorOpen: 1, Battery: 3 }]],
+  ],
+  [
+    'tele/LWG/SENSOR/A840414E4F5CAE3D',
+    { LwReceived: { '0xAE3D': { Node: 1, Temperature: 21.5 } } },
+    [['0xAE3D', { Temperature: 21.5 }]],
+  ],
+  [
+    'tele/ibeacon/SENSOR',
+    {
+      Time: '2021-01-02T12:08:40',
+      IBEACON: { UID: 'E2C5', MAJOR: '0001', MINOR: '0002', MAC: 'A4C1387FC1E1', RSSI: -56, STATE: 'ON' },
+    },
+    [['A4C1387FC1E1', { RSSI: -56 }]],
+  ],
+  [
+    'tele/sleeper/SENSOR',
+    { Time: '2019-09-04T13:08:48', Epoch: 1_567_595_328, ANALOG: { A0: 8 } },
+    [['sleeper', { 'ANALOG.A0': 8 }, 1_567_595_328_000]],
+  ],
+  [
+    'tele/phases/SENSOR',
+    {
+      Time: '2025-06-01T12:00:00+00:00',
+      ENERGY: { TotalStartTime: '2024-01-01T00:00:00', Total: 381.7, Power: [100, 0, 5.5], Factor: [0.9, 0, 1] },
+    },
+    [
+      [
+        'phases',
+        {
+          'ENERGY.Total': 381.7,
+          'ENERGY.Power.0': 100,
+          'ENERGY.Power.1': 0,
+          'ENERGY.Power.2': 5.5,
+          'ENERGY.Factor.0': 0.9,
+          'ENERGY.Factor.1': 0,
+          'ENERGY.Factor.2': 1,
+        },
+        Date.UTC(2025, 5, 1, 12),
+      ],
+    ],
+  ],
+  ['tele/ir/SENSOR', { Time: '2025-06-01T12:00:00', IrReceived: { Protocol: 'NEC', Bits: 32, Repeat: 0 } }, NOTHING],
   ['tele/zb/RESULT', { POWER: 'ON', Dimmer: 50 }, NOTHING],
   ['tele/plug/LWT', 'Online', NOTHING],
   ['tele/plug/STATE', { UptimeSec: 5, Wifi: { RSSI: 80 } }, NOTHING],
@@ -185,6 +243,71 @@ table({ preset: 'tasmota', zone: 'America/New_York' }, [
   ['tele/a/SENSOR', { Time: '2025-01-01T12:00:00', S: { T: 1 } }, [['a', { 'S.T': 1 }, Date.UTC(2025, 0, 1, 17)]]],
 ]);
 
+table({ preset: 'tasmota', perGateway: true }, [
+  [
+    'tele/esp/SENSOR',
+    { ESP32: { Temperature: 50 }, plug: { mac: 'x', ENERGY: { Power: 9 } }, ZbReceived: { lamp: { Power: 3 } } },
+    [
+      ['esp', { 'ESP32.Temperature': 50 }],
+      ['esp/plug', { 'ENERGY.Power': 9 }],
+      ['esp/lamp', { Power: 3 }],
+    ],
+  ],
+  ['tele/a/b/SENSOR/c', { ZbReceived: { lamp: { Power: 3 } } }, [['a/b/lamp', { Power: 3 }]]],
+]);
+
+table({ preset: 'openmqttgateway', perGateway: true }, [
+  ['home/gw/BTtoMQTT/AABB', { id: 'AA:BB', tempc: 3 }, [['gw/AABB', { tempc: 3 }]]],
+  ['home/gw/RTL_433toMQTT', { model: 'X', id: 5, temperature_C: 4 }, [['gw/X-5', { temperature_C: 4 }]]],
+  ['home/gw/DHTtoMQTT', { temp: 21.5 }, [['gw', { 'DHTtoMQTT.temp': 21.5 }]]],
+]);
+table({ preset: 'openmqttgateway' }, [
+  [
+    'home/gw/PilighttoMQTT',
+    {
+      message: { id: 2592, channel: 1, temperature: 21.5, humidity: 49, battery: 1 },
+      protocol: 'nexus',
+      value: '2592',
+      repeats: 2,
+      status: 2,
+    },
+    [['nexus-2592', { temperature: 21.5, humidity: 49, battery: 1 }]],
+  ],
+  [
+    'home/gw/PilighttoMQTT',
+    { message: '{"id":17,"temperature":-3.2}', protocol: 'tfa', value: '17', repeats: 1, status: 2 },
+    [['tfa-17', { temperature: -3.2 }]],
+  ],
+  [
+    'home/gw/PilighttoMQTT',
+    { message: { temperature: 4 }, protocol: 'auriol', status: 2 },
+    [['auriol', { temperature: 4 }]],
+  ],
+  [
+    'home/gw/PilighttoMQTT',
+    { message: { systemcode: 12, unitcode: 22, state: 'on' }, protocol: 'elro_400_switch', value: '12', status: 2 },
+    NOTHING,
+  ],
+  ['home/gw/PilighttoMQTT', { format: 'RAW', rawlen: 106, pulsesString: 'c:0102;p:521,944@' }, NOTHING],
+  [
+    'home/gw/RTL_433toMQTT',
+    { model: 'status', protocol: 'debug', debug: 0, duration: 11_799_327, rssi: -38, pulses: 0, freeMem: 112_880 },
+    NOTHING,
+  ],
+  ['home/gw/SRFBtoMQTT', { raw: '2B66', value: '59365', delay: '1111', val_Thigh: '390', val_Tlow: '1070' }, NOTHING],
+  ['home/gw/RF2toMQTT', { unit: 0, groupBit: 0, period: 273, address: 8_233_228, switchType: 0 }, NOTHING],
+  [
+    'home/gw/LORAtoMQTT/AABBCCDDEEFF',
+    { id: 'AA:BB:CC:DD:EE:FF', rssi: -16, snr: 9.25, pferror: -3598, packetSize: 9, tempc: '55.3' },
+    [['AABBCCDDEEFF', { rssi: -16, snr: 9.25, tempc: 55.3 }]],
+  ],
+  ['home/gw/LORAtoMQTT', { rssi: -121, snr: -11.75, pferror: -29_116, packetSize: 3, hex: '001234' }, NOTHING],
+  [
+    'home/gw/CLIMAtoMQTT/ds1820/0x28616411907650bc',
+    { temp: 77, unit: 'F', type: 'DS18B20', res: '12bit\n', addr: '0x28616411907650bc' },
+    [['0x28616411907650bc', { temp: 25 }]],
+  ],
+]);
 table({ preset: 'openmqttgateway' }, [
   [
     'home/gw/BTtoMQTT/AABB',
@@ -342,6 +465,83 @@ table({ preset: 'shelly' }, [
     [['a', { 'cover:0.apower': 0, 'cover:0.current_pos': 100 }]],
   ],
   ['a/online', 'true', NOTHING],
+  [
+    'em/status/em1:1',
+    {
+      id: 1,
+      current: 4.1,
+      voltage: 230.1,
+      act_power: 900.2,
+      aprt_power: 950,
+      pf: 0.95,
+      freq: 50,
+      calibration: 'factory',
+    },
+    [
+      [
+        'em',
+        {
+          'em1:1.current': 4.1,
+          'em1:1.voltage': 230.1,
+          'em1:1.act_power': 900.2,
+          'em1:1.aprt_power': 950,
+          'em1:1.pf': 0.95,
+          'em1:1.freq': 50,
+        },
+      ],
+    ],
+  ],
+  [
+    'em/status/em1data:1',
+    { id: 1, total_act_energy: 2776.18, total_act_ret_energy: 0 },
+    [['em', { 'em1data:1.total_act_energy': 2776.18, 'em1data:1.total_act_ret_energy': 0 }]],
+  ],
+  [
+    'pm/status/pm1:0',
+    {
+      id: 0,
+      voltage: 235,
+      current: 0.1,
+      apower: 8.5,
+      freq: 50,
+      aenergy: { total: 5, by_minute: [1, 2, 3], minute_ts: 5 },
+    },
+    [
+      [
+        'pm',
+        { 'pm1:0.voltage': 235, 'pm1:0.current': 0.1, 'pm1:0.apower': 8.5, 'pm1:0.freq': 50, 'pm1:0.aenergy.total': 5 },
+      ],
+    ],
+  ],
+  [
+    'blugw/status/bthomedevice:200',
+    { id: 200, rssi: -61, battery: 97, packet_id: 55, last_updated_ts: 1_700_000_000, paired: true, rpc: false },
+    [['blugw', { 'bthomedevice:200.rssi': -61, 'bthomedevice:200.battery': 97 }]],
+  ],
+  [
+    'blugw/status/bthomesensor:201',
+    { id: 201, value: 21.2, last_updated_ts: 1_700_000_000 },
+    [['blugw', { 'bthomesensor:201.value': 21.2 }]],
+  ],
+  // A name that could be another Shelly's.
+  [
+    'gw/events/rpc',
+    {
+      method: 'NotifyEvent',
+      params: { events: [{ event: 'shelly-blu', data: { address: 'pro3em', 'em:0': { a_current: 1 } } }] },
+    },
+    NOTHING,
+  ],
+]);
+table({ preset: 'shelly', perGateway: true }, [
+  [
+    'gw/events/rpc',
+    {
+      method: 'NotifyEvent',
+      params: { events: [{ event: 'shelly-blu', data: { address: '3c:2e:f5:00:00:01', temperature: 20 } }] },
+    },
+    [['gw/3c:2e:f5:00:00:01', { temperature: 20 }]],
+  ],
 ]);
 table({ preset: 'shelly', base: 'home/shelly' }, [
   ['home/shelly/a/status/humidity:0', { id: 0, rh: 5 }, [['a', { 'humidity:0.rh': 5 }]]],
@@ -379,6 +579,29 @@ table({ preset: 'chirpstack' }, [
     },
     [['0102', { battery: 75.5, margin: 7 }, Date.UTC(2025, 0, 2, 3, 4, 5)]],
   ],
+  [
+    'application/a/device/0102/event/status',
+    { margin: 7, externalPowerSource: true, batteryLevelUnavailable: false, batteryLevel: 0 },
+    [['0102', { margin: 7 }]],
+  ],
+  [
+    'application/a/device/0102/event/status',
+    { margin: 7, externalPowerSource: false, batteryLevelUnavailable: true, batteryLevel: 0 },
+    [['0102', { margin: 7 }]],
+  ],
+  [
+    'application/a/device/0102/event/up',
+    { ...up, object: { channels: [{ t: 1 }, { t: 2.5 }], list: [3, 4] } },
+    [
+      [
+        '0102',
+        { 'channels.0.t': 1, 'channels.1.t': 2.5, 'list.0': 3, 'list.1': 4, rssi: -50, snr: 7 },
+        Date.UTC(2025, 0, 2, 3, 4, 5, 678),
+      ],
+    ],
+  ],
+  // Protobuf instead of JSON.
+  ['application/a/device/0102/event/up', '\n$7f000001-0000-0000-0000-000000000000\u0012\u000b', 'not-json'],
   ['application/a/device/0102/event/join', { ...up, devAddr: '01' }, NOTHING],
   ['application/a/device/0102/event/txack', { fCntDown: 5 }, NOTHING],
   ['application/a/device/0102/command/down', { fPort: 10, data: '' }, NOTHING],
@@ -419,6 +642,27 @@ table({ preset: 'the-things-stack' }, [
     'v3/app@ttn/devices/dev-1/up',
     ttn({ normalized_payload: [{ air: { temperature: 20 } }] }),
     [['dev-1', { rssi: -80, snr: 5, 'air.temperature': 20 }, at]],
+  ],
+  // A simulated uplink is one that somebody wants to see arrive.
+  [
+    'v3/app@ttn/devices/dev-1/up',
+    { ...ttn({ decoded_payload: { t: 21.5 } }), simulated: true },
+    [['dev-1', { t: 21.5, rssi: -80, snr: 5 }, at]],
+  ],
+  // Whoever may publish for one device writes to no other.
+  [
+    'v3/app@ttn/devices/dev-1/up',
+    { ...ttn({ decoded_payload: { t: 1 } }), end_device_ids: { device_id: 'dev-2' } },
+    [['dev-1', { t: 1, rssi: -80, snr: 5 }, at]],
+  ],
+  [
+    'v3/app@ttn/devices/dev-1/location/solved',
+    {
+      end_device_ids: ids,
+      received_at: '2025-01-02T03:04:05.678901234Z',
+      location_solved: { service: 'gls', location: { latitude: 52.5, longitude: 13.4, altitude: 30, accuracy: 20 } },
+    },
+    [['dev-1', { 'location.latitude': 52.5, 'location.longitude': 13.4, 'location.altitude': 30 }, at]],
   ],
   ['v3/app@ttn/devices/dev-1/join', { end_device_ids: ids, join_accept: {} }, NOTHING],
   ['v3/app@ttn/devices/dev-1/down/sent', { f_cnt: 5 }, NOTHING],
@@ -491,6 +735,26 @@ table({ preset: 'ruuvi-gateway' }, [
       ],
     ],
   ],
+  [
+    'ruuvi/GW/CB:B8:33:4C:88:4F',
+    { gw_mac: 'GW', rssi: -60, ts: 1_700_000_000, data: '02010615FF9904C512FC5394C37CAC364200CDCBB8334C884F' },
+    [
+      [
+        'CB:B8:33:4C:88:4F',
+        {
+          temperature: 24.3,
+          humidity: 53.49,
+          pressure: 100_044,
+          voltage: 2.977,
+          txPower: 4,
+          movementCounter: 66,
+          measurementSequenceNumber: 205,
+          rssi: -60,
+        },
+        1_700_000_000_000,
+      ],
+    ],
+  ],
   ['ruuvi/GW/AA', { gw_mac: 'GW', rssi: -60, cnt: 5, data: '0201061BFF99040512FC', coords: '' }, 'malformed'],
   [
     'ruuvi/GW/AA',
@@ -514,6 +778,11 @@ table({ preset: 'home-assistant' }, [
   ['homeassistant/sun/sun/elevation', '-12.3', [['sun.sun', { elevation: -12.3 }]]],
   ['homeassistant/sensor/abc/config', { name: 'x', state_topic: 'y' }, NOTHING],
   ['homeassistant/status', 'online', NOTHING],
+  ['homeassistant/sensor.living/temp/state', '21.5', NOTHING],
+  ['homeassistant/climate/hall/hvac_action', '"heating"', NOTHING],
+  ['homeassistant/light/hall/brightness', '128', [['light.hall', { brightness: 128 }]]],
+  ['homeassistant/light/hall/rgb_color', '[255, 0, 0]', NOTHING],
+  ['homeassistant/light/hall/brightness', 'null', NOTHING],
 ]);
 
 table({ preset: 'json-value', base: 'plant' }, [

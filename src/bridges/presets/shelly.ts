@@ -27,6 +27,7 @@ const COMPONENTS = [
   'thermostat:*',
   'number:*',
   'boolean:*',
+  'bthomedevice:*',
   'bthomesensor:*',
   'blutrv:*',
 ];
@@ -54,7 +55,7 @@ export const shelly: Preset = {
   description:
     'Shelly Gen2, Gen3, Gen4, Plus, Pro and BLU behind a gateway: <device>/status/<component> and NotifyStatus on <device>/events/rpc, one quantity for each component and field (switch:0.apower). BLU sensors that a script tells of (events shelly-blu) are devices of their own, by address. Events of buttons and states of the device itself are no telemetry.',
   base: undefined,
-  rules: ({ base }) => {
+  rules: ({ base, perGateway = false }) => {
     const at = base === undefined ? '' : `${base}/`;
     const common = { rest: 'numbers', exclude: ABOUT, booleans: STATES } as const;
     return [
@@ -77,8 +78,9 @@ export const shelly: Preset = {
           // What the script for BLU sensors tells of them: devices of their own.
           {
             each: 'params.events[*]',
-            where: ['data.address', { '$.method': ['NotifyEvent'], event: ['shelly-blu'] }],
-            device: '{data.address}',
+            // By address only: another name could be that of a Shelly.
+            where: [{ '$.method': ['NotifyEvent'], event: ['shelly-blu'], 'data.address': ['*:*:*:*:*:*'] }],
+            device: perGateway ? '{device}/{data.address}' : '{data.address}',
             under: 'data',
             exclude: [...ABOUT, 'BTHome_version', 'pid', 'button'],
           },

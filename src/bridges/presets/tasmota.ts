@@ -1,4 +1,4 @@
-import type { PartConfig, RuleConfig } from '../mapping/config.ts';
+import type { PartConfig, RuleConfig, WhereValues } from '../mapping/config.ts';
 import { noTelemetry, type Preset } from './preset.ts';
 
 const UNITS = {
@@ -10,25 +10,38 @@ const UNITS = {
 
 /** Bluetooth sensors that Tasmota passes on name their address: they are devices of their own, as Zigbee ones are. */
 const FOREIGN = ['mac', 'MAC'];
-const ABOUT = ['Endpoint', 'Group', 'Cluster', 'Manufacturer', 'ModelId', 'Write', '*<*', '*/*'];
+const BEACON = ['MAC', 'MAJOR', 'MINOR', 'POWER', 'UID'];
+const ABOUT = [
+  'Events',
+  'LastEvent',
+  'Node',
+  'Endpoint',
+  'Group',
+  'Cluster',
+  'Manufacturer',
+  'ModelId',
+  'Write',
+  '*<*',
+  '*/*',
+];
 
 export const tasmota: Preset = {
   name: 'tasmota',
   description:
-    'Tasmota: SENSOR telegrams and answers to Status 8 and 10, one quantity for each sensor and field (BME280.Temperature); Bluetooth and Zigbee sensors behind it are devices of their own. Local times need `zone`; without it the arrival counts.',
+    'Tasmota: SENSOR telegrams and answers to Status 8 and 10, one quantity for each sensor and field (BME280.Temperature); Bluetooth, Zigbee and LoRaWAN sensors behind it are devices of their own. Local times need `zone`; without it the arrival counts.',
   base: 'tele',
-  rules: ({ base = 'tele', zone }) => {
-    const sensors = (under?: string): readonly PartConfig[] => {
+  rules: ({ base = 'tele', zone, perGateway = false }) => {
+    const sensors = (under?: string, gateway = 'device'): readonly PartConfig[] => {
+      const behind = perGateway ? `{${gateway}}/` : '';
       const root = under === undefined ? '$' : `$.${under}`;
       const at = under === undefined ? '' : `${under}.`;
       const common = {
         rest: 'numbers',
-        time: { path: `${root}.Time`, format: 'iso', lenient: true, ...(zone === undefined ? {} : { zone }) },
         units: Object.fromEntries(
           Object.entries(UNITS).map(([name, unit]) => [name, { ...unit, path: unit.path.replace('$', root) }]),
         ),
       } as const;
-      return [
+      const parts: readonly PartConfig[] = [
         {
           ...common,
           ...(under === undefined ? {} : { under }),
@@ -39,23 +52,51 @@ export const tasmota: Preset = {
             'ZbInfo.*',
             '*.Id',
             '*.Address',
+            'Epoch',
             'IBEACON.*',
+            'LwReceived.*',
+            'LwReceived',
             'RfReceived.*',
             'IrReceived.*',
           ],
         },
-        ...FOREIGN.map((field) => ({ ...common, each: `${at}*`, where: field, device: '{key}', exclude: ['Time'] })),
-        { ...common, each: `${at}ZbReceived.*`, device: '{key}', exclude: ABOUT },
+        ...FOREIGN.map((field) => ({
+          ...common,
+          each: `${at}*`,
+          where: [field, { '!{key}': ['IBEACON'] }],
+          device: `${behind}{key}`,
+        })),
+        // One name for all of them: their addresses tell them apart.
+        {
+          ...common,
+          where: `${at}IBEACON.MAC`,
+          under: `${at}IBEACON`,
+          device: `${behind}{${at}IBEACON.MAC}`,
+          exclude: BEACON,
+        },
+        { ...common, each: `${at}ZbReceived.*`, device: `${behind}{key}`, exclude: ABOUT },
+        { ...common, each: `${at}LwReceived.*`, device: `${behind}{key}`, exclude: ABOUT },
       ];
+      // `Epoch`, where it is sent, needs no zone.
+      const local = { path: `${root}.Time`, format: 'iso', lenient: true, ...(zone === undefined ? {} : { zone }) };
+      const epoch = { path: `${root}.Epoch`, format: 'epoch-s', lenient: true };
+      return parts.flatMap((part) => [
+        { ...part, time: local, where: [...conditions(part.where), `!${root}.Epoch`] },
+        { ...part, time: epoch, where: [...conditions(part.where), `${root}.Epoch`] },
+      ]);
     };
     const telemetry = (topic: string, under?: string): RuleConfig => ({
       topic,
       format: 'json-or-text',
       branches: sensors(under),
     });
+    const passedOn = (gateway?: string) =>
+      sensors(undefined, gateway).filter(({ each }) => each !== undefined && each !== '*');
     return [
       telemetry(`${base}/#device/SENSOR`),
-      { topic: `${base}/#device/RESULT`, format: 'json-or-text', branches: sensors().slice(-1) },
+      { topic: `${base}/#device/RESULT`, format: 'json-or-text', branches: passedOn() },
+      // A topic of its own for each sensor that is passed on.
+      { topic: `${base}/#gateway/SENSOR/+sensor`, format: 'json-or-text', branches: passedOn('gateway') },
       ...noTelemetry(`${base}/#device/+kind`),
       // The older order of levels, %topic%/%prefix%/.
       telemetry(`+device/${base}/SENSOR`),
@@ -67,3 +108,7 @@ export const tasmota: Preset = {
     ];
   },
 };
+
+function conditions(where: PartConfig['where']): readonly (string | WhereValues)[] {
+  return where === undefined ? [] : Array.isArray(where) ? where : [where as string | WhereValues];
+}

@@ -10,7 +10,6 @@ export const theThingsStack: Preset = {
     const uplink = (at: string): readonly PartConfig[] => {
       const message = `${at}uplink_message`;
       const common: PartConfig = {
-        device: `{$.${at}end_device_ids.device_id}`,
         time: { path: `$.${at}received_at`, lenient: true },
         rest: 'numbers',
       };
@@ -43,6 +42,14 @@ export const theThingsStack: Preset = {
     };
     return [
       { topic: `${base}/+application/devices/+device/up`, branches: [...uplink(''), ...uplink('data.')] },
+      {
+        topic: `${base}/+application/devices/+device/location/solved`,
+        time: { path: '$.received_at', lenient: true },
+        rest: 'numbers',
+        under: 'location_solved.location',
+        prefix: 'location.',
+        exclude: ['accuracy'],
+      },
       ...noTelemetry(`${base}/+application/devices/+device/#event`),
     ];
   },

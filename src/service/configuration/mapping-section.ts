@@ -112,6 +112,7 @@ const preset = z.strictObject({
   base: text.optional(),
   zone: text.optional(),
   codec: format.optional(),
+  perGateway: flag.optional(),
   qos: z.union([z.literal(0), z.literal(1), z.literal(2)]).optional(),
 } satisfies Fields<PresetConfig>);
 
