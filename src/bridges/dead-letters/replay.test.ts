@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { bridgeTopics, deadLettersOf, readingsOf, TOPICS } from '../../../test/bridge-kit.ts';
+import { afterQuality, bridgeTopics, deadLettersOf, readingsOf, TOPICS } from '../../../test/bridge-kit.ts';
 import { encodeRecord } from '../../events/codec.ts';
 import type { Reading } from '../../events/records.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
@@ -94,7 +94,31 @@ describe('replayDeadLetters', () => {
     await write(encodeRecord(reading));
     await write(Buffer.from('something else'));
     expect(await replay({ reasons: ['out-of-range'] })).toMatchObject({ readings: 1, skipped: 4 });
-    expect(await readingsOf(log)).toEqual([{ ...reading, fingerprint: '' }]);
+    const again = await readingsOf(log);
+    expect(again).toEqual([{ ...reading, redelivered: true, fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/) }]);
+    expect(again[0]!.fingerprint).not.toBe(reading.fingerprint);
+  });
+
+  it('takes a sensor that says the same again for several readings, and the same letter for one', async () => {
+    const same = { topic: 'a/still', payload: Buffer.from('{"t":"7"}'), retained: false, duplicate: false };
+    const maker = new RecordMaker(
+      compileMapping(strict),
+      { readings: { name: TOPICS.readings, partitions: 4 }, deadLetters: { name: TOPICS.deadLetters, partitions: 1 } },
+      1000,
+    );
+    for (let i = 0; i < 3; i++) await log.append(maker.make(same, ARRIVAL + i * 60_000));
+    const still = { mqttTopic: 'a/still' };
+    expect(await replay(still)).toMatchObject({ readings: 3 });
+    expect(await replay(still)).toMatchObject({ readings: 3 });
+    expect(await replay()).toMatchObject({ readings: 5 });
+    const times = (await afterQuality(log))
+      .filter(({ device }) => device === 'still')
+      .map(({ time }) => time - ARRIVAL);
+    expect(times).toEqual([0, 60_000, 120_000]);
+  });
+
+  it('refuses a filter that is none', async () => {
+    await expect(replay({ mqttTopic: 'a/b#/c' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
   it('needs its topics', async () => {

@@ -4,8 +4,8 @@ import type { DeadLetter } from '../../events/records.ts';
 import type { EventLog, OutRecord } from '../../log/event-log.ts';
 import { partitionFor } from '../../log/partitioner.ts';
 import type { Mapping } from '../mapping/mapping.ts';
-import { matchesFilter } from '../mapping/topic-filter.ts';
-import { RecordMaker } from '../mqtt/record-maker.ts';
+import { parseTopicFilter, type TopicFilter } from '../mapping/topic-filter.ts';
+import { fingerprint, RecordMaker } from '../mqtt/record-maker.ts';
 
 export interface ReplayOptions {
   readonly log: EventLog;
@@ -40,12 +40,13 @@ const GROUP = 'fleetcast-dead-letter-replay';
 
 /**
  * Puts dead letters through the mapping again, after it was mended. Readings get their old arrival as the time where
- * the device has no clock, and count as redelivered, so that what was taken before is not taken twice.
+ * the device has no clock, and count as redelivered under a fingerprint that the letter's place is in: the same letter
+ * put through again is not taken twice, and two letters that say the same are two.
  *
  * Without `reasons` and `mqttTopic` the readings and the position are committed together: every letter is put through
  * once, whatever fails in between, until `all` asks for another round. With them nothing is remembered.
  *
- * @throws LOG_TOPIC_UNKNOWN where a topic is missing.
+ * @throws LOG_TOPIC_UNKNOWN where a topic is missing, CONFIG_INVALID for a filter that is none.
  */
 export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayResult> {
   const { log, topics } = options;
@@ -97,6 +98,7 @@ class Replay {
   readonly #options: ReplayOptions;
   readonly #maker: RecordMaker;
   readonly #partitions: number;
+  readonly #filter: TopicFilter | undefined;
   #letters = 0;
   #mended = 0;
   #readings = 0;
@@ -106,7 +108,8 @@ class Replay {
   constructor(options: ReplayOptions, partitions: number) {
     this.#options = options;
     this.#partitions = partitions;
-    const { topics, mapping } = options;
+    const { topics, mapping, mqttTopic } = options;
+    this.#filter = mqttTopic === undefined ? undefined : parseTopicFilter(mqttTopic);
     // What is still bad is counted here and not written again: it is on the topic already.
     this.#maker = new RecordMaker(
       { ...mapping, policy: () => 'drop' },
@@ -125,9 +128,9 @@ class Replay {
     for (let offset = Math.max(from ?? 0, earliest); offset < end && signal?.aborted !== true; ) {
       const batch = await log.read(topics.deadLetters, partition, offset, { maxRecords: 500, maxBytes: 4_000_000 });
       const records: OutRecord[] = [];
-      for (const { value } of batch.records) {
+      for (const { value, offset: at } of batch.records) {
         const letter = value === null ? undefined : decodeRecord(value);
-        if (letter?.type === 'DeadLetter') records.push(...this.#again(letter));
+        if (letter?.type === 'DeadLetter') records.push(...this.#again(letter, at));
       }
       if (batch.nextOffset === offset) break;
       offset = batch.nextOffset;
@@ -135,17 +138,17 @@ class Replay {
     }
   }
 
-  #again(letter: DeadLetter): readonly OutRecord[] {
-    const { reasons, mqttTopic, now } = this.#options;
+  #again(letter: DeadLetter, offset: number): readonly OutRecord[] {
+    const { reasons, now } = this.#options;
     this.#letters++;
     const wanted =
       (reasons === undefined || reasons.includes(letter.reason)) &&
-      (mqttTopic === undefined || matchesFilter(mqttTopic, letter.mqttTopic));
+      (this.#filter === undefined || this.#filter.match(letter.mqttTopic) !== undefined);
     if (!wanted) {
       this.#skipped++;
       return [];
     }
-    const records = letter.origin === 'mqtt' ? this.#message(letter) : this.#reading(letter, now());
+    const records = letter.origin === 'mqtt' ? this.#message(letter, offset) : this.#reading(letter, offset, now());
     if (records === undefined) {
       this.#skipped++;
       return [];
@@ -156,12 +159,10 @@ class Replay {
   }
 
   /** A message as it came from the broker. */
-  #message(letter: DeadLetter): readonly OutRecord[] {
+  #message(letter: DeadLetter, offset: number): readonly OutRecord[] {
     const before = new Map(this.#maker.dropped);
-    const records = this.#maker.make(
-      { topic: letter.mqttTopic, payload: letter.payload, retained: false, duplicate: true },
-      letter.time,
-    );
+    const message = { topic: letter.mqttTopic, payload: letter.payload, retained: false, duplicate: true };
+    const records = this.#maker.make(message, letter.time, fingerprint(message, placeOf(offset)));
     for (const [reason, count] of this.#maker.dropped) {
       const more = count - (before.get(reason) ?? 0);
       if (more > 0) this.#stillBad[reason] = (this.#stillBad[reason] ?? 0) + 1;
@@ -171,7 +172,7 @@ class Replay {
   }
 
   /** A reading that an operator has turned away: it is judged again, by the rules of today. */
-  #reading(letter: DeadLetter, ingest: number): readonly OutRecord[] | undefined {
+  #reading(letter: DeadLetter, offset: number, ingest: number): readonly OutRecord[] | undefined {
     let reading: ReturnType<typeof decodeRecord>;
     try {
       reading = decodeRecord(letter.payload);
@@ -186,8 +187,12 @@ class Replay {
         partition: partitionFor(key, this.#partitions),
         timestamp: ingest,
         key,
-        // Without a fingerprint: the operator has seen this one, and would take it for a redelivery.
-        value: encodeRecord({ ...reading, fingerprint: '' }),
+        // Under a fingerprint of its own: the operator has seen the old one, and would take it for a redelivery.
+        value: encodeRecord({
+          ...reading,
+          redelivered: true,
+          fingerprint: fingerprint({ topic: reading.device, payload: letter.payload }, placeOf(offset)),
+        }),
       },
     ];
   }
@@ -201,6 +206,11 @@ class Replay {
       skipped: this.#skipped,
     };
   }
+}
+
+/** In place of a packet identifier: letters that say the same stand in one partition, at different offsets. */
+function placeOf(offset: number): number {
+  return (offset % 0xffff) + 1;
 }
 
 async function assigned(done: () => boolean, signal: AbortSignal | undefined): Promise<void> {

@@ -154,7 +154,7 @@ export class RecordMaker {
  *
  * @param packet 0 where there is none that a repetition would have too: then the content alone counts.
  */
-export function fingerprint({ topic, payload }: Message, packet: number): string {
+export function fingerprint({ topic, payload }: Pick<Message, 'topic' | 'payload'>, packet: number): string {
   const length = Buffer.byteLength(topic);
   const bytes = Buffer.allocUnsafe(length + payload.length);
   bytes.write(topic, 0);

@@ -125,6 +125,23 @@ describe('OutBridge', () => {
     expect(bridge.status().discovered).toBe(2);
   });
 
+  it('keeps nothing for each batch that it has published', async () => {
+    const { append, start, committed } = await setUp(OUT_DEFAULTS);
+    const warnings: string[] = [];
+    const onWarning = ({ name }: Error) => warnings.push(name);
+    process.on('warning', onWarning);
+    const bridge = await start();
+    await until('committed', async () => (await committed()).get('forecasts/0') === 0);
+    for (let i = 1; i <= 15; i++) {
+      await append(forecast('a', i));
+      await until('the next', async () => (await committed()).get('forecasts/0') === i);
+    }
+    process.off('warning', onWarning);
+    expect(bridge.status().forecasts).toBe(15);
+    // What Node says of eleven listeners on one signal.
+    expect(warnings).toEqual([]);
+  });
+
   it('goes on where the broker has acknowledged, with the last forecast of each series', async () => {
     const { append, start, seen, committed } = await setUp({
       forecasts: { topic: 'f/{quantity}/{device}', format: 'plain', step: 2, retain: false },

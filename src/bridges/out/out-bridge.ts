@@ -129,6 +129,8 @@ export class OutBridge {
     }
     // The beginning is remembered too: what comes while the bridge is away is published later.
     await writer.commit([], next);
+    // Once for the loop: a listener for each batch would stay on the signal as long as the loop runs.
+    const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
     while (!signal.aborted) {
       let moved = false;
       for (const [topic, offset] of next) {
@@ -142,7 +144,7 @@ export class OutBridge {
         await this.#publishAlerts(records.filter((record) => record.type === 'Alert'));
       }
       if (!moved) continue;
-      await Promise.race([publisher.flush(), new Promise((resolve) => signal.addEventListener('abort', resolve))]);
+      await Promise.race([publisher.flush(), aborted]);
       if (!signal.aborted) await writer.commit([], next);
     }
   }

@@ -59,7 +59,7 @@ export function discoveryMessage(
     payload: JSON.stringify({
       name: `${quantity} forecast`,
       unique_id: id,
-      object_id: id,
+      default_entity_id: `sensor.${id}`,
       state_topic: stateTopic,
       state_class: 'measurement',
       ...(json ? { value_template: '{{ value_json.value }}', json_attributes_topic: stateTopic } : {}),
