@@ -34,7 +34,7 @@ describe('fleetcast discover', () => {
     cleanUps.push(() => clearInterval(timer));
 
     const result = await cli(['discover', '--broker', broker.url, '--for', '1s', '--write', file, '--json']);
-    expect([result.code, result.notes.at(-1)]).toEqual([0, expect.stringContaining(`wrote ${file}`)]);
+    expect([result.code, result.notes.at(-2)]).toEqual([0, expect.stringContaining(`wrote ${file}`)]);
     const found = JSON.parse(result.out[0]!) as { devices: { device: string; intervalMs: number }[] };
     expect(found.devices.map(({ device }) => device).sort()).toEqual(['kitchen', 'pump: 1', 'pump: 2']);
 

@@ -96,6 +96,10 @@ describe('sample messages', () => {
       read('{"topic": "a/b", "payload": {"t": 1}}\n\n{"topic": "c", "payload": 5, "arrival": "2026-01-02T00:00:00Z"}'),
     ).toEqual([...wanted, ['c', '5', ARRIVAL + 86_400_000]]);
     expect(read('a/b {"t":1}\nc d 5')).toEqual([...wanted, ['c', 'd 5', ARRIVAL]]);
+    expect(read('z/Living Room, 2nd {floor} {"t":1}')).toEqual([['z/Living Room, 2nd {floor}', '{"t":1}', ARRIVAL]]);
+    expect(read('{"tst":"2026-01-01T00:00:01.500000Z+0000","topic":"a","qos":0,"payload":"online"}')).toEqual([
+      ['a', 'online', Date.UTC(2026, 0, 1, 0, 0, 1, 500)],
+    ]);
     expect(read(' ')).toEqual([]);
   });
   it.each(['topic', '[{"payload": 1}]', '[{"topic": "a"}]', '{"items": 5}'])('name what is wrong with %s', (text) => {

@@ -12,6 +12,7 @@ export interface SampleMessage {
 
 export interface Explanation {
   readonly topic: string;
+  readonly arrival: number;
   /** What the wildcards of the filter stand for. */
   readonly captures: Readonly<Record<string, string>>;
   readonly mapped: Mapped;
@@ -49,6 +50,7 @@ export function explainMessages(config: MappingConfig, messages: readonly Sample
     }
     return {
       topic,
+      arrival,
       captures,
       mapped,
       fate: mapped.readings.length > 0 ? 'readings' : kept ? 'dead-letter' : 'dropped',

@@ -166,6 +166,44 @@ describe('discover', () => {
     expect(readings[0]).toMatchObject(reading);
   });
 
+  it('tells kinds apart that share their levels, and takes numbers with and without units together', () => {
+    const said: Said[] = ['attic', 'cellar'].flatMap((room): Said[] => [
+      [`house/${room}/temperature`, '21.5'],
+      [`house/${room}/humidity`, '40.1 %'],
+      [`house/${room}/air`, { co2: 400, voc: 3 }],
+      [`house/${room}/status`, 'ok'],
+    ]);
+    const heard = samples(said);
+    const found = discover(heard);
+    expect(found.entries.map(({ name, confidence }) => [name, confidence > 0.7]).sort()).toEqual([
+      ['house/+device/air', true],
+      ['house/+device/humidity', true],
+      ['house/+device/temperature', true],
+    ]);
+    const mapping = compileMapping(found.mapping);
+    const mapped = heard.flatMap(({ topic, payload }) => mapping.map(topic, payload, START).readings);
+    expect(mapped.filter(({ device }) => device === 'attic').map(({ values }) => values)).toEqual([
+      { temperature: 21.5 },
+      { humidity: 40.1 },
+      { co2: 400, voc: 3 },
+    ]);
+    expect(found.unread).toEqual(['house/attic/status', 'house/cellar/status']);
+  });
+
+  it('measures the interval of a device by topic, and how far local clocks are ahead of UTC', () => {
+    const local = (at: number) => new Date(at + 19_800_000).toISOString().slice(0, 19);
+    const heard = [
+      ...series(10, 60_000, (i, at) => ['tele/plug/SENSOR', { Time: local(at), AM2301: { Temperature: 20 + i } }]),
+      ...series(10, 60_000, (i) => ['shellyht-1/status/temperature:0', { id: 0, tC: 20 + i }]),
+      ...series(10, 60_000, () => ['shellyht-1/status/humidity:0', { id: 0, rh: 50 }]),
+    ].sort((a, b) => a.arrival - b.arrival);
+    const found = discover(heard.map((each, i) => ({ ...each, arrival: each.arrival + i })));
+    expect(found.devices.map(({ intervalMs }) => Math.round(intervalMs! / 1000))).toEqual([60, 60]);
+    expect(found.entries.flatMap(({ notes }) => notes)).toEqual([
+      'the times say no zone; the clocks show UTC+5:30 now: add `zone` to use them, or the arrival counts',
+    ]);
+  });
+
   it('says what it cannot read, and gives a mapping that runs even then', () => {
     const found = discover(
       samples([
@@ -195,7 +233,11 @@ describe('discover', () => {
 
 describe('units by name', () => {
   it.each([
-    ['temperature_C', 0, 30, 'C'],
+    ['temperature_C', 0, 30, '°C'],
+    ['temp_c', 0, 30, '°C'],
+    ['tempf', 30, 80, '°F'],
+    ['power_outage_count', 0, 30, undefined],
+    ['battery_ok', 0, 1, undefined],
     ['wind_avg_km_h', 0, 30, 'km/h'],
     ['BME280.Temperature', 10, 30, '°C'],
     ['pressure', 990, 1020, 'hPa'],

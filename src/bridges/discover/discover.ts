@@ -113,13 +113,31 @@ function describeEntry(
   return { entry, name, messages, confidence, time, notes };
 }
 
+/** A local time without a zone, with what its clock is ahead of UTC now, where the messages agree. */
 function zoneNote(entry: PresetConfig, samples: readonly Sample[]): readonly string[] {
   if (entry.preset !== 'tasmota') return [];
-  const local = samples.some(
-    ({ topic, payload }) =>
-      topic.endsWith('/SENSOR') && /"Time"\s*:\s*"[^"]{10,19}"/.test(Buffer.from(payload).toString('utf8')),
-  );
-  return local ? ['the times say no zone: add `zone` to use them, or the arrival counts'] : [];
+  const ahead: number[] = [];
+  for (const { topic, payload, arrival, retained } of samples) {
+    if (!topic.endsWith('/SENSOR') && !/\/SENSOR\//.test(topic)) continue;
+    const local = /"Time"\s*:\s*"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)"/.exec(Buffer.from(payload).toString('utf8'));
+    if (local !== null && !retained) ahead.push(Date.parse(`${local[1]}Z`) - arrival);
+  }
+  const middle = median(ahead);
+  if (middle === undefined) return [];
+  const quarters = Math.round(middle / 900_000);
+  const agree = Math.abs(middle - quarters * 900_000) < 120_000 && Math.abs(quarters) <= 56;
+  const clock = agree ? `; the clocks show UTC${offsetText(quarters * 15)} now` : '';
+  return [`the times say no zone${clock}: add \`zone\` to use them, or the arrival counts`];
+}
+
+function offsetText(minutes: number): string {
+  if (minutes === 0) return '';
+  const size = Math.abs(minutes);
+  return `${minutes < 0 ? '-' : '+'}${Math.floor(size / 60)}${size % 60 === 0 ? '' : `:${size % 60}`}`;
+}
+
+function median(numbers: readonly number[]): number | undefined {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 }
 
 function result(entries: readonly FoundEntry[], samples: readonly Sample[]): Pick<Discovery, 'devices' | 'outcome'> {
@@ -140,18 +158,24 @@ function result(entries: readonly FoundEntry[], samples: readonly Sample[]): Pic
     for (const { reason } of read.rejected) outcome[reason] = (outcome[reason] ?? 0) + 1;
     for (const reading of read.readings) {
       outcome['readings'] = (outcome['readings'] ?? 0) + 1;
-      const device = devices.get(reading.device) ?? { from, readings: 0, arrivals: [], quantities: new Map() };
+      const device = devices.get(reading.device) ?? {
+        from,
+        readings: 0,
+        lastArrivals: new Map(),
+        gaps: [],
+        quantities: new Map(),
+      };
       devices.set(reading.device, device);
-      gather(device, reading.values, retained ? undefined : arrival);
+      gather(device, reading.values, topic, retained ? undefined : arrival);
     }
   }
   return {
     outcome,
-    devices: [...devices].map(([device, { from, readings, arrivals, quantities }]) => ({
+    devices: [...devices].map(([device, { from, readings, gaps, quantities }]) => ({
       device,
       from,
       readings,
-      intervalMs: medianGap(arrivals),
+      intervalMs: median(gaps),
       quantities: [...quantities].map(([name, { count, min, max }]) => {
         const unit = unitOf(name, min, max);
         return { name, count, min, max, unit: unit?.unit, unitConfidence: unit?.confidence ?? 0 };
@@ -163,13 +187,24 @@ function result(entries: readonly FoundEntry[], samples: readonly Sample[]): Pic
 interface Gathered {
   readonly from: string;
   readings: number;
-  readonly arrivals: number[];
+  /** By topic: a device with three topics does not send three times as often. */
+  readonly lastArrivals: Map<string, number>;
+  readonly gaps: number[];
   readonly quantities: Map<string, { count: number; min: number; max: number }>;
 }
 
-function gather(device: Gathered, values: Readonly<Record<string, number>>, arrival: number | undefined): void {
+function gather(
+  device: Gathered,
+  values: Readonly<Record<string, number>>,
+  topic: string,
+  arrival: number | undefined,
+): void {
   device.readings++;
-  if (arrival !== undefined && arrival !== device.arrivals.at(-1)) device.arrivals.push(arrival);
+  if (arrival !== undefined) {
+    const last = device.lastArrivals.get(topic);
+    if (last !== undefined && arrival > last) device.gaps.push(arrival - last);
+    device.lastArrivals.set(topic, arrival);
+  }
   for (const [name, value] of Object.entries(values)) {
     const before = device.quantities.get(name);
     if (before === undefined) device.quantities.set(name, { count: 1, min: value, max: value });
@@ -179,10 +214,4 @@ function gather(device: Gathered, values: Readonly<Record<string, number>>, arri
       before.max = Math.max(before.max, value);
     }
   }
-}
-
-function medianGap(arrivals: readonly number[]): number | undefined {
-  const gaps = arrivals.slice(1).map((at, i) => at - arrivals[i]!);
-  gaps.sort((a, b) => a - b);
-  return gaps.length === 0 ? undefined : gaps[gaps.length >> 1];
 }

@@ -128,7 +128,12 @@ export function isQuantity(field: Field): boolean {
 }
 
 const SUFFIX = /(?:[_.-]|(?<=[a-z])(?=[A-Z]))([A-Za-z%°µ/0-9]{1,8})$/;
+/** How units are written, where names can only hint at it. */
+const WRITTEN: Readonly<Record<string, string>> = { c: '°C', C: '°C', f: '°F', F: '°F' };
+/** Counters and flags, whatever they count. */
+const NO_UNIT = /(count|counter|_ok|_low|status|state|index)$/i;
 const BY_NAME: readonly (readonly [RegExp, string, number, number])[] = [
+  [/^t(emp)?f$/i, '°F', -80, 270],
   [/temp|dew_?point|^t[cC]?$/i, '°C', -60, 130],
   [/hum(?!an)|^rh$|moisture/i, '%', 0, 100],
   [/batt?ery|^batt?$|^soc$|level_?pct/i, '%', 0, 100],
@@ -162,8 +167,9 @@ export function unitOf(
     dimensionOf(suffix) !== undefined &&
     !/^\d+$/.test(suffix)
   ) {
-    return { unit: suffix, confidence: 0.9 };
+    return { unit: WRITTEN[suffix] ?? suffix, confidence: 0.9 };
   }
+  if (NO_UNIT.test(leaf)) return undefined;
   const found = BY_NAME.find(([pattern, , low, high]) => pattern.test(leaf) && min >= low && max <= high);
   return found === undefined ? undefined : { unit: found[1], confidence: 0.6 };
 }

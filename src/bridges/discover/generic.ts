@@ -1,4 +1,5 @@
 import type { PartConfig, RuleConfig } from '../mapping/config.ts';
+import { parseTopicFilter } from '../mapping/topic-filter.ts';
 import type { Sample } from './collector.ts';
 import { addFields, type Field, isQuantity, type TimeField, timeField } from './fields.ts';
 import { type Kind, kindOf } from './payload-kind.ts';
@@ -11,7 +12,7 @@ export interface FoundRule {
 
 interface Group {
   readonly topics: string[][];
-  readonly kind: Kind;
+  kind: Kind;
   readonly fields: Map<string, Field>;
   readonly seen: Set<string>;
 }
@@ -24,31 +25,57 @@ export function findRules(samples: readonly Sample[]): readonly FoundRule[] {
     if (kind === undefined) continue;
     const levels = topic.split('/');
     // The first level tells applications apart; the rest is left to the comparison of the topics.
-    const key = `${levels[0]}|${levels.length}|${JSON.stringify(kind.format)}|${kind.shape}`;
+    // Numbers, some of them with a unit, are one kind: the format that reads both.
+    const form = kind.shape === 'scalar' ? '' : JSON.stringify(kind.format);
+    const key = `${levels[0]}|${levels.length}|${form}|${kind.shape}`;
     const group: Group = groups.get(key) ?? { topics: [], kind, fields: new Map(), seen: new Set() };
     groups.set(key, group);
+    if (kind.format === 'text') group.kind = kind;
     if (!group.seen.has(topic)) {
       group.seen.add(topic);
       group.topics.push(levels);
     }
     for (const part of partsOf(kind)) addFields(group.fields, part, arrival);
   }
-  return [...groups.values()].flatMap(ruleOf).sort((a, b) => specificity(b.rule.topic) - specificity(a.rule.topic));
+  const all = [...groups.values()];
+  return all
+    .flatMap((group) => rulesOf(group, all))
+    .sort((a, b) => specificity(b.rule.topic) - specificity(a.rule.topic));
 }
 
 function partsOf({ shape, value }: Kind): readonly unknown[] {
   return shape === 'list' ? (value as unknown[]).slice(0, 100) : [value];
 }
 
-function ruleOf(group: Group): FoundRule[] {
+/** Most levels that are written out where wildcards would take another group's messages as well. */
+const MAX_WRITTEN_OUT = 20;
+
+/** One rule, or one for each last level where one for all would also take messages of another kind. */
+function rulesOf(group: Group, all: readonly Group[]): FoundRule[] {
+  const [found] = ruleOf(group);
+  if (found === undefined) return [];
+  const filter = parseTopicFilter(found.rule.topic);
+  const takesOthers = all.some(
+    (other) => other !== group && other.topics.some((levels) => filter.match(levels.join('/')) !== undefined),
+  );
+  const lasts = new Set(group.topics.map((levels) => levels.at(-1)!));
+  if (!takesOthers || lasts.size > MAX_WRITTEN_OUT) return [found];
+  return [...lasts].flatMap((last) =>
+    ruleOf({ ...group, topics: group.topics.filter((levels) => levels.at(-1) === last) }, true),
+  );
+}
+
+/** @param written the last level is written out. */
+function ruleOf(group: Group, written = false): FoundRule[] {
   const { topics, kind, fields } = group;
   const scalar = kind.shape === 'scalar';
-  const names = nameLevels(topics, scalar);
+  const names = nameLevels(topics, scalar, written);
   const topic = topics[0]!.map((level, i) => (names[i] === undefined ? level : `+${names[i]}`)).join('/');
   const found = names.filter((name): name is string => name !== undefined && name !== 'quantity');
   const device = found.length > 0 ? found.map((name) => `{${name}}`).join('/') : deviceText(topics[0]!, scalar);
   const notes: string[] = [];
   const time = scalar ? undefined : timeField(fields.values());
+  if (kind.format === 'csv') notes.push('columns have no names: name them with `format: {type: csv, columns: […]}`');
   if (time?.needsZone === true) notes.push(`${time.path} says no zone: set time.zone, or the arrival counts`);
   const base = {
     topic,
@@ -85,16 +112,16 @@ function inPart(kind: Kind, fields: ReadonlyMap<string, Field>): PartConfig {
 }
 
 /** Names of the wildcard at each level: those that differ among the topics; the last of a bare value is its quantity. */
-function nameLevels(topics: readonly string[][], scalar: boolean): readonly (string | undefined)[] {
+function nameLevels(topics: readonly string[][], scalar: boolean, written: boolean): readonly (string | undefined)[] {
   const count = topics[0]!.length;
   const varying = Array.from({ length: count }, (_, i) => new Set(topics.map((levels) => levels[i])).size > 1);
   const wordy = topics.every((levels) => /^[A-Za-z][A-Za-z_ .-]*\d{0,2}$/.test(levels.at(-1)!));
   const names: (string | undefined)[] = Array(count).fill(undefined);
-  if (scalar && count > 1 && wordy) names[count - 1] = 'quantity';
+  if (scalar && count > 1 && wordy && !written) names[count - 1] = 'quantity';
   const rest = varying.flatMap((differs, i) => (differs && names[i] === undefined ? [i] : []));
   // A single topic: what stands last, before the quantity, is most likely the device.
   if (rest.length === 0 && count > 1) {
-    const at = names[count - 1] === 'quantity' ? count - 2 : count - 1;
+    const at = names[count - 1] === 'quantity' || written ? count - 2 : count - 1;
     if (at > 0) rest.push(at);
   }
   rest.forEach((at, i) => {

@@ -25,7 +25,7 @@ export function addCheck(program: Command, terminal: Terminal): void {
     .option('--config <file>', CONFIG_HELP)
     .option(
       '--samples <file>',
-      'sample messages: JSON, JSON lines or the output of mosquitto_sub -v; - for standard input',
+      'sample messages: JSON, JSON lines, or what mosquitto_sub writes with -F %j or -v; - for standard input',
     )
     .option('--topic <topic>', 'one sample message, with --payload')
     .option('--payload <text>', 'its payload')
@@ -56,19 +56,37 @@ function run(options: Options, terminal: Terminal): void {
     }
     for (const message of missingHere(configuration)) terminal.out(`warning: ${message}`);
     for (const each of explained) report(each, terminal);
-    const partly = explained.filter((each) => each.mapped.rejected.length > 0).length;
-    if (partly > 0) terminal.out(`${partly} ${partly === 1 ? 'message' : 'messages'} could not be mapped wholly`);
+    if (explained.length > 0) terminal.out(summary(explained));
   }
 }
 
-function report({ topic, mapped, captures, fate, why }: Explanation, terminal: Terminal): void {
+/** `5 messages: 3 become readings, 1 dropped (no-values 1), 1 to the dead letters (not-json 1)` */
+function summary(explained: readonly Explanation[]): string {
+  const parts = (['readings', 'dropped', 'dead-letter'] as const).flatMap((fate) => {
+    const of = explained.filter((each) => each.fate === fate);
+    if (of.length === 0) return [];
+    const reasons = new Map<string, number>();
+    for (const { mapped } of of) {
+      for (const reason of new Set(mapped.rejected.map((each) => each.reason))) {
+        reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
+      }
+    }
+    const list = [...reasons].map(([reason, count]) => `${reason} ${count}`).join(', ');
+    const what = { readings: 'become readings', dropped: 'dropped', 'dead-letter': 'to the dead letters' }[fate];
+    return [`${of.length} ${what}${list === '' ? '' : ` (${fate === 'readings' ? 'but for ' : ''}${list})`}`];
+  });
+  return `${explained.length} ${explained.length === 1 ? 'message' : 'messages'}: ${parts.join(', ')}`;
+}
+
+function report({ topic, arrival, mapped, captures, fate, why }: Explanation, terminal: Terminal): void {
   if (mapped.rule === undefined) {
     terminal.out(`${topic}  ${why[0]}`);
     return;
   }
   terminal.out(`${topic}  rule ${mapped.rule}`);
   for (const { device, time, values } of mapped.readings) {
-    terminal.out(`  ${device}  ${new Date(time).toISOString()}  ${JSON.stringify(values)}`);
+    const clock = time === arrival ? 'at its arrival' : new Date(time).toISOString();
+    terminal.out(`  ${device}  ${clock}  ${JSON.stringify(values)}`);
   }
   const names = Object.entries(captures).map(([name, value]) => `${name} = ${value}`);
   if (fate !== 'readings' && names.length > 0) terminal.out(`  ${names.join(', ')}`);

@@ -61,7 +61,8 @@ async function run(options: Options, terminal: Terminal): Promise<void> {
   } catch (cause) {
     throw new FleetcastError('USAGE', `cannot write ${write}: ${messageOf(cause)}`, { cause });
   }
-  terminal.note(`wrote ${write}; see what it does with: fleetcast check --config ${write}`);
+  terminal.note(`wrote ${write}; see what it does with: fleetcast check --config ${write} --samples FILE`);
+  terminal.note(`start it with: fleetcast run --config ${write}`);
 }
 
 async function collect(options: Options, password: SecretReference | undefined, terminal: Terminal) {
@@ -110,7 +111,10 @@ function report(found: Discovery, terminal: Terminal): void {
   if (found.devices.length > 0) {
     const shown = found.devices.slice(0, 50);
     terminal.out('');
-    terminal.out(textTable(['device', 'readings', 'interval', 'quantities'], shown.map(deviceRow)));
+    const longest = shown.reduce((length, { device }) => Math.max(length, device.length), 6);
+    const room = Math.max(40, terminal.width - longest - 26);
+    const rows = shown.map((device) => deviceRow(device, room));
+    terminal.out(textTable(['device', 'readings', 'interval', 'quantities'], rows));
     if (shown.length < found.devices.length) terminal.out(`and ${found.devices.length - shown.length} more devices`);
   }
   const { readings = 0, ...refused } = found.outcome;
@@ -123,14 +127,16 @@ function report(found: Discovery, terminal: Terminal): void {
   }
 }
 
-function deviceRow({ device, readings, intervalMs, quantities }: FoundDevice): string[] {
+/** @param room characters for the quantities: those that do not fit are counted. */
+function deviceRow({ device, readings, intervalMs, quantities }: FoundDevice, room: number): string[] {
   const names = quantities.map(({ name, unit, unitConfidence }) => {
     if (unit === undefined) return name;
     return `${name} [${unit}${unitConfidence < 0.8 ? '?' : ''}]`;
   });
-  const shown = names.slice(0, 6).join(', ');
-  const more = names.length > 6 ? ` and ${names.length - 6} more` : '';
-  return [device, String(readings), intervalMs === undefined ? '–' : durationText(intervalMs), shown + more];
+  let fit = names.length;
+  const text = () => names.slice(0, fit).join(', ') + (fit < names.length ? ` and ${names.length - fit} more` : '');
+  while (fit > 1 && text().length > room) fit--;
+  return [device, String(readings), intervalMs === undefined ? '–' : durationText(intervalMs), text()];
 }
 
 function passwordReference({ passwordEnv, passwordFile }: Options): SecretReference | undefined {
