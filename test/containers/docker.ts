@@ -6,17 +6,24 @@ const run = promisify(execFile);
 export const KAFKA_IMAGE = 'apache/kafka:4.3.1';
 export const MOSQUITTO_IMAGE = 'eclipse-mosquitto:2';
 
+interface DockerOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly timeoutMs?: number;
+  /** What was written to standard error as well. */
+  readonly both?: boolean;
+}
+
 /** Output of `docker …`. An engine that hangs is a failure, not a wait. @throws with what docker said. */
-export async function docker(args: readonly string[], options: { env?: NodeJS.ProcessEnv; timeoutMs?: number } = {}) {
-  const { env = {}, timeoutMs = 60_000 } = options;
+export async function docker(args: readonly string[], options: DockerOptions = {}) {
+  const { env = {}, timeoutMs = 60_000, both = false } = options;
   try {
-    const { stdout } = await run('docker', [...args], {
+    const { stdout, stderr } = await run('docker', [...args], {
       env: { ...process.env, ...env },
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
       maxBuffer: 64 * 2 ** 20,
     });
-    return stdout.trim();
+    return `${stdout}${both ? stderr : ''}`.trim();
   } catch (cause) {
     const { stdout = '', stderr = '' } = cause as { stdout?: string; stderr?: string };
     throw new Error(`docker ${args.join(' ')}: ${`${stdout}\n${stderr}`.trim().slice(-2000)}`, { cause });

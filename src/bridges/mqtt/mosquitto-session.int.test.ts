@@ -1,6 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -13,7 +11,8 @@ import {
   readingsOf,
   until,
 } from '../../../test/bridge-kit.ts';
-import { mosquittoProgram } from '../../../test/mosquitto.ts';
+import { freePort } from '../../../test/containers/free-port.ts';
+import { haveMosquitto, passwordLine } from '../../../test/mosquitto.ts';
 import { FleetcastError } from '../../errors.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { DEFAULT_MAPPING } from '../mapping/config.ts';
@@ -32,7 +31,7 @@ const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 const numbers = async (log: Parameters<typeof readingsOf>[0]) =>
   (await readingsOf(log)).map((each) => each.values['n']);
 
-describe.skipIf(mosquittoProgram === undefined)('the session with a real Mosquitto', () => {
+describe.skipIf(!haveMosquitto)('the session with a real Mosquitto (needs its package or Docker)', () => {
   it('is sent no more than receiveMaximum before it acknowledges', async () => {
     const { url } = await mosquitto();
     const { log, mood } = moodyLog(new MemoryLog());
@@ -53,7 +52,7 @@ describe.skipIf(mosquittoProgram === undefined)('the session with a real Mosquit
     const folder = mkdtempSync(join(tmpdir(), 'fleetcast-passwords-'));
     cleanUps.push(async () => rmSync(folder, { recursive: true }));
     const file = join(folder, 'passwords');
-    expect(spawnSync('mosquitto_passwd', ['-b', '-c', file, 'me', 'geheim']).status).toBe(0);
+    writeFileSync(file, passwordLine('me', 'geheim'));
     const { url } = await mosquitto('allow_anonymous false', `password_file ${file}`);
     const { bridge, publisher } = await setUp(url, { connection: { url, username: 'me', password: 'geheim' } });
     await publisher.publish('fleet/a', message(0));
@@ -175,11 +174,3 @@ describe.skipIf(mosquittoProgram === undefined)('the session with a real Mosquit
     expect(south.bridge.status().received).toBe(150);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

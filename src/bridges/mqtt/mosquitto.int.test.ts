@@ -9,7 +9,7 @@ import {
   until,
 } from '../../../test/bridge-kit.ts';
 import { type Certificates, hasOpenssl, makeCertificates } from '../../../test/certificates.ts';
-import { mosquittoProgram } from '../../../test/mosquitto.ts';
+import { haveMosquitto } from '../../../test/mosquitto.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { DEFAULT_MAPPING } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
@@ -28,7 +28,7 @@ const setUp = (url: string, options: Partial<MqttBridgeOptions> = {}, publisherI
 const message = (n: number) => JSON.stringify({ time: 1_700_000_000 + n, n });
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-describe.skipIf(mosquittoProgram === undefined)('with a real Mosquitto', () => {
+describe.skipIf(!haveMosquitto)('with a real Mosquitto (needs its package or Docker)', () => {
   it('speaks MQTT 5, and QoS 0, 1 and 2', async () => {
     const { url } = await mosquitto();
     const { log, bridge, publisher } = await setUp(url, {
