@@ -46,8 +46,7 @@ export class InputJournal {
   restore(base: number, snapshot: StateSnapshot | undefined): void {
     this.#entries = this.#entries.filter((entry) => entry.base !== base);
     if (snapshot === undefined) return;
-    const stored = JSON.parse(Buffer.from(snapshot.stores[RUNS]!).toString('utf8')) as StoredRun[];
-    const runs = stored.map(({ topic, from, to }) => ({ source: this.#topics.indexOf(topic), from, to }));
+    const runs = storedRuns(snapshot).map(({ topic, from, to }) => ({ source: this.#topics.indexOf(topic), from, to }));
     this.#entries.push({ base, runs });
     this.#entries.sort((a, b) => a.base - b.base);
   }
@@ -64,7 +63,13 @@ export class InputJournal {
   }
 
   #write(entry: JournalEntry, timestamp: number): OutRecord {
-    const runs = entry.runs.map(({ source, from, to }): StoredRun => ({ topic: this.#topics[source]!, from, to }));
+    // Of one source each run begins where the one before it ended.
+    const sources = [...new Set(entry.runs.map(({ source }) => source))];
+    const runs: StoredRuns = {
+      topics: sources.map((source) => this.#topics[source]!),
+      from: sources.map((source) => entry.runs.find((run) => run.source === source)!.from),
+      runs: entry.runs.flatMap(({ source, from, to }) => [sources.indexOf(source), to - from]),
+    };
     const snapshot: StateSnapshot = {
       type: 'StateSnapshot',
       task: this.#place.task,
@@ -91,10 +96,36 @@ export function lengthOf(entry: JournalEntry): number {
   return entry.runs.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
-interface StoredRun {
+/** Inputs that alternate record by record make as many runs as records: hence no more than two numbers for each. */
+interface StoredRuns {
+  readonly topics: readonly string[];
+  /** By topic: offset where its first run begins. */
+  readonly from: readonly number[];
+  /** Index of the topic and length, run by run. */
+  readonly runs: readonly number[];
+}
+
+/** A stretch of a topic's partition: from ≤ offset < to. */
+export interface TopicRun {
   readonly topic: string;
   readonly from: number;
   readonly to: number;
+}
+
+/** What a journal entry on the state topic says; an earlier form, a list of runs, is read as well. */
+export function storedRuns(snapshot: StateSnapshot): TopicRun[] {
+  const stored = JSON.parse(Buffer.from(snapshot.stores[RUNS]!).toString('utf8')) as StoredRuns | TopicRun[];
+  if (Array.isArray(stored)) return stored;
+  const next = [...stored.from];
+  const runs: TopicRun[] = [];
+  for (let i = 0; i < stored.runs.length; i += 2) {
+    const index = stored.runs[i]!;
+    const from = next[index]!;
+    const to = from + stored.runs[i + 1]!;
+    next[index] = to;
+    runs.push({ topic: stored.topics[index]!, from, to });
+  }
+  return runs;
 }
 
 const RUNS = 'runs';

@@ -4,7 +4,7 @@ import { untilAborted } from './engine-clock.ts';
 import type { Executor } from './executor.ts';
 import { type InputJournal, type JournalEntry, lengthOf } from './input-journal.ts';
 import type { Intake } from './intake.ts';
-import { PartitionReader } from './partition-reader.ts';
+import { RunReader } from './run-reader.ts';
 import type { StateFollower } from './state-follower.ts';
 import type { TaskOptions } from './task-options.ts';
 
@@ -83,6 +83,10 @@ async function replay(
   signal: AbortSignal,
   hooks: RestoreHooks,
 ): Promise<void> {
+  const { log, part, partition, acceptCutLog } = options;
+  const readers = part.sources.map(
+    ({ topic }) => new RunReader(log, topic, partition, LIMITS, acceptCutLog === true, signal),
+  );
   executor.batch.replaying = true;
   for (const entry of entries) {
     let base = entry.base;
@@ -91,7 +95,7 @@ async function replay(
       const shift = base - run.from;
       base += run.to - run.from;
       const first = Math.max(run.from, from - shift);
-      for await (const records of readRun(options, run.source, first, run.to, signal)) {
+      for await (const records of readers[run.source]!.read(first, run.to)) {
         for (let i = 0; i < records.length; ) {
           i = await intake.fill(run.source, records, i, shift);
           if (i < 0) return;
@@ -105,27 +109,6 @@ async function replay(
   if (!signal.aborted) executor.batch.replaying = false;
 }
 
-/** Records of an input partition from ≤ offset < to. @throws STATE_LOG_CUT where the log has lost some. */
-async function* readRun(
-  { log, part, partition, acceptCutLog }: TaskOptions,
-  source: number,
-  from: number,
-  to: number,
-  signal: AbortSignal,
-) {
-  const { topic } = part.sources[source]!;
-  if (from >= to) return;
-  const { earliest } = await log.offsets(topic, partition);
-  if (from < earliest && !acceptCutLog) throw logCut(topic, partition, from, earliest);
-  let next = Math.max(from, earliest);
-  const reader = new PartitionReader(log, topic, partition, next, LIMITS, signal);
-  while (next < to && !signal.aborted) {
-    const batch = await reader.next();
-    next = batch.nextOffset;
-    yield batch.records.filter(({ offset }) => offset < to);
-  }
-}
-
 function foreign(options: TaskOptions, stored: number, committed: number | undefined): FleetcastError {
   return new FleetcastError(
     'STATE_ORPHANED',
@@ -133,14 +116,6 @@ function foreign(options: TaskOptions, stored: number, committed: number | undef
       committed === undefined ? 'its group has no committed offset' : `its group has committed ${committed} only`
     }: the group was reset or the log replaced without its state`,
     { details: { task: options.name, offset: stored, committed } },
-  );
-}
-
-function logCut(topic: string, partition: number, from: number, earliest: number): FleetcastError {
-  return new FleetcastError(
-    'STATE_LOG_CUT',
-    `${topic}/${partition} begins at offset ${earliest}, the state needs the records from ${from} on`,
-    { details: { topic, partition, from, earliest } },
   );
 }
 

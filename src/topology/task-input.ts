@@ -11,17 +11,25 @@ export interface InputPart {
 }
 
 interface Cursor {
+  readonly source: number;
   readonly reader: PartitionReader;
-  /** Batch that was asked for; kept until it is taken. */
+  /** Batch that was asked for; kept until all of it is taken. */
   pending: Promise<void> | undefined;
   ready: InputPart | undefined;
+  /** Index in `ready` of the next record to take. */
+  at: number;
+  /** The last read brought nothing, whatever the end says. */
+  quiet: boolean;
   position: number;
   end: number;
 }
 
 /**
- * The input partitions of a task. A poll takes what every source has ready, sources in their order; how they interleave
- * is the caller's to write down. Tables are read to their end first, so that streams find their rows.
+ * The input partitions of a task. Several are taken in the order of their records' timestamps (of equal ones in the order
+ * of the sources), as far as the log is known to hold records: what has waited on the log while the task was away comes in
+ * the order in which it would have come, so one source does not run ahead of another and make its records late. A source
+ * that has nothing is not waited for. How they interleaved is the caller's to write down. Tables are read to their end
+ * first, so that streams find their rows.
  */
 export class TaskInput {
   readonly #cursors: readonly Cursor[];
@@ -44,9 +52,12 @@ export class TaskInput {
     this.#bound = bound;
     this.#loadUntil = sources.map(({ table }, i) => (table === true ? ends[i]! : 0));
     this.#cursors = sources.map(({ topic }, i) => ({
+      source: i,
       reader: new PartitionReader(log, topic, partition, positions[i]!, limits, signal),
       pending: undefined,
       ready: undefined,
+      at: 0,
+      quiet: false,
       position: positions[i]!,
       end: ends[i]!,
     }));
@@ -80,25 +91,64 @@ export class TaskInput {
     const active = this.#cursors.filter(({ position }, i) => !loading || position < this.#loadUntil[i]!);
     for (const cursor of active) cursor.pending ??= this.#ask(cursor);
     await Promise.race(active.map(({ pending }) => pending));
+    // What is on the log of another source may be older than what is there already.
+    await Promise.all(active.filter((cursor) => this.#awaited(cursor)).map(({ pending }) => pending));
+    return this.#merge(active);
+  }
+
+  /** The log is known to hold more of this source, and it has not come yet. */
+  #awaited(cursor: Cursor): boolean {
+    if (cursor.ready !== undefined || cursor.quiet) return false;
+    const end = Math.min(cursor.end, this.#bound(this.#sources[cursor.source]!.topic) ?? cursor.end);
+    return cursor.position < end;
+  }
+
+  /** What is there in the order of timestamps, up to where something must be awaited. */
+  #merge(active: readonly Cursor[]): InputPart[] {
     const parts: InputPart[] = [];
-    for (const cursor of active) {
-      const { ready } = cursor;
-      if (ready === undefined) continue;
-      cursor.pending = undefined;
-      cursor.ready = undefined;
-      cursor.position = ready.nextOffset;
-      if (ready.records.length > 0) parts.push(ready);
+    for (;;) {
+      for (const cursor of active) if (cursor.ready?.records.length === cursor.at) finish(cursor);
+      if (active.some((cursor) => this.#awaited(cursor))) return parts;
+      const heads = active.filter(({ ready }) => ready !== undefined);
+      if (heads.length === 0) return parts;
+      const first = heads.reduce((best, cursor) => (headTime(cursor) < headTime(best) ? cursor : best));
+      const until = heads.reduce(
+        (least, cursor) =>
+          cursor === first ? least : Math.min(least, headTime(cursor) - (cursor.source < first.source ? 1 : 0)),
+        Number.POSITIVE_INFINITY,
+      );
+      parts.push(take(first, until));
     }
-    return parts;
   }
 
   async #ask(cursor: Cursor): Promise<void> {
-    const source = this.#cursors.indexOf(cursor);
+    const { source } = cursor;
     const batch = await cursor.reader.next();
     cursor.end = batch.endOffset;
     const bound = this.#bound(this.#sources[source]!.topic);
     const records = bound === undefined ? batch.records : batch.records.filter(({ offset }) => offset < bound);
     const cut = records.length < batch.records.length;
+    cursor.quiet = batch.records.length === 0;
     cursor.ready = { source, records, nextOffset: cut ? bound! : batch.nextOffset };
+    cursor.at = 0;
   }
+}
+
+function headTime({ ready, at }: Cursor): number {
+  return ready!.records[at]!.timestamp;
+}
+
+/** The records from the next one on that are no later than a time; the next one in any case. */
+function take(cursor: Cursor, until: number): InputPart {
+  const { source, records, nextOffset } = cursor.ready!;
+  const from = cursor.at++;
+  while (cursor.at < records.length && headTime(cursor) <= until) cursor.at++;
+  cursor.position = cursor.at < records.length ? records[cursor.at]!.offset : nextOffset;
+  return { source, records: records.slice(from, cursor.at), nextOffset: cursor.position };
+}
+
+function finish(cursor: Cursor): void {
+  cursor.position = cursor.ready!.nextOffset;
+  cursor.pending = undefined;
+  cursor.ready = undefined;
 }

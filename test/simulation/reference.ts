@@ -2,15 +2,9 @@ import type { LogRecord, OutRecord } from '../../src/log/event-log.ts';
 import { partitionFor } from '../../src/log/partitioner.ts';
 import { taskName } from '../../src/topology/engine.ts';
 import { Executor } from '../../src/topology/executor.ts';
+import type { TopicRun } from '../../src/topology/input-journal.ts';
 import type { Subtopology } from '../../src/topology/plan.ts';
 import { PARTITIONS } from './scenarios.ts';
-
-/** A stretch of one input partition, as a commit has written it down. */
-export interface Run {
-  readonly topic: string;
-  readonly from: number;
-  readonly to: number;
-}
 
 /** One task's input in the order in which it took it. */
 export interface TaskInput {
@@ -48,10 +42,10 @@ export function undisturbed(group: string, { part, partition, records }: TaskInp
 
 /** Commits of a task with several sources, joined: each record of each input must be in them once, in order. */
 export function interleaving(
-  entries: ReadonlyMap<number, readonly Run[]>,
+  entries: ReadonlyMap<number, readonly TopicRun[]>,
   ends: ReadonlyMap<string, number>,
-): Run[] | string {
-  const runs: Run[] = [];
+): TopicRun[] | string {
+  const runs: TopicRun[] = [];
   const next = new Map([...ends.keys()].map((topic) => [topic, 0]));
   let sequence = 0;
   for (const [base, list] of [...entries].sort(([a], [b]) => a - b)) {

@@ -3,8 +3,9 @@ import type { StateSnapshot } from '../../src/events/records.ts';
 import type { EventLog, LogRecord, OutRecord } from '../../src/log/event-log.ts';
 import { Engine, subtopologyGroup, taskName } from '../../src/topology/engine.ts';
 import type { EngineClock } from '../../src/topology/engine-clock.ts';
+import { storedRuns, type TopicRun } from '../../src/topology/input-journal.ts';
 import { divide, type Subtopology } from '../../src/topology/plan.ts';
-import { interleaving, type Run, undisturbed } from './reference.ts';
+import { interleaving, undisturbed } from './reference.ts';
 import { PARTITIONS, SCENARIOS, type Scenario } from './scenarios.ts';
 import { type Process, Scheduler } from './scheduler.ts';
 import { type LogDefects, SimBroker } from './sim-log.ts';
@@ -56,7 +57,7 @@ class World {
   /** `topic/partition` of the input to what has arrived, by offset. */
   readonly #arrived = new Map<string, LogRecord[]>();
   /** Task to its journal: place in the input sequence to the runs that a commit took. */
-  readonly #journals = new Map<string, Map<number, readonly Run[]>>();
+  readonly #journals = new Map<string, Map<number, readonly TopicRun[]>>();
   #appended = 0;
   readonly #sweepLength: number;
   readonly #maxRecords: number;
@@ -194,10 +195,9 @@ class World {
     for (const { topic, key, value } of records) {
       const [, task, base] = /^(.*)#inputs\/(\d+)$/.exec(String(key)) ?? [];
       if (topic !== 'state' || task === undefined || value === null) continue;
-      const journal = this.#journals.get(task) ?? new Map<number, readonly Run[]>();
+      const journal = this.#journals.get(task) ?? new Map<number, readonly TopicRun[]>();
       this.#journals.set(task, journal);
-      const { stores } = decode<StateSnapshot>('StateSnapshot', value);
-      journal.set(Number(base), JSON.parse(String(stores['runs'])) as Run[]);
+      journal.set(Number(base), storedRuns(decode<StateSnapshot>('StateSnapshot', value)));
     }
   }
 
