@@ -9,6 +9,7 @@ export type {
   Alert,
   DeadLetter,
   Forecast,
+  ForecastInterval,
   HistorySegment,
   ModelEvent,
   Reading,

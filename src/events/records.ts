@@ -110,6 +110,16 @@ export interface Forecast {
   readonly inputOffset: number;
   /** Version of the arithmetic: forecasts of one version are reproducible bit for bit. */
   readonly arithmetic: number;
+  /** Intervals at further levels, ascending by level. Left out when written is as empty; there when read. */
+  readonly intervals?: readonly ForecastInterval[];
+}
+
+/** An interval of a forecast, one bound for each of its values. */
+export interface ForecastInterval {
+  /** Nominal coverage of [lower, upper]. */
+  readonly level: number;
+  readonly lower: readonly number[];
+  readonly upper: readonly number[];
 }
 
 /** What a device is expected to report next, after its last events. Topic `next-events`, key device. */

@@ -12,6 +12,7 @@ import {
   watchNaive,
 } from './guard.ts';
 import { FIRST_QUANTILE, spreadOverHorizon } from './interval.ts';
+import { IntervalLevels } from './interval-levels.ts';
 import type { IntervalMethod } from './interval-method.ts';
 import { type Candidate, type ForecastCandidates, type SeriesWindow, scaleOf } from './items.ts';
 import type { Collector, Operator, OperatorContext, StreamRecord } from './operator.ts';
@@ -33,6 +34,8 @@ export interface ScoreConfig {
   /** Nominal coverage of the intervals. */
   readonly level: number;
   readonly intervals: IntervalMethod;
+  /** Nominal coverage of further intervals; see interval-levels.ts. */
+  readonly levels: readonly number[];
   readonly guard: GuardConfig;
 }
 
@@ -54,16 +57,21 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
   readonly #config: ScoreConfig;
   readonly #layout: ScoreLayout;
   readonly #weights: Float64Array;
+  readonly #levels: IntervalLevels;
   #devices!: KeyedStore<DeviceScores>;
+  #ratios!: KeyedStore<SeriesBlocks>;
 
   constructor(config: ScoreConfig) {
     this.#config = config;
+    const { level: main, levels, steps, season } = config;
+    this.#levels = new IntervalLevels({ main, levels, steps, season, trackers: SLOTS + BASELINES.length });
     this.#weights = stepWeights(config.steps);
     this.#layout = scoreLayout(config.steps, config.horizon, config.intervals.floats);
   }
 
   init(context: OperatorContext): void {
     this.#devices = context.keyed('scores', deviceScoresCodec(this.#layout));
+    this.#ratios = context.keyed('interval-levels', this.#levels.codec);
   }
 
   process(record: StreamRecord<ForecastCandidates>, out: Collector<Forecast>): void {
@@ -74,8 +82,9 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
       this.#devices.set(record, device);
     }
     const block = device.blocks.findOrAdd(window.quantity);
+    const ratios = this.#ratiosOf(record);
     this.#passOver(device, block, window);
-    const entries = this.#judge(device, block, window);
+    const entries = this.#judge(device, block, window, ratios);
     if (entries.length > 0) {
       const score: Score = {
         type: 'Score',
@@ -93,16 +102,28 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     this.#awaitBaselines(device.blocks, block, window);
     for (const given of candidates) {
       const candidate = this.#better(device.blocks, block, window, given);
-      const halves = this.#await(device, block, window, candidate);
+      const tracker = this.#trackerFor(device, block, window, candidate, ratios);
+      const halves = this.#await(device, block, window, candidate, tracker);
       if (candidate.role !== 'champion') continue;
       const kept = this.#kept(device, block, candidate);
       if (kept === undefined) {
-        out.emit(this.#forecast(record, candidate, halves), window.origin);
+        out.emit(this.#forecast(record, candidate, halves, tracker, ratios), window.origin);
       } else {
         out.count('naive-kept');
-        out.emit(this.#naive(record, device.blocks, block, kept), window.origin);
+        out.emit(this.#naive(record, device.blocks, block, kept, ratios), window.origin);
       }
     }
+  }
+
+  /** Of the further levels; undefined where there are none. */
+  #ratiosOf(record: StreamRecord<ForecastCandidates>): SeriesBlocks | undefined {
+    if (this.#levels.levels.length === 0) return undefined;
+    let ratios = this.#ratios.get(record);
+    if (ratios === undefined) {
+      ratios = this.#levels.blocks();
+      this.#ratios.set(record, ratios);
+    }
+    return ratios;
   }
 
   /** Notes that empty buckets had no forecast. */
@@ -129,7 +150,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     }
   }
 
-  #judge(device: DeviceScores, block: number, window: SeriesWindow): ScoreEntry[] {
+  #judge(device: DeviceScores, block: number, window: SeriesWindow, ratios?: SeriesBlocks): ScoreEntry[] {
     const layout = this.#layout;
     const config = this.#config;
     const { blocks } = device;
@@ -152,7 +173,10 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
         entries.push({ model, role, step, value, lower: value - half, upper: value + half });
         const error = Math.abs(window.actual - value) / unit;
         const tracker = this.#trackerOf(blocks, block, number);
-        if (tracker >= 0) this.#track(blocks, block, tracker, i, error, error > half / unit);
+        if (tracker >= 0) {
+          this.#track(blocks, block, tracker, i, error, error > half / unit);
+          if (ratios) this.#levels.track(ratios, window.quantity, tracker, i, error, half / unit);
+        }
         if (slot !== CHAMPION || number !== guarded) continue;
         const last = this.#hindcastError(LAST_VALUE, window, step) / unit;
         const seasonal = this.#hindcastError(SEASONAL_NAIVE, window, step) / unit;
@@ -168,6 +192,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
         entries.push({ model, role: 'baseline', step, value, lower: value - half, upper: value + half });
         const error = Math.abs(window.actual - value) / unit;
         this.#track(blocks, block, SLOTS + b, i, error, error > half / unit);
+        if (ratios) this.#levels.track(ratios, window.quantity, SLOTS + b, i, error, half / unit);
       }
     }
     const naive = new WeightedErrors();
@@ -245,12 +270,19 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     return Math.abs(window.actual - hindcast(baseline, window, step, this.#config.season));
   }
 
-  #naive(record: StreamRecord<ForecastCandidates>, blocks: SeriesBlocks, block: number, model: Baseline): Forecast {
+  #naive(
+    record: StreamRecord<ForecastCandidates>,
+    blocks: SeriesBlocks,
+    block: number,
+    model: Baseline,
+    ratios?: SeriesBlocks,
+  ): Forecast {
     const { window } = record.value;
     const candidate = this.#naiveCandidate(window, model);
-    this.#beginBaseline(blocks, block, SLOTS + BASELINES.indexOf(model));
-    const halves = this.#halves(blocks, block, SLOTS + BASELINES.indexOf(model), window);
-    return this.#forecast(record, candidate, halves);
+    const tracker = SLOTS + BASELINES.indexOf(model);
+    this.#beginBaseline(blocks, block, tracker);
+    const halves = this.#halves(blocks, block, tracker, window);
+    return this.#forecast(record, candidate, halves, tracker, ratios);
   }
 
   #guardAt(block: number): number {
@@ -265,13 +297,18 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
   }
 
   /** Keeps the forecast at the scored steps. @returns the half-widths of its interval */
-  #await(device: DeviceScores, block: number, window: SeriesWindow, candidate: Candidate): Float64Array {
+  #await(
+    device: DeviceScores,
+    block: number,
+    window: SeriesWindow,
+    candidate: Candidate,
+    tracker: number,
+  ): Float64Array {
     const layout = this.#layout;
     const config = this.#config;
     const { blocks } = device;
     const number = modelNumber(layout, device, candidate.model);
-    const slot = candidate.role === 'champion' ? CHAMPION : CHALLENGER;
-    const tracker = this.#trackerFor(blocks, block, slot, number, window, candidate);
+    const slot = slotOf(candidate);
     const halves = this.#halves(blocks, block, tracker, window);
     const index = Math.round(window.origin / window.interval);
     blocks.u8[block * layout.bytes + layout.at.models + slot * layout.horizon + modulo(index, layout.horizon)] = number;
@@ -285,13 +322,15 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
 
   /** The tracker of a candidate; begun with its calibration where the slot's belongs to another model. */
   #trackerFor(
-    blocks: SeriesBlocks,
+    device: DeviceScores,
     block: number,
-    slot: number,
-    number: number,
     window: SeriesWindow,
     candidate: Candidate,
+    ratios?: SeriesBlocks,
   ): number {
+    const { blocks } = device;
+    const number = modelNumber(this.#layout, device, candidate.model);
+    const slot = slotOf(candidate);
     const baseline = BASELINES.indexOf(candidate.model as Baseline);
     if (baseline >= 0) return SLOTS + baseline;
     const layout = this.#layout;
@@ -301,6 +340,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     if (this.#trackerOf(blocks, block, number) >= 0) {
       swap(blocks.f32, (block * layout.bytes) / 4 + layout.at.trackers, layout.steps.length * layout.floats);
       swap(blocks.u8, tracked, 1);
+      if (ratios) this.#levels.swap(ratios, window.quantity, CHAMPION, CHALLENGER);
       return slot;
     }
     blocks.u8[tracked + slot] = number;
@@ -309,6 +349,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
       const q = expected === undefined ? FIRST_QUANTILE : (expected * candidate.unit) / scaleOf(window.deviation);
       this.#begin(blocks, block, slot, i, q);
     }
+    if (ratios) this.#levels.begin(ratios, window.quantity, slot);
     return slot;
   }
 
@@ -343,7 +384,13 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     return (block * layout.bytes) / 4 + layout.at.trackers + (tracker * layout.steps.length + step) * layout.floats;
   }
 
-  #forecast(record: StreamRecord<ForecastCandidates>, candidate: Candidate, halves: Float64Array): Forecast {
+  #forecast(
+    record: StreamRecord<ForecastCandidates>,
+    candidate: Candidate,
+    halves: Float64Array,
+    tracker: number,
+    ratios?: SeriesBlocks,
+  ): Forecast {
     const { window } = record.value;
     const values = Array.from(candidate.values);
     return {
@@ -359,6 +406,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
       model: candidate.model,
       inputOffset: record.offset,
       arithmetic: ARITHMETIC_VERSION,
+      intervals: ratios ? this.#levels.intervals(ratios, window.quantity, tracker, values, halves) : [],
     };
   }
 }
@@ -381,6 +429,10 @@ class WeightedErrors {
     const over = this.#weight;
     return { model: this.#model / over, lastValue: this.#lastValue / over, seasonalNaive: this.#seasonalNaive / over };
   }
+}
+
+function slotOf({ role }: Candidate): number {
+  return role === 'champion' ? CHAMPION : CHALLENGER;
 }
 
 function modulo(value: number, by: number): number {

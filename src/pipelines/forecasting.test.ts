@@ -54,7 +54,7 @@ async function play(
   cut?: () => boolean,
   crashes: ReadonlySet<number> = new Set(),
 ): Promise<TopologyTestDriver> {
-  const driver = start({}, cut);
+  const driver = start({ levels: [0.95, 0.5, 0.9] }, cut);
   await driver.ready();
   const prepare = activationPreparer(['default'], source);
   for (const [n, { key, record, time }] of items.entries()) {
@@ -111,7 +111,16 @@ describe('forecasting topology', () => {
       expect(forecast.values.every((value, h) => forecast.lower[h]! <= value && value <= forecast.upper[h]!)).toBe(
         true,
       );
+      // Of the further levels, the one of the main interval is left out.
+      const [half, most] = forecast.intervals!;
+      expect(forecast.intervals!.map(({ level }) => level)).toEqual([0.5, 0.95]);
+      for (let h = 0; h < 6; h++) {
+        const bounds = [most!.lower, forecast.lower, half!.lower, half!.upper, forecast.upper, most!.upper];
+        const inOrder = bounds.map((bound) => bound[h]!);
+        expect(inOrder).toEqual([...inOrder].sort((x, y) => x - y));
+      }
     }
+    expect(forecasts.some(({ intervals, upper }) => intervals![1]!.upper[5]! > upper[5]!)).toBe(true);
     // Each origin of a series once, in order.
     for (const device of ['d0', 'd1', 'd2']) {
       for (const quantity of ['a', 'b']) {
@@ -157,6 +166,30 @@ describe('forecasting topology', () => {
     const closed = [...newest.values()].flatMap(({ values }) => values.filter((value) => !Number.isNaN(value)));
     // Every bucket that was forecast from is in the history.
     expect(closed.length).toBeGreaterThanOrEqual(forecasts.length);
+  });
+
+  it('covers with every interval what its level promises', async () => {
+    const driver = start({ levels: [0.5, 0.8, 0.95] });
+    const random = new Random(6);
+    const values = Array.from({ length: 1500 }, (_, hour) => Math.sin((hour / 4) * 2 * Math.PI) + random.normal());
+    for (const [hour, a] of values.entries()) {
+      const time = T0 + hour * HOUR;
+      driver.pipe('readings', 'd', reading('d', time, { a }), time, time);
+    }
+    const inside: Record<number, number> = { 0.5: 0, 0.8: 0, 0.9: 0, 0.95: 0 };
+    const forecasts = driver.values<Forecast>('forecasts').slice(100, -6);
+    expect(forecasts.length).toBeGreaterThan(1300);
+    for (const { origin, lower, upper, level, intervals } of forecasts) {
+      for (const one of [...intervals!, { level, lower, upper }]) {
+        for (let h = 0; h < 6; h++) {
+          const actual = values[(origin - T0) / HOUR + h]!;
+          if (one.lower[h]! <= actual && actual <= one.upper[h]!) inside[one.level]! += 1 / (6 * forecasts.length);
+        }
+      }
+    }
+    for (const [level, share] of Object.entries(inside)) {
+      expect(Math.abs(share - Number(level)), level).toBeLessThan(0.02);
+    }
   });
 
   it('swaps the model at its place, not where the batch ends', async () => {

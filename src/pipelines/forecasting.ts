@@ -109,6 +109,7 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
         steps,
         level: config.level,
         intervals: intervalMethod(config),
+        levels: config.levels,
         guard: guardDefaults(shape.horizon, shape.season),
       }),
   );

@@ -27,7 +27,10 @@ export interface PipelineConfig {
   readonly shape: WindowShape;
   readonly scaleLength: number;
   readonly minMeasured: number;
+  /** Nominal coverage of the interval that is scored. */
   readonly level: number;
+  /** Nominal coverage of further intervals of each forecast. */
+  readonly levels: readonly number[];
   /** How intervals follow the stream: a few hundred bytes a series, or the residuals themselves. */
   readonly intervals: IntervalMethodName;
   /** Horizon steps that are scored. */
@@ -75,6 +78,7 @@ export function pipelineConfig(change: Partial<PipelineConfig> = {}): PipelineCo
     scaleLength: Math.max(shape.lookback, 7 * shape.season),
     minMeasured: 0.5,
     level: 0.9,
+    levels: [],
     intervals: 'tracking',
     steps: scoredSteps(shape.horizon),
     alert: ALERT_DEFAULTS,
@@ -101,7 +105,9 @@ export function pipelineConfig(change: Partial<PipelineConfig> = {}): PipelineCo
   whole('grace', config.grace, 0);
   whole('idle', config.idle, 1);
   whole('correctFor', config.correctFor, 0);
-  if (!(config.level > 0 && config.level < 1)) refuse('level', config.level, 'between 0 and 1');
+  for (const level of [config.level, ...config.levels]) {
+    if (!(level > 0 && level < 1)) refuse(level === config.level ? 'level' : 'levels', level, 'between 0 and 1');
+  }
   if (config.events !== undefined) {
     whole('events.steps', config.events.steps, 1);
     whole('events.codes', config.events.codes, 2);

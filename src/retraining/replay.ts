@@ -1,5 +1,5 @@
 import { FleetcastError } from '../errors.ts';
-import { decodeRecord, schemaOf } from '../events/codec.ts';
+import { decodeRecord, encodeRecord, HEADER, schemaOf } from '../events/codec.ts';
 import type { DeadLetter } from '../events/records.ts';
 import type { EventLog, LogRecord, OutRecord } from '../log/event-log.ts';
 import type { ServedModel } from '../operators/served-model.ts';
@@ -208,7 +208,11 @@ class LiveReader {
       this.#next = -1;
       return 'before';
     }
-    if (equal(live.value, replayed.value) && equal(live.key, replayed.key) && live.timestamp === replayed.timestamp) {
+    if (
+      sameRecord(live.value, replayed.value) &&
+      equal(live.key, replayed.key) &&
+      live.timestamp === replayed.timestamp
+    ) {
       return undefined;
     }
     return this.#difference(live.offset, fieldsThatDiffer(live.value, replayed.value), live.value, replayed.value);
@@ -256,7 +260,7 @@ async function compareHistory(
   }
   for (const [key, record] of replayed) {
     const held = live.get(key);
-    if (held !== undefined && equal(held.value, record.value)) continue;
+    if (held !== undefined && sameRecord(held.value, record.value)) continue;
     const offset = held?.offset ?? -1;
     const what = held === undefined ? 'the live topic lacks it' : fieldsThatDiffer(held.value, record.value);
     const read = (bytes: Uint8Array | null | undefined) => (bytes ? decodeRecord(bytes) : undefined);
@@ -279,6 +283,13 @@ function offsetOf(value: Uint8Array): number {
   const record = decodeRecord(value);
   if (record.type === 'DeadLetter') return record.offset;
   return 'inputOffset' in record ? record.inputOffset : 0;
+}
+
+/** Bytes that an earlier version of the program wrote are compared as what they say in today's schema. */
+function sameRecord(live: Uint8Array | null, replayed: Uint8Array | null): boolean {
+  if (equal(live, replayed)) return true;
+  if (live === null || replayed === null || equal(live.subarray(0, HEADER), replayed.subarray(0, HEADER))) return false;
+  return schemaOf(live) === schemaOf(replayed) && equal(encodeRecord(decodeRecord(live)), replayed);
 }
 
 function equal(a: Uint8Array | null, b: Uint8Array | null): boolean {

@@ -5,7 +5,9 @@ import { CALENDAR } from '../models/inputs/calendar.ts';
 import { writeInputs } from '../models/inputs/spec.ts';
 import { sequentialArchitecture } from '../models/sequential/model.ts';
 import type { TrainSettings } from '../models/trainer.ts';
+import { isLong } from '../models/training/settings.ts';
 import type { TrainerName } from '../models/training/trainers.ts';
+import type { WindowShape } from '../models/window-shape.ts';
 import { QUALITY_DEFAULTS } from '../operators/quality.ts';
 import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
@@ -17,7 +19,7 @@ import type { Configuration } from './configuration/schema.ts';
 /** The pipeline that a configuration asks for. @throws CONFIG_INVALID for values that cannot go together */
 export function pipelineOf(configuration: Configuration): PipelineConfig {
   const { pipeline, learner } = configuration;
-  const { lookback, horizon, season, interval, grace, idle, aggregate, late, level, intervals } = pipeline;
+  const { lookback, horizon, season, interval, grace, idle, aggregate, late, level, levels, intervals } = pipeline;
   return pipelineConfig({
     topics: namesOf(configuration),
     interval,
@@ -26,6 +28,7 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
     aggregate,
     late,
     level,
+    levels,
     intervals,
     shape: { lookback, horizon, season },
     model: learner.name,
@@ -76,7 +79,8 @@ export function learnerOf(configuration: Configuration) {
 }
 
 function requestOf(configuration: Configuration) {
-  const wanted = familyOf(configuration.learner, configuration.learner.layers);
+  const { learner, pipeline } = configuration;
+  const wanted = familyOf(learner, learner.layers, pipeline);
   return { ...wanted, settings: { ...wanted.settings, inputs: inputsText(configuration) } };
 }
 
@@ -96,7 +100,7 @@ export function inputsText({ learner }: Configuration): string {
 interface FamilyChoice {
   readonly trainer: TrainerName;
   readonly family: TrainSettings['family'];
-  readonly width: number;
+  readonly width?: number | undefined;
   readonly recurrentLayers: number;
   readonly decoding: TrainSettings['decoding'];
   readonly maxSteps: number;
@@ -106,10 +110,12 @@ interface FamilyChoice {
 /**
  * Family, trainer and settings that go together: layers of one's own are trained with TensorFlow.js.
  * @param layers of the family sequential: a list, or a whole model
+ * @param windows that are forecast from
  * @throws USAGE for a choice without its layers, MODEL_INVALID
  */
-export function familyOf(choice: FamilyChoice, layers: unknown) {
-  const { trainer, width, recurrentLayers, decoding, maxSteps, seed } = choice;
+export function familyOf(choice: FamilyChoice, layers: unknown, windows: WindowShape) {
+  const { trainer, recurrentLayers, decoding, maxSteps, seed } = choice;
+  const width = widthOf(choice, windows);
   const common = { maxSteps, seed };
   if (trainer === 'ridge') return { trainer, family: 'ridge' as const, settings: { width, ...common } };
   const { family } = choice;
@@ -121,6 +127,11 @@ export function familyOf(choice: FamilyChoice, layers: unknown) {
   }
   const shape = family === 'lstm' ? { width, layers: recurrentLayers, decoding } : { width };
   return { trainer, family, settings: { ...shape, ...common } };
+}
+
+/** The width asked for, or what suits the horizon. */
+export function widthOf({ width, family }: Pick<FamilyChoice, 'width' | 'family'>, windows: WindowShape): number {
+  return width ?? (family === 'segment-lstm' && isLong(windows) ? 128 : 32);
 }
 
 export function namesOf(configuration: Configuration): TopicNames {

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { decode, encodeRecord } from '../../src/events/codec.ts';
+import { decode, encodeRecord, headerFor } from '../../src/events/codec.ts';
 import type { Forecast } from '../../src/events/records.ts';
+import { compileSchema, fingerprint } from '../../src/events/schema-registry.ts';
 import { explain } from '../../src/retraining/explain.ts';
 import { rebuild } from '../../src/retraining/rebuild.ts';
 import { replay, verifyReplay } from '../../src/retraining/replay.ts';
 import { trainOnHistory } from '../../src/retraining/train.ts';
+import { releasedOf } from '../schema-evolution.ts';
 import {
   all,
   config,
@@ -128,6 +130,25 @@ describe('what the log tells afterwards', () => {
       offset: 100,
       what: 'differs in model',
     });
+
+    // What an earlier version of the program wrote, with another schema, says the same.
+    const [earlier] = releasedOf('Forecast');
+    const writer = compileSchema(earlier!.text);
+    const header = Buffer.concat([Buffer.from([0xc3, 0x01]), fingerprint(writer)]);
+    expect(header).not.toEqual(headerFor('Forecast'));
+    const specs = [{ name: 'earlier', partitions: PARTITIONS, cleanup: 'delete' as const }];
+    await log.ensureTopics(specs);
+    for (let p = 0; p < PARTITIONS; p++) {
+      const live = await log.read(topics.forecasts, p, 0, { maxRecords: 1e6, maxBytes: 1e9 });
+      await log.append(
+        live.records.map(({ timestamp, key, value }) => {
+          const body = writer.toBuffer(decode<Forecast>('Forecast', value!));
+          return { topic: 'earlier', partition: p, timestamp, key, value: Buffer.concat([header, body]) };
+        }),
+      );
+    }
+    const old = { ...config, topics: { ...topics, forecasts: 'earlier' } };
+    expect((await verifyReplay({ log, config: old, models, until })).differences).toEqual([]);
   }, 300_000);
 
   it('rebuilds a network bit for bit', async () => {

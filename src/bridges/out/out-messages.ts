@@ -28,6 +28,17 @@ export function forecastPayload(forecast: Forecast, { format = 'json', step = 1 
     values: forecast.values,
     lowers: forecast.lower,
     uppers: forecast.upper,
+    ...(forecast.intervals?.length
+      ? {
+          intervals: forecast.intervals.map(({ level, lower, upper }) => ({
+            level,
+            lower: lower[at] ?? null,
+            upper: upper[at] ?? null,
+            lowers: lower,
+            uppers: upper,
+          })),
+        }
+      : {}),
   });
 }
 

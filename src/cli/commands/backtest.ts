@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { TRAINER_NAMES } from '../../models/training/trainers.ts';
 import { backtest, backtestDetails, backtestTable } from '../../retraining/backtest.ts';
-import { inputsText } from '../../service/pipeline-settings.ts';
+import { inputsText, widthOf } from '../../service/pipeline-settings.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLog } from '../opened.ts';
 import { list, oneOf, time, whole } from '../options.ts';
@@ -38,7 +38,8 @@ export function addBacktest(program: Command, terminal: Terminal): void {
     .option('--json', 'as JSON')
     .action((options: Options) =>
       withLog(options, async ({ configuration, log, topics, windows, now }) => {
-        const { width, maxSteps, seed, trainer: configured } = configuration.learner;
+        const { maxSteps, seed, trainer: configured } = configuration.learner;
+        const width = widthOf({ ...configuration.learner, family: 'segment-lstm' }, windows.shape);
         const trainer = options.trainer ?? configured;
         const result = await backtest({
           log,

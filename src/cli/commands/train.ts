@@ -96,7 +96,7 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
       ...defined({ trainer: options.trainer, family, recurrentLayers, decoding, width, maxSteps, seed }),
     };
     const layers = options.layers === undefined ? learner.layers : readLayersFile(options.layers);
-    const wanted = familyOf(choice, layers);
+    const wanted = familyOf(choice, layers, shape);
     const note = (text: string) => (options.json ? undefined : terminal.note(text));
     note(windowText(shape));
     const started = performance.now();

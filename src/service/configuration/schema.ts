@@ -217,6 +217,11 @@ const pipeline = section(
     horizon: whole(1, 1024).default(24).meta({ description: 'Buckets that are forecast.' }),
     season: whole(1, 2048).default(24).meta({ description: 'Buckets in a season: 24 for a daily cycle of hours.' }),
     level: z.number().min(0.5).max(0.999).default(0.9).meta({ description: 'Nominal coverage of the intervals.' }),
+    levels: z
+      .array(z.number().min(0.1).max(0.999))
+      .max(8)
+      .default([])
+      .meta({ description: 'Further levels: each forecast has an interval for each of them.' }),
     intervals: z.enum(INTERVAL_METHODS).default('tracking').meta({
       description: 'tracking (a few hundred bytes a series) or rolling (the newest residuals, for small fleets).',
     }),
@@ -310,7 +315,11 @@ const learner = section(
       .enum(['segment-lstm', 'lstm', 'sequential'])
       .default('segment-lstm')
       .meta({ description: 'segment-lstm, lstm (one step a bucket), or sequential (the layers below).' }),
-    width: whole(4, 256).default(32).meta({ description: 'Width of the LSTM.' }),
+    width: optional(
+      whole(4, 256),
+      'Width of the LSTM. Default: 32; 128 for the segment LSTM and horizons of four seasons or more.',
+      '64',
+    ),
     recurrentLayers: whole(1, 16).default(1).meta({ description: 'Layers of the family lstm, one upon the other.' }),
     decoding: z
       .enum(['direct', 'autoregressive'])
