@@ -54,6 +54,20 @@ describe('the command line', () => {
     expect((await cli(['init', '-'])).out.join('\n')).toBe(exampleConfiguration().trimEnd());
   });
 
+  it('check ends with 1 where samples are refused, and names the first', async () => {
+    const check = (payload: string, topic = 'fleet/pump') =>
+      cli(['check', '--config', config, '--topic', topic, '--payload', payload]);
+    expect(await check('{"temperature": 21.5, "status": "ok", "on": true}')).toMatchObject({ code: 0, notes: [] });
+    const refused = await check('{"temperature":');
+    expect(refused).toMatchObject({
+      code: 1,
+      notes: [expect.stringContaining('1 of 1 samples are refused; the first: fleet/pump: not-json')],
+    });
+    expect(refused.out.at(-1)).toBe('1 message: 1 to the dead letters (not-json 1)');
+    expect((await check('{"status": "ok"}')).code).toBe(1);
+    expect((await check('{}', 'elsewhere/x')).notes[0]).toContain('no sample becomes a reading');
+  });
+
   it('names every mistake of a configuration', async () => {
     const file = join(folder, 'wrong.yaml');
     writeFileSync(file, 'http:\n  port: x\npipelin: {}\n');

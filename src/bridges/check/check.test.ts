@@ -54,6 +54,7 @@ describe('explain', () => {
     rules: [
       { topic: 'fleet/+site/+device', time: { path: 'time', optional: true } },
       { topic: 'fleet/log', ignore: true },
+      { topic: 'strict/+device', rest: 'strict' },
     ],
   };
   const explain = (topic: string, payload: string) =>
@@ -62,12 +63,22 @@ describe('explain', () => {
     const found = explain('fleet/x/pump', '{"time": 1767225600, "t": 21.5}');
     expect(found).toMatchObject({ fate: 'readings', captures: { site: 'x', device: 'pump' } });
     expect(found.why).toEqual([
-      'rule 1 of 2, fleet/+site/+device: site = "x", device = "pump"',
+      'rule 1 of 3, fleet/+site/+device: site = "x", device = "pump"',
       'pump at the arrival: t = 21.5',
     ]);
   });
+  it('names what it leaves out beside numbers', () => {
+    const found = explain('fleet/x/pump', '{"t": 21.5, "status": "ok", "on": true, "p": "n/a"}');
+    expect(found).toMatchObject({ fate: 'readings', kept: false });
+    expect(found.why.slice(1)).toEqual([
+      'pump at the arrival: t = 21.5',
+      'left out, being no number: status = "ok", on = true, p = "n/a" (`booleans: true` would take them)',
+    ]);
+  });
   it.each([
-    ['fleet/x/pump', '{"t": "hot"}', 'dead-letter', /not-a-number \(pump\): .*goes to the dead letters/],
+    ['strict/pump', '{"t": "hot"}', 'dead-letter', /not-a-number \(pump\): .*goes to the dead letters/],
+    ['fleet/x/pump', '{"t": "21"}', 'dropped', /no-values.*\n.*t = "21" \(`numericText: true` would take them\)$/],
+    ['fleet/x/pump', '21.5', 'dead-letter', /not-a-number \(pump\): 21.5 has no name/],
     ['fleet/log', 'x', 'dropped', /ignored: .*counted and dropped/],
     ['fleet/x', '{}', 'dead-letter', /wants 1 more levels/],
     ['fleet/x/y/z', '{}', 'dead-letter', /ends before "z"/],

@@ -1,3 +1,4 @@
+import { DECIMAL } from '../formats/text.ts';
 import type { MappingConfig } from '../mapping/config.ts';
 import { compileMapping, type Mapped } from '../mapping/mapping.ts';
 import { excerpt } from '../mapping/reject.ts';
@@ -18,15 +19,21 @@ export interface Explanation {
   readonly mapped: Mapped;
   /** What becomes of the message: `readings`, `dead-letter`, `dropped`. */
   readonly fate: 'readings' | 'dead-letter' | 'dropped';
+  /** All of it, or a part, goes to the dead letters. */
+  readonly kept: boolean;
   /** Why, in sentences for people. */
   readonly why: readonly string[];
 }
 
 /** What each message becomes under a mapping, and why. @throws CONFIG_INVALID for a mapping that does not compile. */
 export function explainMessages(config: MappingConfig, messages: readonly SampleMessage[]): readonly Explanation[] {
-  const mapping = compileMapping(config);
+  const leftOut = new Map<string, unknown>();
+  const mapping = compileMapping(config, (name, value) => {
+    if (name !== '') leftOut.set(name, value);
+  });
   const filters = mapping.filters.map(parseTopicFilter);
   return messages.map(({ topic, payload, arrival }) => {
+    leftOut.clear();
     const mapped = mapping.map(topic, payload, arrival);
     const at = filters.findIndex((filter) => filter.source === mapped.rule);
     const captures = Object.fromEntries(at < 0 ? [] : (filters[at]!.match(topic) ?? []));
@@ -48,15 +55,31 @@ export function explainMessages(config: MappingConfig, messages: readonly Sample
       const fate = mapping.policy(reason) === 'dead-letter' ? 'goes to the dead letters' : 'is counted and dropped';
       why.push(`${reason}${device === '' ? '' : ` (${device})`}: ${message}; it ${fate}`);
     }
+    if (leftOut.size > 0) why.push(leftOutText(leftOut));
     return {
       topic,
       arrival,
       captures,
       mapped,
+      kept,
       fate: mapped.readings.length > 0 ? 'readings' : kept ? 'dead-letter' : 'dropped',
       why,
     };
   });
+}
+
+/** Names of fields that one line of an explanation has. */
+const NAMED = 8;
+
+/** `left out, because they are no numbers: status = "ok", on = true` */
+function leftOutText(fields: ReadonlyMap<string, unknown>): string {
+  const named = [...fields].slice(0, NAMED).map(([name, value]) => `${name} = ${excerpt(value)}`);
+  const more = fields.size > NAMED ? ` and ${fields.size - NAMED} more` : '';
+  const texts = [...fields.values()].some((value) => typeof value === 'string' && DECIMAL.test(value.trim()));
+  const flags = [...fields.values()].some((value) => typeof value === 'boolean');
+  const hints = [...(texts ? ['numericText'] : []), ...(flags ? ['booleans'] : [])];
+  const hint = hints.length === 0 ? '' : ` (${hints.map((each) => `\`${each}: true\``).join(' and ')} would take them)`;
+  return `left out, being no number: ${named.join(', ')}${more}${hint}`;
 }
 
 /** Why no rule matched: the filter that agrees in most levels, and where it parts from the topic. */

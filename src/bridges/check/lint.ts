@@ -61,7 +61,7 @@ function lintRule(rule: RuleConfig, say: (level: Finding['level'], message: stri
       );
     }
     const wanted = { ...rule, ...part };
-    const rest = wanted.rest ?? (Object.keys(wanted.values ?? {}).length === 0 ? 'strict' : 'ignore');
+    const rest = wanted.rest ?? (Object.keys(wanted.values ?? {}).length === 0 ? 'numbers' : 'ignore');
     if (rest === 'ignore' && Object.keys(wanted.values ?? {}).length === 0) say('warning', 'it takes no value');
     if (rest === 'ignore') {
       const useless = (

@@ -76,8 +76,9 @@ export interface PartConfig {
   /** Quantities by name, and where they stand. Names may hold `{wildcard}`, `{key}` and `{path}`. */
   readonly values?: Readonly<Record<string, string | ValueConfig>>;
   /**
-   * The fields that `values` does not name: `strict` takes all and refuses the message where one is no number, `numbers`
-   * takes those that are numbers, `ignore` none. Default `strict` without `values`, otherwise `ignore`.
+   * The fields that `values` does not name: `numbers` takes those that are numbers and leaves out what stands beside them,
+   * `strict` takes all and refuses the message where one is no number (for devices of which a text in place of a number
+   * must not go unnoticed), `ignore` takes none. Default `numbers` without `values`, otherwise `ignore`.
    */
   readonly rest?: 'strict' | 'numbers' | 'ignore';
   /** With `rest`: names (with `*`) that are left out, such as `linkquality` or `wifi.*`. */
@@ -189,5 +190,5 @@ export const DEFAULT_LIMITS: MappingLimits = {
 
 /** `fleet/<device>` with `{"time": …, "<quantity>": number, …}`: what `fleetcast publish` and the demo send. */
 export const DEFAULT_MAPPING: MappingConfig = {
-  rules: [{ topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'strict' }],
+  rules: [{ topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'numbers' }],
 };

@@ -20,6 +20,25 @@ describe('the default mapping', () => {
     ]);
   });
 
+  it.each([
+    ['a text', { t: 21.5, status: 'ok' }],
+    ['true', { t: 21.5, on: true }],
+    ['what stands for no value', { t: 21.5, p: 'n/a', q: null }],
+    ['a list of texts', { t: 21.5, tags: ['a', 'b'] }],
+  ])('takes the numbers beside %s', (_, payload) => {
+    const { readings, reasons } = map(DEFAULT_MAPPING, 'fleet/a', payload);
+    expect(readings).toEqual([{ device: 'a', time: ARRIVAL, values: { t: 21.5 } }]);
+    expect(reasons).toEqual([]);
+  });
+
+  it('refuses the whole message where it is to be strict', () => {
+    const strict: RuleConfig = { topic: 'fleet/+device', rest: 'strict' };
+    expect(map(strict, 'fleet/a', { t: 21.5, status: 'ok' })).toMatchObject({
+      readings: [],
+      reasons: ['not-a-number'],
+    });
+  });
+
   it('takes the arrival where the device has no clock', () => {
     expect(map(DEFAULT_MAPPING, 'fleet/a', { t: 1 }).readings[0]?.time).toBe(ARRIVAL);
   });
@@ -31,11 +50,11 @@ describe('the default mapping', () => {
     ['{"t": NaN}', 'not-finite'],
     ['{"t": -Infinity, "text": "NaN"}', 'not-finite'],
     ['{"t": 1e400}', 'not-finite'],
-    [{ t: '21' }, 'not-a-number'],
-    [{ t: true }, 'not-a-number'],
-    [{ t: { deep: 'x' } }, 'not-a-number'],
+    [{ t: '21' }, 'no-values'],
+    [{ t: true }, 'no-values'],
+    [{ t: { deep: 'x' } }, 'no-values'],
     ['21.5', 'not-a-number'],
-    ['"text"', 'not-a-number'],
+    ['"text"', 'no-values'],
     ['[]', 'no-values'],
     [{}, 'no-values'],
     [{ t: null }, 'no-values'],

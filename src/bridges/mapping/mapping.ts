@@ -5,6 +5,7 @@ import type { MappedReading, Rejected } from './part.ts';
 import { DROPPED_BY_DEFAULT, excerpt, Reject, type RejectReason } from './reject.ts';
 import { compileRule, type Rule, type RuleResult } from './rule.ts';
 import { type Subscription, subscriptionsFor } from './subscriptions.ts';
+import type { OnLeftOut } from './values.ts';
 
 export interface Mapped {
   readonly readings: readonly MappedReading[];
@@ -38,12 +39,15 @@ export interface Mapping {
   size(): { readonly devices: number; readonly quantities: number };
 }
 
-/** @throws CONFIG_INVALID, naming the rule and the field. */
-export function compileMapping(config: MappingConfig): Mapping {
+/**
+ * @param onLeftOut told, while a message is mapped, of each field that is no number and is left out for that.
+ * @throws CONFIG_INVALID, naming the rule and the field.
+ */
+export function compileMapping(config: MappingConfig, onLeftOut?: OnLeftOut): Mapping {
   const limits: MappingLimits = { ...DEFAULT_LIMITS, ...config.limits };
   const rules = config.rules
     .flatMap((rule) => ('preset' in rule ? expandPreset(rule) : [rule]))
-    .map((rule) => compileRule(rule, limits));
+    .map((rule) => compileRule(rule, limits, onLeftOut));
   const hosts = rules.flatMap(({ host }) => (host === undefined ? [] : [host]));
   const route = router(rules);
   const devices = new Set<string>();

@@ -5,7 +5,7 @@ import { compileEach, compilePath, type Path } from './path.ts';
 import { Reject, type RejectReason } from './reject.ts';
 import { compileTemplate, type TemplateInput } from './template.ts';
 import { compileTime } from './time.ts';
-import { compileRest, compileValue } from './values.ts';
+import { compileRest, compileValue, type OnLeftOut } from './values.ts';
 import { compileWhere } from './where.ts';
 
 export interface MappedReading {
@@ -32,13 +32,18 @@ export type PartReader = (
 ) => void;
 
 /** @throws CONFIG_INVALID. */
-export function compilePart(config: PartConfig, wildcards: readonly string[], limits: MappingLimits): PartReader {
+export function compilePart(
+  config: PartConfig,
+  wildcards: readonly string[],
+  limits: MappingLimits,
+  onLeftOut?: OnLeftOut,
+): PartReader {
   const deviceOf = compileTemplate(config.device ?? '{device}', wildcards);
   const each = config.each === undefined ? undefined : compileEach(config.each);
   const where = config.where === undefined ? undefined : compileWhere(config.where, wildcards);
   const inner = config.inner === undefined ? undefined : compileInner(config.inner, limits);
   const timeOf = compileTimeOf(config, limits);
-  const fill = compileValues(config, timeOf.path, wildcards, limits);
+  const fill = compileValues(config, timeOf.path, wildcards, limits, onLeftOut);
 
   const read = (input: TemplateInput, arrival: number, onDevice: (device: string) => void): MappedReading => {
     const device = deviceOf(input);
@@ -107,14 +112,15 @@ function compileValues(
   timePath: Path | undefined,
   wildcards: readonly string[],
   limits: MappingLimits,
+  onLeftOut: OnLeftOut | undefined,
 ): (input: TemplateInput, values: Record<string, number>) => number {
   const wanted = Object.entries(config.values ?? {}).map(([quantity, value]) => ({
     ...compileValue(quantity, value),
     name: quantity.includes('{') ? compileTemplate(quantity, wildcards) : () => quantity,
   }));
-  const mode = config.rest ?? (wanted.length === 0 ? 'strict' : 'ignore');
+  const mode = config.rest ?? (wanted.length === 0 ? 'numbers' : 'ignore');
   const taken = [timePath, ...wanted.map((value) => value.path)].filter((path) => path !== undefined);
-  const rest = mode === 'ignore' ? undefined : compileRest(config, mode, taken, limits);
+  const rest = mode === 'ignore' ? undefined : compileRest(config, mode, taken, limits, onLeftOut);
   const prefix = config.prefix === undefined ? undefined : compileTemplate(config.prefix, wildcards);
   const convert = config.units === undefined ? undefined : compileUnits(config.units);
 

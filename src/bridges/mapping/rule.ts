@@ -6,8 +6,9 @@ import type { MappingLimits, RuleConfig } from './config.ts';
 import { formatLimits } from './limits.ts';
 import { mergeReadings } from './merge.ts';
 import { compilePart, type MappedReading, type Rejected } from './part.ts';
-import { Reject } from './reject.ts';
+import { excerpt, Reject } from './reject.ts';
 import { parseTopicFilter, type TopicFilter } from './topic-filter.ts';
+import type { OnLeftOut } from './values.ts';
 
 export interface Rule {
   readonly config: RuleConfig;
@@ -33,10 +34,10 @@ export interface RuleResult {
 }
 
 /** @throws CONFIG_INVALID, naming the rule by its topic filter. */
-export function compileRule(config: RuleConfig, limits: MappingLimits): Rule {
+export function compileRule(config: RuleConfig, limits: MappingLimits, onLeftOut?: OnLeftOut): Rule {
   const filter = parseTopicFilter(config.topic);
   try {
-    return compile(config, filter, limits);
+    return compile(config, filter, limits, onLeftOut);
   } catch (error) {
     if (!(error instanceof FleetcastError)) throw error;
     throw new FleetcastError(error.code, `mapping of ${config.topic}: ${error.message}`, {
@@ -46,7 +47,12 @@ export function compileRule(config: RuleConfig, limits: MappingLimits): Rule {
   }
 }
 
-function compile(config: RuleConfig, filter: TopicFilter, limits: MappingLimits): Rule {
+function compile(
+  config: RuleConfig,
+  filter: TopicFilter,
+  limits: MappingLimits,
+  onLeftOut: OnLeftOut | undefined,
+): Rule {
   if (config.sparkplug !== undefined) {
     const host = new SparkplugHost(config.sparkplug);
     return { config, filter, host, apply: ({ topic, payload, arrival }) => host.receive(topic, payload, arrival) };
@@ -55,7 +61,7 @@ function compile(config: RuleConfig, filter: TopicFilter, limits: MappingLimits)
   const decode = compileFormat(config.format ?? 'json', formatLimits(limits));
   const transform =
     config.transform === undefined ? undefined : compileExpression(config.transform, formatLimits(limits));
-  const parts = branches.map((branch) => compilePart({ ...own, ...branch }, filter.names, limits));
+  const parts = branches.map((branch) => compilePart({ ...own, ...branch }, filter.names, limits, onLeftOut));
 
   return {
     config,
@@ -70,6 +76,11 @@ function compile(config: RuleConfig, filter: TopicFilter, limits: MappingLimits)
       const rejected = all.filter((each) => each.reason !== 'no-values');
       // That a part has no values means something only where nothing else came of the message.
       if (readings.length > 0 || rejected.length > 0) return { readings, rejected };
+      // A number is a measurement that would be lost; a text is a status.
+      if (typeof root === 'number') {
+        const message = `${excerpt(root)} has no name: \`values\` can give it one`;
+        return { readings, rejected: [{ reason: 'not-a-number', message, device: all[0]?.device ?? '' }] };
+      }
       return {
         readings,
         rejected: [all[0] ?? { reason: 'no-values', message: 'nothing that the mapping takes', device: '' }],

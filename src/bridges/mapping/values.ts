@@ -52,6 +52,9 @@ function toNumber(value: unknown, text: boolean, booleans: boolean): number | un
   return undefined;
 }
 
+/** Told of each field that `rest: numbers` has found and that is no number. */
+export type OnLeftOut = (name: string, value: unknown) => void;
+
 /**
  * Takes every number below a place, named by its path (`BME280.Temperature`). `taken` are the paths that the mapping has
  * used already.
@@ -63,6 +66,7 @@ export function compileRest(
   mode: 'strict' | 'numbers',
   taken: readonly Path[],
   limits: MappingLimits,
+  onLeftOut?: OnLeftOut,
 ): (part: unknown, values: Record<string, number>) => number {
   const under = config.under === undefined ? undefined : compilePath(config.under);
   // A named field is left out whole: `{time: {...}}` used by the time path is not a quantity.
@@ -81,7 +85,10 @@ export function compileRest(
       return 0;
     }
     if (typeof start !== 'object') {
-      if (mode === 'numbers') return 0;
+      if (mode === 'numbers') {
+        onLeftOut?.('', start);
+        return 0;
+      }
       throw new Reject('not-a-number', `${excerpt(start)} holds no named values`);
     }
     let count = 0;
@@ -99,7 +106,10 @@ export function compileRest(
       if (included?.(name) === false) return;
       const number = toNumber(value, text, typeof value === 'boolean' && booleans(name));
       if (number === undefined || Number.isNaN(number)) {
-        if (mode === 'numbers') return;
+        if (mode === 'numbers') {
+          onLeftOut?.(name, value);
+          return;
+        }
         throw new Reject('not-a-number', `${excerpt(name)} is ${excerpt(value)}, not a number`);
       }
       if (!Number.isFinite(number)) throw new Reject('not-finite', `${excerpt(name)} is ${number}`);

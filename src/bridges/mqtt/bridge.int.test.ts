@@ -94,7 +94,13 @@ describe('MqttBridge over a real socket', () => {
     await bridgeTopics(log);
     const { url } = await broker();
     const running = await bridge(log, url, {
-      mapping: compileMapping({ rules: [...DEFAULT_MAPPING.rules, { topic: 'other/only', ignore: true }] }),
+      mapping: compileMapping({
+        rules: [
+          ...DEFAULT_MAPPING.rules,
+          { topic: 'other/only', ignore: true },
+          { topic: 'strict/+device', time: { path: 'time' }, rest: 'strict' },
+        ],
+      }),
     });
     const client = await publisher(url);
     const bad: [string, string, string][] = [
@@ -102,7 +108,7 @@ describe('MqttBridge over a real socket', () => {
       ['fleet/a', '{"time":1700000000}', 'no-values'],
       ['fleet/a', '{"time":1700000000,"t":NaN}', 'not-finite'],
       ['fleet/a', '{"time":1700000000,"t":1e999}', 'not-finite'],
-      ['fleet/a', '{"time":1700000000,"t":"21"}', 'not-a-number'],
+      ['strict/a', '{"time":1700000000,"t":"21"}', 'not-a-number'],
       ['fleet/a', 'x'.repeat(1_000_000), 'payload-too-large'],
       ['fleet/a', '{"time":0,"t":1}', 'time-out-of-range'],
       ['fleet/a', '{"time":"2090-01-01T00:00:00Z","t":1}', 'time-out-of-range'],

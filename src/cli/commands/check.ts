@@ -21,7 +21,9 @@ interface Options extends ConfigOption {
 export function addCheck(program: Command, terminal: Terminal): void {
   program
     .command('check')
-    .description('Check a configuration and its mapping, and show what sample messages become and why.')
+    .description(
+      'Check a configuration and its mapping, and show what sample messages become and why. Ends with 1 where samples are refused.',
+    )
     .option('--config <file>', CONFIG_HELP)
     .option(
       '--samples <file>',
@@ -58,6 +60,19 @@ function run(options: Options, terminal: Terminal): void {
     for (const each of explained) report(each, terminal);
     if (explained.length > 0) terminal.out(summary(explained));
   }
+  const refused = explained.filter(isRefused);
+  if (refused.length === 0 && (explained.length === 0 || explained.some(({ fate }) => fate === 'readings'))) return;
+  const [{ topic, mapped }] = [...refused, ...explained] as [Explanation];
+  const [first] = mapped.rejected;
+  throw new FleetcastError(
+    'BRIDGE_PAYLOAD',
+    `${refused.length === 0 ? 'no sample becomes a reading' : `${refused.length} of ${explained.length} samples are refused`}; the first: ${topic}: ${first?.reason}: ${first?.message}`,
+  );
+}
+
+/** A message, or a part of it, that a rule takes and that goes to the dead letters. Topics that no rule reads are no error. */
+function isRefused({ kept, mapped }: Explanation): boolean {
+  return kept && mapped.rule !== undefined;
 }
 
 /** `5 messages: 3 become readings, 1 dropped (no-values 1), 1 to the dead letters (not-json 1)` */

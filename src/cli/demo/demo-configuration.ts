@@ -14,7 +14,7 @@ broker:
 mapping:
   subscribe: ["#"]
   rules:
-    - {topic: fleet/+device, time: {path: time}, rest: strict}
+    - {topic: fleet/+device, time: {path: time}, rest: numbers}
 log:
   embedded: {path: log}
 pipeline:

@@ -31,7 +31,7 @@ export function discoveredConfiguration(found: Discovery, broker: DiscoveredBrok
   return `${lines.join('\n')}\n`;
 }
 
-const DEFAULT_RULE = { topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'strict' };
+const DEFAULT_RULE = { topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'numbers' };
 
 function item(entry: object): string[] {
   return stringify([entry], { lineWidth: 0 })

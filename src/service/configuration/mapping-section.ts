@@ -146,7 +146,7 @@ export const mappingSection = z
     rules: z
       .array(ruleOrPreset)
       .min(1)
-      .default([{ topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'strict' }])
+      .default([{ topic: 'fleet/+device', time: { path: 'time', optional: true }, rest: 'numbers' }])
       .meta({
         description:
           'The first rule whose topic filter matches decides. {preset: tasmota} stands for the rules of a preset.',
