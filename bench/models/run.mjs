@@ -214,7 +214,7 @@ function none() {
 if (options.save) {
   const date = new Date().toISOString().slice(0, 10);
   const table = [['measurement', 'value', 'ratio to ONNX Runtime'], ['---', '---', '---'], ...lines];
-  const head = `${cpus()[0].model}, ${availableParallelism()} threads, Node ${process.version}. Rates are per second of processor time, the best of five rounds; the machine did other work at the same time, load about ${loadavg()[0].toFixed(0)}.`;
+  const head = `${cpus()[0].model}, ${availableParallelism()} threads, Node ${process.version}. Rates are per second of processor time, the best of five rounds; load average ${loadavg()[0].toFixed(0)}.`;
   const file = fileURLToPath(new URL(`../results/models-${date}.md`, import.meta.url));
   writeFileSync(
     file,

@@ -5,6 +5,7 @@ import type { Model, ModelArtefact } from './model.ts';
 import { ridgeModel } from './ridge.ts';
 import { segmentLstmModel } from './segment-lstm/model.ts';
 import type { SegmentLstmArchitecture } from './segment-lstm/parameters.ts';
+import { isForeign } from './sequential/layers.ts';
 import { sequentialModel, sequentialOf } from './sequential/model.ts';
 
 /**
@@ -26,6 +27,15 @@ export function modelFromArtefact(artefact: ModelArtefact, id: string): Model {
     default:
       throw new FleetcastError('MODEL_INVALID', `family ${artefact.family} cannot be served by this version`);
   }
+}
+
+/** What computes a model's forecasts, in words. @throws MODEL_INVALID */
+export function servedBy(artefact: ModelArtefact): string {
+  const { family } = artefact;
+  if (family !== 'sequential') return 'our kernel in WebAssembly';
+  const foreign = sequentialOf(artefact).layers.filter(isForeign);
+  if (foreign.length === 0) return 'our arithmetic on typed arrays';
+  return `TensorFlow.js on its plain backend, because of ${foreign.map(({ name, type }) => `${name} (${type})`).join(', ')}`;
 }
 
 /** Whether a model of this family is compared with TensorFlow.js. Closed forms need no comparison. */

@@ -126,6 +126,25 @@ def models(rng):
     yield "pooling", sequential(
         keras.Input((12, 3)), L.LSTM(6, return_sequences=True), L.GlobalAveragePooling1D(), L.Dense(2)
     ), x
+    yield "convolutions", sequential(
+        keras.Input((12, 3)),
+        L.Conv1D(6, 3, padding="causal", dilation_rate=2, activation="relu"),
+        L.Conv1D(5, 4, strides=2, padding="same", use_bias=False),
+        L.Conv1D(4, 2),
+        L.LSTM(4, return_sequences=True),
+        L.Flatten(),
+        L.Dense(2),
+    ), x
+    yield "pools", sequential(
+        keras.Input((12, 3)),
+        L.Conv1D(4, 3, activation="tanh"),
+        L.MaxPooling1D(3, strides=2, padding="same"),
+        L.AveragePooling1D(2, strides=1, padding="same"),
+        L.AveragePooling1D(2),
+        L.MaxPooling1D(2, padding="valid"),
+        L.Flatten(),
+        L.Dense(2),
+    ), x
     # Two of a kind and names of one's own: groups in the file are not called after the layers.
     yield "names", sequential(
         keras.Input((12, 3)), L.Dense(4, name="lstm"), L.LSTM(4, name="dense_1"), L.Dense(3, name="dense"), L.Dense(2)

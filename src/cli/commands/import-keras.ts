@@ -5,11 +5,12 @@ import { FleetcastError } from '../../errors.ts';
 import { importKeras } from '../../models/keras/import.ts';
 import type { KerasModel } from '../../models/keras/read.ts';
 import { readSample, SAMPLE_BYTES } from '../../models/keras/sample.ts';
+import { servedBy } from '../../models/load.ts';
 import type { Scaler } from '../../models/model.ts';
 import { takesCodes } from '../../models/sequential/layers.ts';
-import { SequentialNetwork } from '../../models/sequential/network.ts';
 import { planSequential } from '../../models/sequential/plan.ts';
 import { summariseSequential } from '../../models/sequential/summary.ts';
+import { predictorOf } from '../../models/tensorflow/predictor.ts';
 import { ANY_SERIES } from '../../operators/forecast.ts';
 import { evaluationTable } from '../../retraining/evaluate.ts';
 import { importModel, publishImported } from '../../retraining/import-model.ts';
@@ -98,12 +99,21 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
       const { metrics } = artefact;
       const activated = options.activate === true;
       terminal.out(
-        JSON.stringify({ id, origin, format, shape: own, metrics, sampleDifference: difference ?? null, activated }),
+        JSON.stringify({
+          id,
+          origin,
+          format,
+          shape: own,
+          metrics,
+          sampleDifference: difference ?? null,
+          servedBy: servedBy(artefact),
+          activated,
+        }),
       );
       return;
     }
     if (evaluation !== undefined) terminal.out(`${evaluationTable(evaluation)}\n`);
-    terminal.out(`imported ${id}`);
+    terminal.out(`imported ${id}, served by ${servedBy(artefact)}`);
     const fits = own.lookback === shape.lookback && own.horizon === shape.horizon;
     if (options.activate) terminal.out('in use from now on');
     else if (fits)
@@ -126,7 +136,7 @@ async function compareSample({ spec, weights }: KerasModel, file: string): Promi
     throw new FleetcastError('USAGE', `${file} cannot be read`, { cause });
   });
   const { x, y, count = open ? 1 : x.length / inputs } = readSample(bytes, inputs);
-  const found = new SequentialNetwork(spec, weights).predict(x, count);
+  const found = predictorOf(spec, weights).predict(x, count);
   if (found.length !== y.length) {
     throw new FleetcastError('MODEL_INVALID', `${file}: ${y.length} predictions, the model makes ${found.length}`);
   }

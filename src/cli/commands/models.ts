@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { servedBy } from '../../models/load.ts';
 import { summarise } from '../../models/summary.ts';
 import { type LifecycleOptions, promote, retire, rollBack, shadow } from '../../retraining/lifecycle.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
@@ -70,7 +71,15 @@ export function addModels(program: Command, terminal: Terminal): void {
           const { weights: _, ...rest } = artefact;
           const scaler = { kind: artefact.scaler.kind, length: artefact.scaler.length };
           return terminal.out(
-            JSON.stringify({ id, offset, status: life?.status ?? 'trained', ...rest, scaler, events }),
+            JSON.stringify({
+              id,
+              offset,
+              status: life?.status ?? 'trained',
+              servedBy: servedBy(artefact),
+              ...rest,
+              scaler,
+              events,
+            }),
           );
         }
         terminal.out(summarise(artefact));
@@ -82,6 +91,7 @@ export function addModels(program: Command, terminal: Terminal): void {
             `status    ${life?.status ?? 'trained'}`,
             `trained   by ${training.trainer}, seed ${training.seed}, ${training.windows} windows`,
             `on        ${training.ranges.map(({ topic, partition, from, to }) => `${topic}/${partition} ${from}…${to - 1}`).join(', ')}`,
+            `served    by ${servedBy(artefact)}`,
             `parent    ${artefact.parent || 'none'}`,
             ...Object.entries(artefact.metrics).map(([name, value]) => `${name.padEnd(26)} ${value.toFixed(4)}`),
             ...events.map(({ kind, time, reason }) => `${time.slice(0, 19)}  ${kind}: ${reason}`),

@@ -100,6 +100,26 @@ function settings(layer: Layer): Record<string, unknown> {
       return { axis: [-1], invert: layer.invert, mean: null, variance: null };
     case 'Activation':
       return { activation: activation(layer, layer.activation) };
+    case 'Conv1D':
+      return {
+        filters: layer.filters,
+        kernel_size: [layer.kernelSize],
+        strides: [layer.strides],
+        padding: layer.padding,
+        data_format: 'channels_last',
+        dilation_rate: [layer.dilationRate],
+        groups: 1,
+        activation: activation(layer, layer.activation),
+        use_bias: layer.useBias,
+      };
+    case 'MaxPooling1D':
+    case 'AveragePooling1D':
+      return {
+        pool_size: [layer.poolSize],
+        strides: [layer.strides],
+        padding: layer.padding,
+        data_format: 'channels_last',
+      };
     case 'Reshape':
       return { target_shape: layer.targetShape };
     case 'RepeatVector':

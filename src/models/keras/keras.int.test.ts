@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { kerasModels, pythonWithKeras } from '../../../test/keras/python.ts';
 import { largestDifference, modelFiles, nameOf, sampleOf } from '../../../test/keras/samples.ts';
-import { SequentialNetwork } from '../sequential/network.ts';
+import { predictorOf } from '../tensorflow/predictor.ts';
 import { exportKeras } from './export.ts';
 import { readKeras } from './read.ts';
 
@@ -36,7 +36,7 @@ function both(generation: 2 | 3, python: string): void {
     for (const path of files) {
       const sample = sampleOf(path);
       const { spec, weights } = await readKeras(await readFile(path));
-      const y = new SequentialNetwork(spec, weights).predict(Float32Array.from(sample.x), sample.shape[0]!);
+      const y = predictorOf(spec, weights).predict(Float32Array.from(sample.x), sample.shape[0]!);
       expect(largestDifference(y, sample.y), nameOf(path)).toBeLessThan(TOLERANCE);
     }
   });

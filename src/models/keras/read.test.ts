@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { strToU8, unzipSync, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { fixtures, largestDifference, modelFiles, nameOf, sampleOf } from '../../../test/keras/samples.ts';
-import { SequentialNetwork } from '../sequential/network.ts';
 import { planSequential } from '../sequential/plan.ts';
 import { summariseSequential } from '../sequential/summary.ts';
+import { predictorOf } from '../tensorflow/predictor.ts';
 import { exportKeras } from './export.ts';
 import { readKeras } from './read.ts';
 
@@ -15,7 +15,7 @@ describe('Keras files', () => {
     const sample = sampleOf(path);
     const model = await readKeras(readFileSync(path));
     expect(model.kerasVersion).toBe(sample.keras);
-    const network = new SequentialNetwork(model.spec, model.weights);
+    const network = predictorOf(model.spec, model.weights);
     const y = network.predict(Float32Array.from(sample.x), sample.shape[0]!);
     expect(largestDifference(y, sample.y)).toBeLessThan(1e-5);
     expect(network.outputShape(sample.shape[1])).toEqual(sample.outputShape.slice(1));

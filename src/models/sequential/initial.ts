@@ -14,8 +14,11 @@ function draw(initial: Initial, shape: readonly number[], random: Random): Float
   const count = shape.reduce((product, n) => product * n, 1);
   const uniform = (bound: number) => Float32Array.from({ length: count }, () => bound * (2 * random.uniform() - 1));
   switch (initial) {
-    case 'glorot_uniform':
-      return uniform(Math.sqrt(6 / (shape[0]! + shape[1]!)));
+    case 'glorot_uniform': {
+      // The steps that a convolution reaches over count as inputs and outputs of their own.
+      const field = shape.slice(0, -2).reduce((product, n) => product * n, 1);
+      return uniform(Math.sqrt(6 / (field * (shape.at(-2)! + shape.at(-1)!))));
+    }
     case 'uniform':
       return uniform(0.05);
     case 'orthogonal':

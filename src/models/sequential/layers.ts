@@ -82,7 +82,27 @@ export interface DenseLayer extends Named {
   readonly useBias: boolean;
 }
 
+export interface Conv1dLayer extends Named {
+  readonly type: 'Conv1D';
+  readonly filters: number;
+  readonly kernelSize: number;
+  readonly strides: number;
+  readonly padding: 'valid' | 'same' | 'causal';
+  readonly dilationRate: number;
+  readonly activation: Activation;
+  readonly useBias: boolean;
+}
+
+export interface PoolingLayer extends Named {
+  readonly type: 'MaxPooling1D' | 'AveragePooling1D';
+  readonly poolSize: number;
+  readonly strides: number;
+  readonly padding: 'valid' | 'same';
+}
+
 export type Layer =
+  | Conv1dLayer
+  | PoolingLayer
   | RecurrentLayer
   | BidirectionalLayer
   | EmbeddingLayer
@@ -117,6 +137,11 @@ export interface SequentialSpec {
   /** `[steps, features]` or `[features]`; `[steps]` where the first layer is an embedding of codes. */
   readonly inputShape: RowShape;
   readonly layers: readonly Layer[];
+}
+
+/** The layers that our own arithmetic does not have: models with one of them are served by TensorFlow.js. */
+export function isForeign({ type }: Layer): boolean {
+  return type === 'Conv1D' || type === 'MaxPooling1D' || type === 'AveragePooling1D';
 }
 
 /** Whether the outputs are probabilities: the last layer that computes ends with a softmax. */

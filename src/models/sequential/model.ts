@@ -1,9 +1,9 @@
 import { FleetcastError } from '../../errors.ts';
 import type { Model, ModelArtefact, Tensor, WindowShape } from '../model.ts';
+import { predictorOf } from '../tensorflow/predictor.ts';
 import { parseSequential } from './configuration.ts';
 import { formatSequential } from './format.ts';
 import type { SequentialSpec } from './layers.ts';
-import { SequentialNetwork } from './network.ts';
 
 /**
  * A Sequential model that forecasts windows: its input is `[lookback, 1]`, `[lookback]` or codes, all its outputs of a
@@ -22,7 +22,7 @@ export function sequentialModel(
     const found = spec.inputShape.map((n) => n ?? 'any').join(', ');
     throw new FleetcastError('MODEL_INVALID', `the model reads rows of [${found}], a window is [${lookback}, 1]`);
   }
-  const network = new SequentialNetwork(spec, weights);
+  const network = predictorOf(spec, weights);
   const output = network.outputShape(lookback);
   if (output.reduce((product, n) => product * n, 1) !== horizon) {
     throw new FleetcastError('MODEL_INVALID', `the model gives rows of [${output}] for a horizon of ${horizon}`);

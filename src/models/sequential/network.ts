@@ -2,7 +2,7 @@ import { FleetcastError } from '../../errors.ts';
 import { Arena, type Kernel } from '../kernel/kernel.ts';
 import { createKernel } from '../kernel/load.ts';
 import type { Tensor } from '../model.ts';
-import type { SequentialSpec } from './layers.ts';
+import { isForeign, type SequentialSpec } from './layers.ts';
 import { checkWeights, type PlannedLayer, planSequential } from './plan.ts';
 import { recurrentStep } from './recurrent.ts';
 import { simpleStep } from './simple.ts';
@@ -36,11 +36,8 @@ export class SequentialNetwork {
    * @throws MODEL_INVALID when the length fits no number of steps
    */
   predict(values: Float32Array, count: number, steps?: number): Float32Array {
-    const shape = this.spec.inputShape.map((n) => n ?? steps ?? this.#stepsOf(values, count));
+    const shape = this.rowShape(values, count, steps);
     const size = shape.reduce((product, n) => product * n, 1);
-    if (values.length !== count * size) {
-      throw new FleetcastError('MODEL_INVALID', `${values.length} values for ${count} rows of [${shape}]`);
-    }
     const network = this.#network(shape);
     const { input, output, kernel, rows } = network;
     const width = output.shape.reduce((product, n) => product * n, 1);
@@ -53,6 +50,15 @@ export class SequentialNetwork {
       out.set(kernel.heap.subarray(output.at, output.at + block * width), from * width);
     }
     return out;
+  }
+
+  /** Sizes of one of so many rows. @throws MODEL_INVALID when the length fits no number of steps */
+  rowShape(values: Float32Array, count: number, steps?: number): number[] {
+    const shape = this.spec.inputShape.map((n) => n ?? steps ?? this.#stepsOf(values, count));
+    if (values.length !== count * shape.reduce((product, n) => product * n, 1)) {
+      throw new FleetcastError('MODEL_INVALID', `${values.length} values for ${count} rows of [${shape}]`);
+    }
+    return shape;
   }
 
   /** Sizes of one row of predictions for rows of so many steps. */
@@ -91,6 +97,10 @@ interface Compiled {
 }
 
 function compile(spec: SequentialSpec, weights: readonly Tensor[]): Compiled {
+  const foreign = spec.layers.find(isForeign);
+  if (foreign !== undefined) {
+    throw new FleetcastError('MODEL_INVALID', `layer ${foreign.name} (${foreign.type}) is not in our own arithmetic`);
+  }
   const plan = planSequential(spec);
   for (let rows = ROWS; ; rows >>= 1) {
     // The first pass only measures how much heap there has to be.

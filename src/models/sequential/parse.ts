@@ -1,5 +1,12 @@
 import { FleetcastError } from '../../errors.ts';
-import { ACTIVATIONS, type Activation, type DenseLayer, type Layer, type RecurrentLayer } from './layers.ts';
+import {
+  ACTIVATIONS,
+  type Activation,
+  type Conv1dLayer,
+  type DenseLayer,
+  type Layer,
+  type RecurrentLayer,
+} from './layers.ts';
 
 /** Where layers come from. Files of Keras carry many settings that do not matter here; a configuration must not. */
 export type Origin = 'configuration' | 'keras3' | 'keras2';
@@ -27,6 +34,9 @@ export const LAYER_TYPES: readonly Layer['type'][] = [
   'RepeatVector',
   'GlobalAveragePooling1D',
   'GlobalMaxPooling1D',
+  'Conv1D',
+  'MaxPooling1D',
+  'AveragePooling1D',
 ];
 
 const MAX_NAME = 200;
@@ -133,6 +143,20 @@ function read(s: Settings, origin: Origin): Layer {
       s.refuseOther('data_format', 'channels_last');
       s.refuse('keepdims', true);
       return { type: s.type, name };
+    case 'Conv1D':
+      return convolution(s, origin);
+    case 'MaxPooling1D':
+    case 'AveragePooling1D': {
+      s.refuseOther('data_format', 'channels_last');
+      const poolSize = s.single('pool_size', 2);
+      return {
+        type: s.type,
+        name,
+        poolSize,
+        strides: s.single('strides', poolSize),
+        padding: s.choice('padding', ['valid', 'same'] as const, 'valid'),
+      };
+    }
     case 'Reshape':
       return { type: 'Reshape', name, targetShape: s.sizes('target_shape') };
     case 'RepeatVector':
@@ -188,6 +212,24 @@ function dense(s: Settings, origin: Origin): DenseLayer {
   };
 }
 
+function convolution(s: Settings, origin: Origin): Conv1dLayer {
+  s.refuseOther('data_format', 'channels_last');
+  s.refuseOther('groups', 1);
+  const layer = {
+    type: 'Conv1D' as const,
+    name: s.name,
+    filters: s.size('filters'),
+    kernelSize: s.single('kernel_size'),
+    strides: s.single('strides', 1),
+    padding: s.choice('padding', ['valid', 'same', 'causal'] as const, 'valid'),
+    dilationRate: s.single('dilation_rate', 1),
+    activation: s.activation('activation', origin, 'linear'),
+    useBias: s.flag('use_bias', true),
+  };
+  if (layer.strides > 1 && layer.dilationRate > 1) throw s.problem('strides', 'above 1 together with a dilation');
+  return layer;
+}
+
 function sameRecurrent(forward: RecurrentLayer, backward: RecurrentLayer): boolean {
   return JSON.stringify({ ...forward, name: '', goBackwards: true }) === JSON.stringify({ ...backward, name: '' });
 }
@@ -224,6 +266,12 @@ class Settings {
 
   size(key: string): number {
     return this.#integer(key, this.#take(key), 1);
+  }
+
+  /** One size, which files write as a list of one. */
+  single(key: string, missing?: number): number {
+    const value = this.#take(key) ?? missing;
+    return this.#integer(key, Array.isArray(value) && value.length === 1 ? value[0] : value, 1);
   }
 
   sizes(key: string): number[] {

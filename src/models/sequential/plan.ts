@@ -1,7 +1,15 @@
 import { FleetcastError } from '../../errors.ts';
 import { ARTEFACT_LIMITS } from '../artefact.ts';
 import type { Tensor } from '../model.ts';
-import type { Layer, RecurrentLayer, RowShape, SequentialSpec } from './layers.ts';
+import {
+  type Conv1dLayer,
+  isForeign,
+  type Layer,
+  type PoolingLayer,
+  type RecurrentLayer,
+  type RowShape,
+  type SequentialSpec,
+} from './layers.ts';
 
 export type Initial = 'glorot_uniform' | 'orthogonal' | 'zeros' | 'ones' | 'unit_forget_bias' | 'uniform';
 
@@ -42,6 +50,7 @@ export function planSequential(spec: SequentialSpec): PlannedLayer[] {
     if (names.has(layer.name)) throw invalid(`two layers are named ${layer.name}`);
     names.add(layer.name);
     if (layer.type === 'Embedding' && i > 0) throw at(layer, 'it has to be the first layer');
+    if (isForeign(layer) && spec.layers.slice(0, i).some(masks)) throw at(layer, 'it does not know masked steps');
     const input = shape;
     const weights = weightsOf(layer, input);
     shape = outputOf(layer, input);
@@ -52,6 +61,10 @@ export function planSequential(spec: SequentialSpec): PlannedLayer[] {
     }
     return { layer, input, output: shape, weights };
   });
+}
+
+function masks(layer: Layer): boolean {
+  return layer.type === 'Masking' || (layer.type === 'Embedding' && layer.maskZero);
 }
 
 export function countOf(weights: readonly WeightSpec[]): number {
@@ -104,6 +117,13 @@ function weightsOf(layer: Layer, input: RowShape): WeightSpec[] {
       return [
         { name: `${name}/kernel`, shape: [features(), dense.units], initial: 'glorot_uniform', trainable: true },
         ...bias(dense.useBias, { name: `${name}/bias`, shape: [dense.units], initial: 'zeros', trainable: true }),
+      ];
+    }
+    case 'Conv1D': {
+      const shape = [layer.kernelSize, features(), layer.filters];
+      return [
+        { name: `${name}/kernel`, shape, initial: 'glorot_uniform', trainable: true },
+        ...bias(layer.useBias, { name: `${name}/bias`, shape: [layer.filters], initial: 'zeros', trainable: true }),
       ];
     }
     case 'LayerNormalization':
@@ -183,6 +203,14 @@ function outputOf(layer: Layer, input: RowShape): RowShape {
     case 'GlobalMaxPooling1D':
       sequence(layer, input);
       return [input[1]!];
+    case 'Conv1D':
+    case 'MaxPooling1D':
+    case 'AveragePooling1D': {
+      sequence(layer, input);
+      const steps = input[0] === null ? null : slidingSteps(layer, input[0]!);
+      if (steps !== null && steps < 1) throw at(layer, `it is longer than the ${input[0]} steps that it reads`);
+      return [steps, layer.type === 'Conv1D' ? layer.filters : input[1]!];
+    }
     case 'Flatten':
       return [size(layer, input)];
     case 'RepeatVector':
@@ -201,6 +229,12 @@ function outputOf(layer: Layer, input: RowShape): RowShape {
     default:
       return input;
   }
+}
+
+/** Steps that come out of a layer that slides over so many. */
+export function slidingSteps(layer: Conv1dLayer | PoolingLayer, steps: number): number {
+  const reach = layer.type === 'Conv1D' ? (layer.kernelSize - 1) * layer.dilationRate + 1 : layer.poolSize;
+  return layer.padding === 'valid' ? Math.floor((steps - reach) / layer.strides) + 1 : Math.ceil(steps / layer.strides);
 }
 
 function recurrentOutput(layer: Layer, inner: RecurrentLayer, input: RowShape, units: number): RowShape {

@@ -4,9 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { fixtures, modelFiles, sampleOf } from '../../../test/keras/samples.ts';
 import { type ArtefactDraft, buildArtefact } from '../artefact.ts';
 import { readKeras } from '../keras/read.ts';
-import { loadVerifiedModel, modelFromArtefact } from '../load.ts';
+import { loadVerifiedModel, modelFromArtefact, servedBy } from '../load.ts';
 import { Random } from '../random.ts';
 import { summarise } from '../summary.ts';
+import { loadTensorFlow } from '../tensorflow/backend.ts';
+import { predictorOf } from '../tensorflow/predictor.ts';
 import { parseSequential } from './configuration.ts';
 import { formatSequential } from './format.ts';
 import { initialWeights } from './initial.ts';
@@ -56,7 +58,7 @@ describe('Sequential models', () => {
     for (const path of modelFiles(fixtures)) {
       const sample = sampleOf(path);
       const { spec, weights } = await readKeras(readFileSync(path));
-      const network = new SequentialNetwork(spec, weights);
+      const network = predictorOf(spec, weights);
       const count = 70;
       const size = sample.x.length / sample.shape[0]!;
       const x = Float32Array.from({ length: count * size }, (_, i) => sample.x[(i * 7) % sample.x.length]!);
@@ -83,6 +85,43 @@ describe('Sequential models', () => {
     expect(summarise(artefact())).toContain('gru (GRU)');
   });
 
+  it('are served by TensorFlow.js where a layer is not in our own arithmetic, and say so', async () => {
+    const spec = parseSequential({
+      input_shape: [24, 1],
+      layers: [
+        { type: 'Conv1D', filters: 4, kernel_size: 3, padding: 'causal', activation: 'relu' },
+        { type: 'MaxPooling1D' },
+        { type: 'LSTM', units: 5 },
+        { type: 'Dense', units: 6 },
+      ],
+    });
+    const own = { architecture: sequentialArchitecture(spec), weights: initialWeights(planSequential(spec), 3) };
+    expect(servedBy(artefact(own))).toBe(
+      'TensorFlow.js on its plain backend, because of conv1d (Conv1D), max_pooling1d (MaxPooling1D)',
+    );
+    expect(servedBy(artefact())).toBe('our arithmetic on typed arrays');
+    // The comparison is with another backend, which stays the one in use.
+    const model = await loadVerifiedModel(artefact(own), 'id');
+    const tf = await loadTensorFlow('reference');
+    const tensors = tf.memory().numTensors;
+    const random = new Random(1);
+    const values = Float32Array.from({ length: 100 * 24 }, () => random.normal());
+    const out = new Float32Array(600);
+    model.forecast({ count: 100, values }, out);
+    expect(tf.getBackend()).toBe('wasm');
+    expect(tf.memory().numTensors).toBe(tensors);
+    const alone = new Float32Array(6);
+    for (const row of [0, 63, 64, 99]) {
+      model.forecast({ count: 1, values: values.slice(row * 24, (row + 1) * 24) }, alone);
+      expect(alone).toEqual(out.slice(row * 6, (row + 1) * 6));
+    }
+    expect(() => new SequentialNetwork(spec, own.weights).predict(values, 100)).toThrow(/conv1d \(Conv1D\) is not in/);
+    const masked = { layers: [{ type: 'Masking' }, { type: 'Conv1D', filters: 1, kernel_size: 2 }] };
+    expect(() => parseSequential({ input_shape: [4, 1], ...masked })).toThrow(/it does not know masked steps/);
+    const long = { layers: [{ type: 'Conv1D', filters: 1, kernel_size: 5 }] };
+    expect(() => parseSequential({ input_shape: [4, 1], ...long })).toThrow(/longer than the 4 steps/);
+  });
+
   it('are refused where they do not fit', () => {
     const refused = (change: Partial<ArtefactDraft>) => {
       try {
@@ -106,7 +145,13 @@ describe('Sequential models', () => {
   it.each([
     [{ layers: [{ type: 'LSTM', unit: 3 }] }, /layer lstm \(LSTM\): units: undefined, expected an integer/],
     [{ layers: [{ type: 'LSTM', units: 3, unitz: 3 }] }, /unitz: not a setting/],
-    [{ layers: [{ type: 'Conv1D', units: 3 }] }, /type Conv1D are not known; known are LSTM/],
+    [{ layers: [{ type: 'Conv2D', units: 3 }] }, /type Conv2D are not known; known are LSTM/],
+    [{ layers: [{ type: 'Conv1D', units: 3 }] }, /layer conv1d \(Conv1D\): filters: undefined, expected an integer/],
+    [
+      { layers: [{ type: 'Conv1D', filters: 2, kernel_size: 2, strides: 2, dilation_rate: 2 }] },
+      /strides: above 1 together with a dilation/,
+    ],
+    [{ layers: [{ type: 'AveragePooling1D', padding: 'causal' }] }, /padding: causal, expected valid or same/],
     [{ layers: [{ units: 3 }] }, /a layer without a type/],
     [{ layers: 'LSTM' }, /layers: LSTM, expected a list/],
     [{ layer: [] }, /layer is not a setting of a model/],

@@ -41,6 +41,32 @@ export async function describeBackend(use: TensorFlowUse = 'training'): Promise<
   return { backend: reason === '' ? 'tensorflow' : 'wasm', version: tf.version_core, reason };
 }
 
+/**
+ * Does some work on the plain backend of TensorFlow.js, which needs no waiting, and frees what it made. Whatever other
+ * backend this thread has stays the one in use.
+ * @throws TRAINER_UNAVAILABLE
+ */
+export function onProcessor<T>(work: (tf: TensorFlow) => T): T {
+  let tf: TensorFlow;
+  try {
+    tf = createRequire(import.meta.url)('@tensorflow/tfjs') as TensorFlow;
+  } catch (cause) {
+    throw new FleetcastError('TRAINER_UNAVAILABLE', `TensorFlow.js cannot be loaded: ${messageOf(cause)}`, { cause });
+  }
+  const before = tf.getBackend();
+  const prod = tf.env().getBool('PROD');
+  // Otherwise the backend recommends another one on standard error.
+  tf.env().set('PROD', true);
+  // This backend is made at once: there is nothing to wait for.
+  void tf.setBackend('cpu');
+  try {
+    return tf.tidy(() => work(tf) as never) as T;
+  } finally {
+    tf.env().set('PROD', prod);
+    if (before) void tf.setBackend(before);
+  }
+}
+
 async function load(use: TensorFlowUse): Promise<Loaded> {
   let loaded = loading.get(use);
   if (loaded === undefined) {

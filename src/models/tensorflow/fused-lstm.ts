@@ -21,6 +21,13 @@ interface Attribute {
   readonly value: number | boolean;
 }
 
+/**
+ * Lengths of sequences as 64-bit integers, which TensorFlow.js has no type for. They are made once and kept, the newest of
+ * them: one cannot be saved for the gradient, and the backend writes a line to standard error whenever one is made.
+ */
+const KEPT_LENGTHS = 32;
+const lengths = new Map<number, TfTensor>();
+
 /** The native backend, or undefined where another one is in use. */
 export function nativeBackend(tf: TensorFlow): NativeBackend | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
@@ -51,6 +58,7 @@ export function fusedLstm(
   const type = { name: 'T', type: binding.TF_ATTR_TYPE, value: binding.TF_FLOAT };
   const peephole = { name: 'use_peephole', type: binding.TF_ATTR_BOOL, value: false };
   const noClipping = { name: 'cell_clip', type: binding.TF_ATTR_FLOAT, value: 0 };
+  const length = lengthOf(tf, native, steps);
   const layer = tf.customGrad((...args: unknown[]) => {
     const [input, own, hidden, offset, save] = args as [
       TfTensor,
@@ -62,7 +70,7 @@ export function fusedLstm(
     const state = tf.zeros([rows, units]);
     const none = tf.zeros([units]);
     const weights = tf.concat([own, hidden], 0);
-    const inputs = [lengthOf(tf, native, steps), input, state, state, weights, none, none, none, offset];
+    const inputs = [length, input, state, state, weights, none, none, none, offset];
     const outputs = native.executeMultipleOutputs('BlockLSTMV2', [type, noClipping, peephole], inputs, 7);
     save([input, weights, offset, ...outputs]);
     return {
@@ -71,7 +79,7 @@ export function fusedLstm(
         const [kept, w, b, ...results] = saved as [TfTensor, TfTensor, TfTensor, ...TfTensor[]];
         const zero = tf.zeros([rows, units]);
         const bare = tf.zeros([units]);
-        const forward = [lengthOf(tf, native, steps), kept, zero, zero, w, bare, bare, bare, b];
+        const forward = [length, kept, zero, zero, w, bare, bare, bare, b];
         const gradients = [...forward, ...results, tf.zeros([steps, rows, units]), dy];
         const [dx, , , dw, , , , db] = native.executeMultipleOutputs('BlockLSTMGradV2', [type, peephole], gradients, 8);
         return [
@@ -86,16 +94,22 @@ export function fusedLstm(
   return layer(x, kernel, recurrent, bias) as Tensor3D;
 }
 
-/**
- * A length as a 64-bit integer, which TensorFlow.js has no type for. It cannot be saved for the gradient, and so is made
- * again there.
- */
 function lengthOf(tf: TensorFlow, native: NativeBackend, steps: number): TfTensor {
-  const { binding } = native;
-  const attributes = [
-    { name: 'SrcT', type: binding.TF_ATTR_TYPE, value: binding.TF_INT32 },
-    { name: 'DstT', type: binding.TF_ATTR_TYPE, value: binding.TF_INT64 },
-    { name: 'Truncate', type: binding.TF_ATTR_BOOL, value: false },
-  ];
-  return tf.tidy(() => native.executeSingleOutput('Cast', attributes, [tf.scalar(steps, 'int32')]));
+  let length = lengths.get(steps);
+  if (length === undefined) {
+    const { binding } = native;
+    const attributes = [
+      { name: 'SrcT', type: binding.TF_ATTR_TYPE, value: binding.TF_INT32 },
+      { name: 'DstT', type: binding.TF_ATTR_TYPE, value: binding.TF_INT64 },
+      { name: 'Truncate', type: binding.TF_ATTR_BOOL, value: false },
+    ];
+    length = tf.tidy(() => tf.keep(native.executeSingleOutput('Cast', attributes, [tf.scalar(steps, 'int32')])));
+    const oldest = lengths.size >= KEPT_LENGTHS ? lengths.keys().next().value : undefined;
+    if (oldest !== undefined) {
+      lengths.get(oldest)!.dispose();
+      lengths.delete(oldest);
+    }
+    lengths.set(steps, length);
+  }
+  return length;
 }

@@ -1,19 +1,10 @@
 import type { Tensor2D, Tensor3D, Tensor as TfTensor } from '@tensorflow/tfjs';
-import type { Random } from '../random.ts';
 import type { Activation, GruLayer, Layer, LstmLayer, RecurrentLayer, SequentialSpec } from '../sequential/layers.ts';
 import type { PlannedLayer } from '../sequential/plan.ts';
 import type { TensorFlow } from './backend.ts';
 import { fusedLstm, nativeBackend } from './fused-lstm.ts';
-
-/** One pass through the layers of a Sequential model. */
-export interface Pass {
-  readonly tf: TensorFlow;
-  readonly weights: ReadonlyMap<string, TfTensor>;
-  /** Draws what dropout drops; only in training. */
-  readonly training: Random | undefined;
-  /** Called in training with the new moving averages of a BatchNormalization. */
-  readonly onUpdate?: (name: string, value: TfTensor) => void;
-}
+import { activated, type Pass, product } from './operations.ts';
+import { convolution, pooled } from './sliding.ts';
 
 interface Value {
   readonly x: TfTensor;
@@ -90,6 +81,11 @@ function apply(layer: Layer, { x, mask }: Value, pass: Pass): Value {
       return { x: tf.relu(x), mask };
     case 'Softmax':
       return { x: tf.softmax(x), mask };
+    case 'Conv1D':
+      return { x: convolution(layer, x as Tensor3D, pass) };
+    case 'MaxPooling1D':
+    case 'AveragePooling1D':
+      return { x: pooled(layer, x as Tensor3D, tf) };
     case 'GlobalAveragePooling1D': {
       if (mask === undefined) return { x: tf.mean(x, 1) };
       const counts = tf.expandDims(mask, -1);
@@ -242,25 +238,6 @@ function dense(pass: Pass, x: TfTensor, name: string, activation: Activation): T
   return activated(tf, activation, tf.reshape(sums, [...x.shape.slice(0, -1), kernel.shape[1]]));
 }
 
-/**
- * Matrix product whose gradient transposes first: WebAssembly multiplies transposed matrices many times slower than it
- * transposes and multiplies them.
- */
-function product(tf: TensorFlow, a: TfTensor, b: TfTensor): TfTensor {
-  return tf.customGrad((...args: unknown[]) => {
-    const [left, right, save] = args as [Tensor2D, Tensor2D, (tensors: TfTensor[]) => void];
-    save([left, right]);
-    return {
-      value: tf.matMul(left, right),
-      gradFunc: (dy: TfTensor, saved: TfTensor[]) => {
-        const [x, w] = saved as [Tensor2D, Tensor2D];
-        const d = dy as Tensor2D;
-        return [tf.matMul(d, tf.transpose(w)), tf.matMul(tf.transpose(x), d)];
-      },
-    };
-  })(a, b);
-}
-
 /** Rows of the table; its gradient is a sum over the codes, for which WebAssembly has no operation of its own. */
 function lookUp({ tf }: Pass, table: TfTensor, codes: TfTensor): TfTensor {
   const [, width] = table.shape as [number, number];
@@ -314,35 +291,4 @@ function dropoutFactors({ tf, training }: Pass, rate: number, shape: readonly nu
   const count = shape.reduce((product, n) => product * n, 1);
   const factors = Float32Array.from({ length: count }, () => (training.uniform() < rate ? 0 : 1 / (1 - rate)));
   return tf.tensor(factors, [...shape]);
-}
-
-function activated(tf: TensorFlow, activation: Activation, x: TfTensor): TfTensor {
-  switch (activation) {
-    case 'linear':
-      return x;
-    case 'relu':
-      return tf.relu(x);
-    case 'relu6':
-      return tf.clipByValue(x, 0, 6);
-    case 'leaky_relu':
-      return tf.leakyRelu(x, 0.2);
-    case 'sigmoid':
-      return tf.sigmoid(x);
-    case 'tanh':
-      return tf.tanh(x);
-    case 'hard_sigmoid':
-      return tf.clipByValue(tf.add(tf.mul(x, 1 / 6), 0.5), 0, 1);
-    case 'hard_sigmoid_2':
-      return tf.clipByValue(tf.add(tf.mul(x, 0.2), 0.5), 0, 1);
-    case 'silu':
-      return tf.mul(x, tf.sigmoid(x));
-    case 'elu':
-      return tf.elu(x);
-    case 'selu':
-      return tf.selu(x);
-    case 'exponential':
-      return tf.exp(x);
-    case 'softmax':
-      return tf.softmax(x);
-  }
 }

@@ -6,10 +6,10 @@ import type { Tensor } from '../model.ts';
 import { Random } from '../random.ts';
 import { parseSequential } from '../sequential/configuration.ts';
 import { initialWeights } from '../sequential/initial.ts';
-import { SequentialNetwork } from '../sequential/network.ts';
 import { planSequential } from '../sequential/plan.ts';
 import { loadTensorFlow, type TensorFlow } from './backend.ts';
 import { rowLosses } from './losses.ts';
+import { predictorOf } from './predictor.ts';
 import { Sequential } from './sequential.ts';
 import { sequentialGraph } from './sequential-graph.ts';
 
@@ -34,7 +34,7 @@ describe('Sequential models on TensorFlow.js', () => {
     const x = Float32Array.from(sample.x);
     const y = model.predict(x, sample.shape[0]!);
     expect(largestDifference(y, sample.y)).toBeLessThan(1e-5);
-    expect(largestDifference(y, new SequentialNetwork(spec, weights).predict(x, sample.shape[0]!))).toBeLessThan(1e-5);
+    expect(largestDifference(y, predictorOf(spec, weights).predict(x, sample.shape[0]!))).toBeLessThan(1e-5);
     expect(model.weights()).toEqual(weights);
     model.dispose();
   });
@@ -70,6 +70,19 @@ describe('Sequential models on TensorFlow.js', () => {
       spec,
       normal(5 * 8, 3).map((x, i) => (i > 35 || i === 2 || i === 3 ? 9 : x)),
     );
+  });
+
+  it.each([
+    { type: 'Conv1D', filters: 3, kernel_size: 2, strides: 2, padding: 'same', activation: 'tanh' },
+    { type: 'Conv1D', filters: 3, kernel_size: 2, dilation_rate: 2, padding: 'causal' },
+    { type: 'MaxPooling1D', pool_size: 2, strides: 1, padding: 'same' },
+    { type: 'AveragePooling1D', pool_size: 3, strides: 2, padding: 'same' },
+  ])('has gradients of layers that slide over the steps: %j', (layer) => {
+    const spec = parseSequential({
+      input_shape: [5, 2],
+      layers: [{ type: 'Dense', units: 2 }, layer, { type: 'Flatten' }, { type: 'Dense', units: 2 }],
+    });
+    checkGradients(tf, spec, normal(5 * 10, 3));
   });
 
   it('has gradients of an embedding', () => {
@@ -157,7 +170,7 @@ describe('Sequential models on TensorFlow.js', () => {
     expect(mean[0]).toBeGreaterThan(2.5);
     expect(mean[0]).toBeLessThan(3.5);
     expect(model.evaluate({ count: 64, x, y })).toEqual(model.evaluate({ count: 64, x, y }));
-    const network = new SequentialNetwork(spec, model.weights());
+    const network = predictorOf(spec, model.weights());
     expect(largestDifference(model.predict(x, 64), network.predict(x, 64))).toBeLessThan(1e-5);
     model.dispose();
   });
@@ -235,7 +248,7 @@ function checkGradients(tf: TensorFlow, spec: ReturnType<typeof parseSequential>
     return grads.map((gradient) => gradient.dataSync());
   });
   const loss = (changed: readonly Tensor[]) => {
-    const y = new SequentialNetwork(spec, changed).predict(x, rows);
+    const y = predictorOf(spec, changed).predict(x, rows);
     return y.reduce((sum, v, i) => sum + (v - labels[i]!) ** 2, 0) / y.length;
   };
   weights.forEach(({ name, data }, w) => {
