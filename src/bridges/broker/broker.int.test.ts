@@ -145,6 +145,103 @@ describe('startBroker', () => {
     });
   });
 
+  it('bounds what clients can make it remember: retained messages, sessions, subscriptions', async () => {
+    const running = await broker({ maxRetained: 50, maxRetainedBytes: 40_000, maxSessions: 3, maxSubscriptions: 20 });
+    const hostile = await client(running.url);
+    for (let i = 0; i < 200; i++) await hostile.publishAsync(`r/${i}`, 'x', { qos: 1, retain: true });
+    await until('counted', () => running.status().refused['not-retained'] === 150);
+    // A topic that has its place may change, and gives it free when it is cleared.
+    await hostile.publishAsync('r/7', 'changed', { qos: 1, retain: true });
+    await hostile.publishAsync('r/8', '', { qos: 1, retain: true });
+    await hostile.publishAsync('r/new', 'y', { qos: 1, retain: true });
+    // Its bytes are over the limit.
+    await hostile.publishAsync('r/9', 'x'.repeat(30_000), { qos: 1, retain: true });
+    const reader = await client(running.url);
+    const seen = new Map<string, string>();
+    reader.on('message', (topic, payload) => seen.set(topic, payload.toString()));
+    await reader.subscribeAsync('r/#', { qos: 1 });
+    await until('all', () => seen.size === 50);
+    expect([seen.get('r/7'), seen.has('r/8'), seen.get('r/9'), seen.get('r/new')]).toEqual([
+      'changed',
+      false,
+      'x',
+      'y',
+    ]);
+
+    await expect(reader.subscribeAsync(Array.from({ length: 30 }, (_, i) => `f/${i}`))).rejects.toThrow();
+    expect(running.status().refused['too-many-subscriptions']).toBeGreaterThan(0);
+    const granted: boolean[] = [];
+    for (let i = 0; i < 6; i++) {
+      const session = await connectAsync(running.url, { clientId: `s${i}`, clean: false, protocolVersion: 4 }, false);
+      granted.push(
+        await session.subscribeAsync('r/#').then(
+          () => true,
+          () => false,
+        ),
+      );
+      await session.endAsync(true);
+    }
+    expect(granted).toEqual([true, true, true, false, false, false]);
+    expect(running.status().refused['too-many-sessions']).toBe(3);
+    // One that has its place comes back.
+    const back = await connectAsync(running.url, { clientId: 's1', clean: false, protocolVersion: 4 }, false);
+    await back.subscribeAsync('other/#');
+    await back.endAsync(true);
+  });
+
+  it('bounds what waits for all sessions together', async () => {
+    const running = await broker({ maxQueuedBytesInAll: 20_000 });
+    for (let i = 0; i < 5; i++) {
+      const session = await connectAsync(running.url, { clientId: `s${i}`, clean: false, protocolVersion: 4 }, false);
+      await session.subscribeAsync('a/#', { qos: 2 });
+      await session.endAsync(true);
+    }
+    const publisher = await client(running.url);
+    for (let i = 0; i < 20; i++) await publisher.publishAsync('a/x', 'x'.repeat(800), { qos: ((i % 2) + 1) as 1 | 2 });
+    await until('dropped', () => (running.status().refused['session-queue-full'] ?? 0) >= 75);
+    for (let i = 0; i < 5; i++) {
+      const session = connect(running.url, { clientId: `s${i}`, clean: false, protocolVersion: 4 });
+      let got = 0;
+      session.on('message', () => got++);
+      await until('what was kept', () => got >= 4);
+      await new Promise<void>((resolve) => session.end(false, {}, () => resolve()));
+    }
+    // There is room again.
+    const before = running.status().refused['session-queue-full'];
+    await publisher.publishAsync('a/x', 'x', { qos: 1 });
+    expect(running.status().refused['session-queue-full']).toBe(before);
+  });
+
+  it('asks for the right to a will as to any message', async () => {
+    const running = await broker({
+      users: [
+        { name: 'dev', password: 'p1', publish: ['fleet/%u'], subscribe: [] },
+        { name: 'app', password: 'p2' },
+      ],
+    });
+    const app = await client(running.url, 'app', 'p2');
+    const seen: string[] = [];
+    app.on('message', (topic) => seen.push(topic));
+    await app.subscribeAsync('#', { qos: 1 });
+    const dies = async (topic: string) => {
+      const will = { topic, payload: Buffer.from('{"t":1}'), qos: 1 as const, retain: true };
+      const device = await connectAsync(
+        running.url,
+        { username: 'dev', password: 'p1', clientId: 'd', will, protocolVersion: 4, reconnectPeriod: 0 },
+        false,
+      );
+      const gone = new Promise<void>((resolve) => device.once('close', () => resolve()));
+      device.on('error', () => {});
+      device.stream.destroy();
+      await gone;
+    };
+    await dies('fleet/other');
+    await until('refused', () => running.status().refused['topic-not-allowed'] === 1);
+    await dies('fleet/dev');
+    await until('its own', () => seen.length > 0);
+    expect(seen).toEqual(['fleet/dev']);
+  });
+
   it.skipIf(!hasOpenssl)('speaks TLS, and asks for certificates where it is told to', async () => {
     const made = makeCertificates();
     cleanUps.push(async () => made.remove());

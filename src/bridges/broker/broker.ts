@@ -3,6 +3,7 @@ import { Aedes, type AuthenticateError, type Client } from 'aedes';
 import type { Subscription } from '../mapping/subscriptions.ts';
 import { type BrokerAccess, checkAccess, isPassword, mayPublish, mayRead, passwordMatches } from './access.ts';
 import { HeldAcks, type HeldPacket } from './held-acks.ts';
+import { type KeptPersistence, limitKept } from './kept-limit.ts';
 import { type BrokerTls, createListener, listen } from './listeners.ts';
 import { limitQueues, type OutgoingPersistence } from './queue-limit.ts';
 
@@ -26,6 +27,16 @@ export interface BrokerOptions extends BrokerAccess {
   readonly maxQueuedBytes?: number;
   /** Messages kept for one session; a session over its limit loses new ones. Default 50,000. */
   readonly maxQueuedMessages?: number;
+  /** Bytes kept for all sessions together, those of this process not counted. Default 256 MiB. */
+  readonly maxQueuedBytesInAll?: number;
+  /** Topics with a retained message; further ones are delivered and not retained. Default 10,000. */
+  readonly maxRetained?: number;
+  /** Bytes of retained messages. Default 64 MiB. */
+  readonly maxRetainedBytes?: number;
+  /** Sessions that outlive their connection; a client over the limit gets no subscription. Default 10,000. */
+  readonly maxSessions?: number;
+  /** Subscriptions of one client. Default 1,000. */
+  readonly maxSubscriptions?: number;
   /** Clients of this process. Nobody else may use their ids. */
   readonly own?: readonly OwnClient[];
   /**
@@ -138,7 +149,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
     authorizeSubscribe: (client, subscription, done) => {
       const allowed = own.has(client.id) || mayRead(options, userOf.get(client), client.id, subscription.topic);
-      done(null, allowed ? subscription : null);
+      const reason = allowed && !own.has(client.id) ? kept.refuses(client) : undefined;
+      if (reason !== undefined) refuse({ type: 'client-refused', clientId: client.id, reason });
+      done(null, allowed && reason === undefined ? subscription : null);
     },
     authorizeForward: (client, packet) => {
       // While such a session takes nothing, what nobody has promised to keep must not stand in the way of the rest.
@@ -148,7 +161,14 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
       return null;
     },
   });
-  const { persistence } = aedes as unknown as { persistence: OutgoingPersistence & SessionPersistence };
+  const { persistence } = aedes as unknown as { persistence: OutgoingPersistence & KeptPersistence };
+  const kept = limitKept(persistence, {
+    maxRetained: options.maxRetained ?? 10_000,
+    maxRetainedBytes: options.maxRetainedBytes ?? 64 * 1024 * 1024,
+    maxSessions: options.maxSessions ?? 10_000,
+    maxSubscriptions: options.maxSubscriptions ?? 1_000,
+    onNotRetained: () => refuse({ type: 'message-dropped', clientId: '', reason: 'not-retained' }),
+  });
   const acks = new HeldAcks(aedes, {
     timeoutMs: options.ackTimeoutMs ?? 30_000,
     maxHalfOpen: 1_000,
@@ -158,6 +178,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   const queues = limitQueues(persistence, {
     maxMessages: options.maxQueuedMessages ?? 50_000,
     maxBytes,
+    maxBytesInAll: options.maxQueuedBytesInAll ?? 256 * 1024 * 1024,
     neverDrop: keeping.map(({ clientId }) => clientId),
     onDrop: (clientId) => refuse({ type: 'message-dropped', clientId, reason: 'session-queue-full' }),
     onQueued: (counter, sessions) => acks.onQueued(counter, sessions),
@@ -231,10 +252,6 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
 
 /** Bytes on their way to a session of this process, beyond which messages of QoS 0 are dropped. */
 const MAX_UNSENT_BYTES = 1024 * 1024;
-
-interface SessionPersistence {
-  addSubscriptions(client: { id: string }, subscriptions: readonly { topic: string; qos: number }[]): Promise<void>;
-}
 
 /** Disconnects a client whose next packet announces more bytes than allowed, before the parser collects them. */
 function limitPackets(client: Client, socket: Socket, limit: number, refuse: (event: BrokerEvent) => void): void {

@@ -19,6 +19,8 @@ export interface QueueLimits {
   /** Messages and bytes that wait for one session. */
   readonly maxMessages: number;
   readonly maxBytes: number;
+  /** Bytes that wait for all sessions together but those of `neverDrop`. */
+  readonly maxBytesInAll: number;
   /** Client ids whose messages must not be dropped: while their queue is full, nobody may publish. */
   readonly neverDrop: readonly string[];
   readonly onDrop: (clientId: string) => void;
@@ -43,14 +45,18 @@ const PACKET_BYTES = 200;
 export function limitQueues(persistence: OutgoingPersistence, limits: QueueLimits): QueueLimit {
   const sizes = new Map<string, { messages: number; bytes: number }>();
   const guarded = new Set(limits.neverDrop);
+  let inAll = 0;
   const over = (id: string) => {
     const size = sizes.get(id);
     return size !== undefined && (size.messages >= limits.maxMessages || size.bytes >= limits.maxBytes);
   };
   const take = (id: string, packet: QueuedPacket): boolean => {
-    if (!guarded.has(id) && over(id)) {
-      limits.onDrop(id);
-      return false;
+    if (!guarded.has(id)) {
+      if (over(id) || inAll >= limits.maxBytesInAll) {
+        limits.onDrop(id);
+        return false;
+      }
+      inAll += bytesOf(packet);
     }
     const size = sizes.get(id) ?? { messages: 0, bytes: 0 };
     size.messages++;
@@ -104,7 +110,10 @@ export function limitQueues(persistence: OutgoingPersistence, limits: QueueLimit
     const size = sizes.get(client.id);
     if (size === undefined) return cleared;
     size.messages--;
-    size.bytes -= bytesOf(cleared);
+    // What of QoS 2 is left in the count goes with the last message.
+    const gone = size.messages <= 0 ? size.bytes : bytesOf(cleared);
+    size.bytes -= gone;
+    if (!guarded.has(client.id)) inAll -= gone;
     if (size.messages <= 0) sizes.delete(client.id);
     return cleared;
   };

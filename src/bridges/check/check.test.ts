@@ -10,6 +10,9 @@ const lint = (...rules: MappingConfig['rules']) =>
 
 describe('lint', () => {
   it('has nothing to say of a good mapping', () => {
+    const time = { path: 'time' };
+    expect(lint({ topic: 'a/+site/+device', device: '{site}/{device}', time })).toEqual([]);
+    expect(lint({ topic: 'a/+gateway', device: '{gateway}/{mac}', time })).toEqual([]);
     expect(lint({ topic: 'fleet/+device', time: { path: 'time' } }, { preset: 'zigbee2mqtt' })).toEqual([]);
   });
   it.each<[string, MappingConfig['rules'], RegExp]>([
@@ -45,6 +48,16 @@ describe('lint', () => {
     ],
     ['no time', [{ topic: 'a/+device' }], /^note 0: no time/],
     ['one device', [{ topic: 'a', device: 'x', time: { path: 't' } }], /^note 0: all its messages are of one device/],
+    [
+      'names that run together',
+      [{ topic: 'a/+site/+device', device: '{site}-{device}', time: { path: 't' } }],
+      /^warning 0: \{site\}-\{device\} runs names together: those of "a-b" and "c", and of "a" and "b-c"/,
+    ],
+    [
+      'a device that only the payload names',
+      [{ topic: 'a/+gateway', device: '{mac}', time: { path: 't' } }],
+      /^note 0: the device is named by the payload alone/,
+    ],
     ['Tasmota without a zone', [{ preset: 'tasmota' }], /^note 0: Tasmota sends local times/],
   ])('names %s', (_, rules, expected) => expect(lint(...rules).join('\n')).toMatch(expected));
 });

@@ -2,7 +2,7 @@ import { FleetcastError } from '../../errors.ts';
 import type { MappingConfig, PresetConfig, RuleConfig } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
 import { contains } from '../mapping/subscriptions.ts';
-import { parseTopicFilter } from '../mapping/topic-filter.ts';
+import { parseTopicFilter, type TopicFilter } from '../mapping/topic-filter.ts';
 import { expandPreset } from '../presets/presets.ts';
 
 export interface Finding {
@@ -54,6 +54,7 @@ function lintRule(rule: RuleConfig, say: (level: Finding['level'], message: stri
   for (const part of rule.branches ?? [{}]) {
     const device = part.device ?? rule.device ?? '{device}';
     if (!device.includes('{')) say('note', `all its messages are of one device, ${JSON.stringify(device)}`);
+    lintDevice(device, filter, say);
     if (device === '{device}' && !filter.names.includes('device')) {
       say(
         'warning',
@@ -75,6 +76,38 @@ function lintRule(rule: RuleConfig, say: (level: Finding['level'], message: stri
     say('note', `it subscribes to ${filter.mqtt}: the broker sends the bridge everything that matches`);
   }
   if (rule.qos === 0) say('note', 'with QoS 0 the broker keeps no message while the bridge is away');
+}
+
+/** Names that different clients could both reach. */
+function lintDevice(
+  device: string,
+  { names, source }: TopicFilter,
+  say: (level: Finding['level'], message: string) => void,
+): void {
+  const pieces = device.split(/(\{[^{}]*\})/);
+  const fromTopic = pieces.filter((piece) => piece.startsWith('{') && names.includes(piece.slice(1, -1)));
+  if (device.includes('{') && device !== '{device}' && fromTopic.length === 0 && names.length > 0) {
+    say(
+      'note',
+      'the device is named by the payload alone: whoever may publish there may write to any device; a wildcard of the topic before it (`{gateway}/{id}`) keeps each to its own',
+    );
+  }
+  // Two wildcards of one level each are told apart by a slash only, which neither of them can hold.
+  for (let i = 1; i + 2 < pieces.length; i += 2) {
+    const [left, between, right] = [pieces[i]!, pieces[i + 1]!, pieces[i + 2]!];
+    if (!fromTopic.includes(left) || between.includes('/')) continue;
+    say(
+      'warning',
+      `${left}${between}${right} runs names together: ${excerptName(between)}; put a / between them (topic ${source})`,
+    );
+  }
+}
+
+/** Two pairs that give the same name. */
+function excerptName(between: string): string {
+  return between === ''
+    ? 'those of "ab" and "c", and of "a" and "bc", are the same'
+    : `those of "a${between}b" and "c", and of "a" and "b${between}c", are the same`;
 }
 
 /** Every topic that `inner` matches goes to `outer`: told where both are plain MQTT filters, or the same. */

@@ -33,6 +33,8 @@ export interface Mapping {
   readonly remembers: boolean;
   /** Takes back what an earlier run has given as {@link Mapped.memory}; before the first message. */
   restore(key: string, value: Uint8Array): void;
+  /** Counts these devices as known, as far as there is room: what comes from them is not one too many. */
+  admit(devices: Iterable<string>): void;
   /** Devices that say when they come and go (Sparkplug): those that are not online have stale values. */
   presence(): readonly SparkplugDevice[];
   /** Distinct devices and quantities seen since the start. */
@@ -140,6 +142,9 @@ export function compileMapping(config: MappingConfig, onLeftOut?: OnLeftOut): Ma
     restore: (key, value) => {
       if (!key.startsWith('sparkplug/')) return;
       for (const host of hosts) host.restore(value);
+    },
+    admit: (known) => {
+      for (const device of known) if (devices.size < limits.maxDevices) devices.add(device);
     },
     presence: () => hosts.flatMap((host) => host.devices()),
     size: () => ({ devices: devices.size, quantities: quantities.size }),

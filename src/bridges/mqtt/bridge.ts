@@ -6,7 +6,7 @@ import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
 import { CatchUp } from './catch-up.ts';
 import type { ConnectionOptions } from './connection.ts';
 import type { Message, Receipt } from './deferred-acks.ts';
-import { lastFingerprints } from './log-tail.ts';
+import { readTail } from './log-tail.ts';
 import { restoreMemory } from './memory.ts';
 import { asRedelivered, fingerprint, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
 import { MqttSession, type SessionEvent, type SessionStatus } from './session.ts';
@@ -133,7 +133,10 @@ export class MqttBridge {
       topics.memory === undefined || !mapping.remembers ? undefined : await partitionsOf(log, topics.memory);
     if (memory !== undefined) await restoreMemory(log, memory, mapping);
     const records: RecordTopics = { readings, deadLetters, ...(memory === undefined ? {} : { memory }) };
-    this.#catchUp = new CatchUp(await lastFingerprints(log, readings));
+    const tail = await readTail(log, readings);
+    this.#catchUp = new CatchUp(tail.prints);
+    // After a restart too, a flood of new names must not take the places of those that are known.
+    mapping.admit(tail.devices);
     this.#maker = new RecordMaker(mapping, records, this.#options.maxDeadLetterBytes ?? 900_000);
     const tickMs = this.#options.tickMs ?? 1000;
     if (tickMs > 0) {

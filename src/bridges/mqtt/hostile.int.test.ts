@@ -1,14 +1,26 @@
 import { createServer, type Socket, connect as tcp } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
-import { bridgeTopics, readingsOf, TOPICS, until } from '../../../test/bridge-kit.ts';
+import {
+  bridgeTopics,
+  bridgeWithPublisher,
+  mosquittoFor,
+  readingsOf,
+  TOPICS,
+  until,
+} from '../../../test/bridge-kit.ts';
+import { mosquittoProgram } from '../../../test/mosquitto.ts';
+import { decodeRecord } from '../../events/codec.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { startBroker } from '../broker/broker.ts';
 import { DEFAULT_MAPPING } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
 import { MqttBridge } from './bridge.ts';
 import { connectPublisher } from './publisher.ts';
+import { RecordMaker } from './record-maker.ts';
 
-const cleanUps: (() => Promise<unknown> | unknown)[] = [];
+const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   for (const clean of cleanUps.splice(0).reverse()) await clean();
 });
@@ -109,26 +121,114 @@ describe('hostile clients of the embedded broker', () => {
   });
 });
 
+/** Bytes of the heap after everything that can go has gone. */
+function heapUsed(): number {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
 describe('many names', () => {
-  it('are bounded, counted and refused with a reason', async () => {
-    const broker = await startBroker({ port: 0 });
-    cleanUps.push(() => broker.close());
+  const topics = {
+    readings: { name: 'readings', partitions: 4 },
+    deadLetters: { name: 'dead-letters', partitions: 1 },
+  };
+  const message = (topic: string, payload: string) => ({
+    topic,
+    payload: Buffer.from(payload),
+    retained: false,
+    duplicate: false,
+  });
+
+  it('300,000 of them leave what the limits allow, are counted and refused with a reason, and disturb no known device', () => {
+    const mapping = compileMapping({ rules: [{ topic: 'fleet/#device', rest: 'numbers' }] });
+    const maker = new RecordMaker(mapping, topics, 1_000);
+    maker.make(message('fleet/honest', '{"t":1}'), Date.now());
+    const before = heapUsed();
+    const names = 300_000;
+    const quantities = 50_000;
+    let refused = '';
+    for (let i = 0; i < quantities; i++) {
+      const [record] = maker.make(message(`fleet/${i}/${'x'.repeat(i % 100)}`, `{"q${i}":1}`), Date.now());
+      if (i === quantities - 1) refused = String((decodeRecord(record!.value!) as { message?: string }).message);
+      if (i % 1_000 === 0) maker.make(message('fleet/honest', '{"t":1}'), Date.now());
+    }
+    // 10,000 quantities are known by then: a new device with a known one is taken until there are too many devices.
+    for (let i = 0; i < names; i++) maker.make(message(`fleet/d${i}`, '{"t":1}'), Date.now());
+    expect(mapping.size()).toEqual({ devices: 250_000, quantities: 10_000 });
+    expect(Object.fromEntries(maker.deadLetters)).toEqual({
+      'too-many-quantities': quantities - 9_999,
+      'too-many-devices': names - (250_000 - 9_999 - 1),
+    });
+    expect(refused).toMatch(/would be more than 10000 quantities/);
+    const honest = maker.make(message('fleet/honest', '{"t":2}'), Date.now());
+    expect(decodeRecord(honest[0]!.value!)).toMatchObject({ type: 'Reading', device: 'honest', values: { t: 2 } });
+    expect(heapUsed() - before).toBeLessThan(120 * 1024 * 1024);
+  });
+
+  it('known devices keep their places over a restart', async () => {
     const log = new MemoryLog();
     await bridgeTopics(log);
-    const mapping = compileMapping({
-      ...DEFAULT_MAPPING,
-      limits: { maxDevices: 100 },
-      onReject: { 'too-many-devices': 'drop' },
-    });
-    const bridge = new MqttBridge({ log, mapping, topics: TOPICS, now: Date.now, connection: { url: broker.url } });
-    await bridge.start();
-    cleanUps.push(() => bridge.stop(100));
-    await bridge.ready();
-    const publisher = await connectPublisher({ url: broker.url, window: 1_000 });
+    const broker = await startBroker({ port: 0 });
+    cleanUps.push(() => broker.close());
+    const start = async (maxDevices: number) => {
+      const mapping = compileMapping({ ...DEFAULT_MAPPING, limits: { maxDevices } });
+      const bridge = new MqttBridge({ log, mapping, topics: TOPICS, now: Date.now, connection: { url: broker.url } });
+      await bridge.start();
+      cleanUps.push(() => bridge.stop(100));
+      await bridge.ready();
+      return bridge;
+    };
+    const publisher = await connectPublisher({ url: broker.url });
     cleanUps.push(() => publisher.end(100));
-    for (let i = 0; i < 5_000; i++) await publisher.publish(`fleet/device-${i}`, '{"t":1}');
-    await until('all', () => bridge.status().acknowledged === 5_000);
-    expect(bridge.status()).toMatchObject({ readings: 100, dropped: { 'too-many-devices': 4_900 } });
-    expect(mapping.size().devices).toBe(100);
+    const first = await start(10);
+    await publisher.publish('fleet/honest', '{"t":1}');
+    await until('taken', () => first.status().readings === 1);
+    await first.stop();
+    const second = await start(10);
+    for (let i = 0; i < 50; i++) await publisher.publish(`fleet/x${i}`, '{"t":1}');
+    await publisher.publish('fleet/honest', '{"t":2}');
+    await until('all', () => second.status().acknowledged === 51);
+    expect(second.status()).toMatchObject({ readings: 10, deadLetters: { 'too-many-devices': 41 } });
+    expect(
+      (await readingsOf(log)).filter(({ device }) => device === 'honest').map(({ values }) => values['t']),
+    ).toEqual([1, 2]);
   });
+
+  // The long form: FLEETCAST_FLOOD=200000.
+  const flood = Number(process.env['FLEETCAST_FLOOD'] ?? 20_000);
+  it.skipIf(mosquittoProgram === undefined)(
+    `through a real Mosquitto, ${flood} of them: bounded, counted, and an honest device loses nothing`,
+    async () => {
+      const mosquitto = await mosquittoFor(cleanUps);
+      const limits = { maxDevices: 1_000, maxQuantities: 500 };
+      const mapping = compileMapping({ ...DEFAULT_MAPPING, limits, onReject: { 'too-many-devices': 'drop' } });
+      const { log, bridge, publisher: honest } = await bridgeWithPublisher(cleanUps, mosquitto.url, { mapping });
+      await honest.publish('fleet/honest', '{"t":0}');
+      await until('known', () => bridge.status().readings === 1);
+      const hostile = await connectPublisher({ url: mosquitto.url, window: 2_000 });
+      cleanUps.push(() => hostile.end(100));
+      const before = heapUsed();
+      let sent = 0;
+      for (let i = 0; i < flood; i++) {
+        await hostile.publish(`fleet/device-${i}`, `{"t":1}`);
+        if (i % 200 === 0) await honest.publish('fleet/honest', `{"t":${++sent}}`);
+      }
+      await until('all', () => bridge.status().acknowledged === flood + sent + 1, 240_000);
+      expect(bridge.status()).toMatchObject({
+        readings: 999 + sent + 1,
+        dropped: { 'too-many-devices': flood - 999 },
+        session: { connections: 1 },
+      });
+      expect(mapping.size().devices).toBe(1_000);
+      const values = (await readingsOf(log))
+        .filter(({ device }) => device === 'honest')
+        .map(({ values }) => values['t']);
+      expect(values).toEqual(Array.from({ length: sent + 1 }, (_, i) => i));
+      expect(heapUsed() - before).toBeLessThan(64 * 1024 * 1024);
+    },
+    300_000,
+  );
 });

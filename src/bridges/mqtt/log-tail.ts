@@ -4,12 +4,20 @@ import type { EventLog } from '../../log/event-log.ts';
 /** Records that are looked at in each partition: twice what a broker usually sends ahead, if all fall into one. */
 const TAIL = 16_384;
 
-/** Fingerprints of the last readings of each partition: what an earlier bridge has appended and may not have acknowledged. */
-export async function lastFingerprints(
+export interface LogTail {
+  /** Fingerprints: what an earlier bridge has appended and may not have acknowledged. */
+  readonly prints: readonly string[];
+  /** Who has spoken lately. */
+  readonly devices: ReadonlySet<string>;
+}
+
+/** What the last readings of each partition say. */
+export async function readTail(
   log: EventLog,
   topic: { readonly name: string; readonly partitions: number },
-): Promise<string[]> {
+): Promise<LogTail> {
   const prints: string[] = [];
+  const devices = new Set<string>();
   for (let partition = 0; partition < topic.partitions; partition++) {
     const { earliest, end } = await log.offsets(topic.name, partition);
     for (let offset = Math.max(earliest, end - TAIL); offset < end; ) {
@@ -17,11 +25,13 @@ export async function lastFingerprints(
       for (const { value } of batch.records) {
         if (value === null || schemaOf(value) !== 'Reading') continue;
         const record = decodeRecord(value);
-        if (record.type === 'Reading' && record.fingerprint !== '') prints.push(record.fingerprint);
+        if (record.type !== 'Reading') continue;
+        devices.add(record.device);
+        if (record.fingerprint !== '') prints.push(record.fingerprint);
       }
       if (batch.nextOffset <= offset) break;
       offset = batch.nextOffset;
     }
   }
-  return prints;
+  return { prints, devices };
 }

@@ -1,0 +1,87 @@
+/** The part of aedes' persistence that keeps retained messages and sessions, both in memory. */
+export interface KeptPersistence {
+  storeRetained(packet: RetainedPacket): Promise<void>;
+  addSubscriptions(
+    client: { readonly id: string },
+    subscriptions: readonly { topic: string; qos: number }[],
+  ): Promise<void>;
+  removeSubscriptions(client: { readonly id: string }, topics: readonly string[]): Promise<void>;
+  cleanSubscriptions(client: { readonly id: string }): Promise<void>;
+}
+
+interface RetainedPacket {
+  readonly topic: string;
+  readonly payload: string | Uint8Array;
+}
+
+export interface KeptLimits {
+  /** Topics with a retained message, and their bytes in all. */
+  readonly maxRetained: number;
+  readonly maxRetainedBytes: number;
+  /** Sessions that outlive their connection. */
+  readonly maxSessions: number;
+  /** Subscriptions of one client. */
+  readonly maxSubscriptions: number;
+  /** A message was not retained. */
+  readonly onNotRetained: (topic: string) => void;
+}
+
+export interface KeptLimit {
+  /** Why this client may not subscribe to one more filter, or undefined where it may. */
+  refuses(client: { readonly id: string; readonly clean: boolean }): string | undefined;
+}
+
+/** Per topic, besides its name and payload. */
+const TOPIC_BYTES = 300;
+
+/**
+ * Bounds what clients can make the broker remember for ever: aedes itself keeps any number of retained messages and
+ * sessions. A message that is over the limit is still delivered, but not retained.
+ */
+export function limitKept(persistence: KeptPersistence, limits: KeptLimits): KeptLimit {
+  const retained = new Map<string, number>();
+  let bytes = 0;
+  const store = persistence.storeRetained.bind(persistence);
+  persistence.storeRetained = async (packet) => {
+    const before = retained.get(packet.topic) ?? 0;
+    const size = packet.payload.length === 0 ? 0 : TOPIC_BYTES + packet.topic.length + packet.payload.length;
+    const over =
+      size > before &&
+      (bytes - before + size > limits.maxRetainedBytes || (before === 0 && retained.size >= limits.maxRetained));
+    if (over) return limits.onNotRetained(packet.topic);
+    bytes += size - before;
+    if (size === 0) retained.delete(packet.topic);
+    else retained.set(packet.topic, size);
+    await store(packet);
+  };
+
+  /** Filters of each session. */
+  const sessions = new Map<string, Set<string>>();
+  const add = persistence.addSubscriptions.bind(persistence);
+  const remove = persistence.removeSubscriptions.bind(persistence);
+  const clean = persistence.cleanSubscriptions.bind(persistence);
+  persistence.addSubscriptions = async (client, subscriptions) => {
+    const filters = sessions.get(client.id) ?? new Set();
+    sessions.set(client.id, filters);
+    for (const { topic } of subscriptions) filters.add(topic);
+    await add(client, subscriptions);
+  };
+  persistence.removeSubscriptions = async (client, topics) => {
+    const filters = sessions.get(client.id);
+    for (const topic of topics) filters?.delete(topic);
+    if (filters?.size === 0) sessions.delete(client.id);
+    await remove(client, topics);
+  };
+  persistence.cleanSubscriptions = async (client) => {
+    sessions.delete(client.id);
+    await clean(client);
+  };
+  return {
+    refuses: (client) => {
+      const { id, clean: forgets } = client;
+      const { subscriptions = {} } = client as { subscriptions?: object };
+      if (Object.keys(subscriptions).length >= limits.maxSubscriptions) return 'too-many-subscriptions';
+      return !forgets && !sessions.has(id) && sessions.size >= limits.maxSessions ? 'too-many-sessions' : undefined;
+    },
+  };
+}
