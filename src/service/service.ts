@@ -133,7 +133,11 @@ async function startParts(
     log,
     topics,
     view,
-    onEvent: ({ topic, message }) => logger.warn({ topic }, message),
+    // While brokers are away every partition says the same.
+    onEvent: damped(
+      ({ message }) => message.replace(/^\S+: /, ''),
+      ({ topic, message }, more) => logger.warn({ topic, ...more }, message),
+    ),
     onModelEvent: ({ kind, modelId }) => {
       // Compared and ready before its activation comes, whoever has trained it. A task that meets one that is not waits.
       if (kind === 'trained') registry.load(modelId).catch(() => undefined);

@@ -1,6 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, describe, expect, test } from 'vitest';
 import { connectPublisher } from '../../src/bridges/mqtt/publisher.ts';
+import { decodeRecord } from '../../src/events/codec.ts';
+import type { Forecast } from '../../src/events/records.ts';
+import { readAll } from '../../src/log/event-log.contract.ts';
 import type { EventLog } from '../../src/log/event-log.ts';
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts';
 import { parseConfiguration } from '../../src/service/configuration/load.ts';
@@ -189,6 +192,15 @@ describe.skipIf(kafka === undefined)(
         .toMatchObject({ readings: 16, forecasts: 14 });
       await publisher.end();
       await service.stop();
+      // What was processed again after the outage is on the topic once, for one who reads all of it afterwards.
+      const reader = await openKafkaLog({ brokers });
+      const forecasts = (await Promise.all([0, 1].map((p) => readAll(reader, 'out.forecasts', p))))
+        .flat()
+        .map(({ value }) => decodeRecord(value!) as Forecast);
+      await reader.close();
+      const origins = forecasts.map(({ device, quantity, origin }) => `${device} ${quantity} ${origin}`);
+      expect(origins).toHaveLength(14);
+      expect(new Set(origins).size).toBe(14);
       await log.close();
     });
   },
