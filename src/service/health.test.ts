@@ -82,6 +82,14 @@ describe('health', () => {
       status: 'degraded',
       problems: ['the bridge is not connected to mqtt://a: refused'],
     });
+    for (const connected of [true, false]) {
+      expect(
+        of({}, { session: { ...bridge.session, connected, lastError: 'x', takenOver: 'another client' } }),
+      ).toEqual({
+        status: 'degraded',
+        problems: ['the bridge: another client'],
+      });
+    }
     expect(of({}, { lastTick: NOW - 60_000 }).status).toBe('stuck');
   });
 });

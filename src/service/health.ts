@@ -37,7 +37,8 @@ export function healthOf({ tasks, bridge, logTrouble, now }: HealthInput): Healt
       const seconds = Math.floor(bridge.oldestPendingMs / 1000);
       degraded.push(`the log does not answer: the oldest message has waited for ${seconds} s`);
     }
-    if (!bridge.session.connected) {
+    if (bridge.session.takenOver !== undefined) degraded.push(`the bridge: ${bridge.session.takenOver}`);
+    else if (!bridge.session.connected) {
       const why = bridge.session.lastError === undefined ? '' : `: ${bridge.session.lastError}`;
       degraded.push(`the bridge is not connected to ${bridge.session.url}${why}`);
     }

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { compileMapping, type Mapping } from '../bridges/mapping/mapping.ts';
-import { MqttBridge } from '../bridges/mqtt/bridge.ts';
+import { type BridgeEvent, MqttBridge } from '../bridges/mqtt/bridge.ts';
 import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
 import { refuseLoop } from '../bridges/out/out-config.ts';
 import { FleetcastError, isFleetcastError, messageOf } from '../errors.ts';
@@ -202,7 +202,7 @@ async function startParts(
     ...(embedded === undefined ? {} : EMBEDDED_BRIDGE),
     topics,
     now,
-    onEvent: (event) => logger[event.type === 'error' ? 'warn' : 'info'](event, `bridge ${event.type}`),
+    onEvent: (event) => logger[BRIDGE_WARNINGS.has(event.type) ? 'warn' : 'info'](event, `bridge ${event.type}`),
   });
 
   let bridging = false;
@@ -233,6 +233,9 @@ async function startParts(
         redelivered: bridgeStatus.redelivered,
         retained: bridgeStatus.retained,
         connections: bridgeStatus.session.connections,
+        takeovers: bridgeStatus.session.takeovers ?? 0,
+        sessionsLost: bridgeStatus.session.sessionsLost ?? 0,
+        brokerDropped: bridgeStatus.session.brokerDropped,
         logDown: bridgeStatus.logDown,
         held: bridgeStatus.held,
         ...(mapping.remembers ? { presence: presenceOf(mapping.presence()) } : {}),
@@ -319,6 +322,17 @@ export function mappingOf(configuration: LoadedConfiguration): Mapping {
     ? mapping
     : { ...mapping, subscriptions: subscribe.map((filter) => ({ filter, qos: 1 as const })) };
 }
+
+/** Events of the bridge that somebody has to do something about. */
+const BRIDGE_WARNINGS: ReadonlySet<string> = new Set<BridgeEvent['type']>([
+  'error',
+  'taken-over',
+  'session-lost',
+  'broker-dropped',
+  'subscription-refused',
+  'log-down',
+  'record-refused',
+]);
 
 function connectionOf(configuration: LoadedConfiguration): ConnectionOptions {
   const { url, username, password, caFile, certFile, keyFile } = configuration.broker;

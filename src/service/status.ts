@@ -43,6 +43,12 @@ export interface BridgePart {
   readonly retained: number;
   /** Connections to the broker since the start. */
   readonly connections: number;
+  /** Times that another client with the same client id took the session. */
+  readonly takeovers: number;
+  /** Times that the broker had forgotten the session, and with it what waited there. */
+  readonly sessionsLost: number;
+  /** Messages that the broker has dropped since its start, of any client; undefined where it does not say. */
+  readonly brokerDropped: number | undefined;
   readonly logDown: boolean;
   /** No more is read from the broker until the log has caught up. */
   readonly held: boolean;

@@ -152,6 +152,8 @@ export class MqttBridge {
         qos,
       })),
       onMessage: (message, receipt) => this.#onMessage(message, receipt),
+      // The embedded broker's sessions end with the process; its devices send again what is not on the log.
+      ...(this.#options.keepsIdentifiers === false ? {} : { expectsSession: tail.prints.length > 0, watchDrops: true }),
       ...(onEvent === undefined ? {} : { onEvent }),
       ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
       ...(sessionExpirySeconds === undefined ? {} : { sessionExpirySeconds }),

@@ -17,7 +17,7 @@ import { FleetcastError } from '../../errors.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import { DEFAULT_MAPPING } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
-import type { MqttBridgeOptions } from './bridge.ts';
+import type { BridgeEvent, MqttBridgeOptions } from './bridge.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -46,6 +46,68 @@ describe.skipIf(!haveMosquitto)('the session with a real Mosquitto (needs its pa
     await until('all', () => bridge.status().acknowledged === 100);
     expect(bridge.status()).toMatchObject({ inFlight: 0, oldestPendingMs: 0, received: 100, redelivered: 0 });
     expect(await numbers(log)).toEqual(upTo(100));
+  });
+
+  it.each([
+    ['5'],
+    ['3.1.1'],
+  ] as const)('names another client with its id (MQTT %s), and gives way ever longer', async (protocol) => {
+    const { url } = await mosquitto();
+    const events: BridgeEvent[] = [];
+    const first = await setUp(url, { connection: { url, protocol }, onEvent: (event) => events.push(event) });
+    await setUp(url, { connection: { url, protocol } }, 'publisher-2');
+    const { bridge } = first;
+    await until('the second takeover', () => (bridge.status().session.takeovers ?? 0) >= 2);
+    const { session } = bridge.status();
+    expect(session.takenOver).toContain('another client uses the client id "fleetcast-bridge" at mqtt://');
+    expect(events).toContainEqual({ type: 'taken-over', message: session.takenOver });
+  });
+
+  it('gives way for as long as it may, instead of some times a second', async () => {
+    const { url } = await mosquitto();
+    const reconnectMs = { min: 20, max: 1_500 };
+    const { bridge } = await setUp(url, { connection: { url, reconnectMs } });
+    await setUp(url, { connection: { url, reconnectMs } }, 'publisher-2');
+    // 20, 40, … 1,280 ms, then 1,500 each: without it there would be some hundreds of connections by then.
+    const started = Date.now();
+    await until('eight takeovers', () => (bridge.status().session.takeovers ?? 0) >= 8, 60_000);
+    expect(Date.now() - started).toBeGreaterThan(1_500);
+  });
+
+  it('says that the broker has forgotten the session, whoever began it', async () => {
+    const broker = await mosquitto();
+    const log = new MemoryLog();
+    const events: string[] = [];
+    const onEvent = ({ type }: BridgeEvent) => events.push(type);
+    const first = await setUp(broker.url, { log, onEvent });
+    await first.publisher.publish('fleet/a', message(0));
+    await until('it', () => first.bridge.status().acknowledged === 1);
+    expect(events).not.toContain('session-lost');
+    // It keeps nothing on its disk.
+    await broker.kill();
+    await broker.start();
+    await until('the loss', () => first.bridge.status().session.sessionsLost === 1);
+    await first.bridge.stop();
+    await broker.kill();
+    await broker.start();
+    const second = await setUp(broker.url, { log, onEvent }, 'publisher-2');
+    expect(second.bridge.status().session.sessionsLost).toBe(1);
+    expect(events.filter((type) => type === 'session-lost')).toHaveLength(2);
+  });
+
+  it('shows what the broker has dropped while it was away', async () => {
+    const { url } = await mosquitto('max_queued_messages 10', 'max_inflight_messages 10', 'sys_interval 1');
+    const log = new MemoryLog();
+    const first = await setUp(url, { log });
+    await first.bridge.stop();
+    for (const n of upTo(100)) await first.publisher.publish('fleet/a', message(n));
+    await first.publisher.flush();
+    const events: BridgeEvent[] = [];
+    const { bridge } = await setUp(url, { log, onEvent: (event) => events.push(event) }, 'publisher-2');
+    await until('the count', () => bridge.status().session.brokerDropped !== undefined);
+    await until('all of it', () => (bridge.status().session.brokerDropped ?? 0) + bridge.status().received >= 100);
+    expect(events).toContainEqual(expect.objectContaining({ type: 'broker-dropped' }));
+    expect((await numbers(log)).length).toBeLessThan(100);
   });
 
   it('takes user and password', async () => {

@@ -1,8 +1,13 @@
 import { connect, type MqttClient } from 'mqtt';
 import { messageOf } from '../../errors.ts';
 import type { Subscription } from '../mapping/subscriptions.ts';
+import { BrokerDrops } from './broker-drops.ts';
 import { type ConnectionOptions, clientOptions, displayUrl } from './connection.ts';
 import { acknowledge, deferAcknowledgements, isDeferral, type Receipt, type Take } from './deferred-acks.ts';
+import { Takeovers } from './takeovers.ts';
+
+/** Reason code of MQTT 5. */
+const SESSION_TAKEN_OVER = 0x8e;
 
 export interface SessionOptions extends ConnectionOptions {
   /** Fixed: the broker keeps what was not acknowledged under this name. */
@@ -14,6 +19,10 @@ export interface SessionOptions extends ConnectionOptions {
   readonly sessionExpirySeconds?: number;
   /** Every message in the order of arrival; a promise holds the reader until it resolves. */
   readonly onMessage: Take;
+  /** The broker should know the session: it is told where it does not. Default false. */
+  readonly expectsSession?: boolean;
+  /** Asks the broker how many messages it has dropped ($SYS, as Mosquitto has it). Default false. */
+  readonly watchDrops?: boolean;
   readonly onEvent?: (event: SessionEvent) => void;
 }
 
@@ -21,7 +30,13 @@ export type SessionEvent =
   | { readonly type: 'connected'; readonly protocol: '5' | '3.1.1'; readonly sessionPresent: boolean }
   | { readonly type: 'subscribed'; readonly filters: readonly string[] }
   | { readonly type: 'subscription-refused'; readonly filter: string; readonly code: number }
-  | { readonly type: 'disconnected' }
+  | { readonly type: 'disconnected'; readonly reason?: string }
+  /** Another client has the same client id. */
+  | { readonly type: 'taken-over'; readonly message: string }
+  /** What waited for us in the session is gone. */
+  | { readonly type: 'session-lost'; readonly message: string }
+  /** The broker has thrown messages away, of whatever client. */
+  | { readonly type: 'broker-dropped'; readonly total: number; readonly more: number; readonly message: string }
   | { readonly type: 'fallback'; readonly reason: string }
   | { readonly type: 'error'; readonly message: string };
 
@@ -34,6 +49,14 @@ export interface SessionStatus {
   readonly connections: number;
   readonly subscribed: boolean;
   readonly lastError: string | undefined;
+  /** Why, where another client has the same client id and the two throw each other out. */
+  readonly takenOver?: string | undefined;
+  /** Times that another client has taken the session. */
+  readonly takeovers?: number;
+  /** Times that the broker had forgotten a session which should have been there. */
+  readonly sessionsLost?: number;
+  /** Messages that the broker has dropped since its start, of any client, where it says so. */
+  readonly brokerDropped?: number | undefined;
 }
 
 /** A persistent session with the broker that reconnects for ever and acknowledges only what it is told to. */
@@ -48,6 +71,11 @@ export class MqttSession {
   #backOff: number;
   #lastError: string | undefined;
   #ended = false;
+  #sessionsLost = 0;
+  /** What a DISCONNECT of the broker has said (MQTT 5). */
+  #farewell: { readonly code: number; readonly text: string } | undefined;
+  readonly #takeovers: Takeovers;
+  readonly #drops: BrokerDrops | undefined;
   #reading: Promise<void> | undefined;
   readonly #waiting: (() => void)[] = [];
   readonly #keepalive: NodeJS.Timeout;
@@ -56,6 +84,8 @@ export class MqttSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#backOff = options.reconnectMs?.min ?? 250;
+    this.#takeovers = new Takeovers(2 * (options.reconnectMs?.max ?? 30_000));
+    if (options.watchDrops === true) this.#drops = new BrokerDrops((total, more) => this.#onDrops(total, more));
     const base = clientOptions(options);
     this.#client = connect(options.url, {
       ...base,
@@ -72,11 +102,15 @@ export class MqttSession {
         : {}),
     });
     deferAcknowledgements(this.#client, (message, receipt) => {
+      if (this.#drops?.take(message.topic, message.payload) === true) return undefined;
       const wait = options.onMessage(message, receipt);
       if (wait !== undefined) this.#hold(wait);
       return wait;
     });
     this.#client.on('connect', (packet) => this.#onConnect(packet.sessionPresent));
+    this.#client.on('disconnect', ({ reasonCode = 0, properties }) => {
+      this.#farewell = { code: reasonCode, text: properties?.reasonString ?? '' };
+    });
     this.#client.on('close', () => this.#onClose());
     this.#client.on('error', (error) => this.#onError(error));
     // mqtt.js answers a quiet line with a ping, but cannot see the answer while the reader is held: it would hang up.
@@ -94,6 +128,10 @@ export class MqttSession {
       connections: this.#connections,
       subscribed: this.#subscribed,
       lastError: this.#lastError,
+      takenOver: this.#takeovers.active(performance.now()) ? this.#takenOverText() : undefined,
+      takeovers: this.#takeovers.count,
+      sessionsLost: this.#sessionsLost,
+      brokerDropped: this.#drops?.total,
     };
   }
 
@@ -139,9 +177,13 @@ export class MqttSession {
     this.#connackSeen = true;
     this.#failuresBeforeConnack = 0;
     this.#lastError = undefined;
-    this.#backOff = this.#options.reconnectMs?.min ?? 250;
+    this.#takeovers.accepted(performance.now());
+    // While two take the session from each other, being accepted is no success.
+    if (!this.#takeovers.active(performance.now())) this.#backOff = this.#options.reconnectMs?.min ?? 250;
     this.#client.options.reconnectPeriod = this.#backOff;
     this.#emit({ type: 'connected', protocol: this.#protocol(), sessionPresent });
+    const expected = this.#everSubscribed || (this.#connections === 1 && this.#options.expectsSession === true);
+    if (!sessionPresent && expected) this.#onSessionLost();
     // In a session that goes on the subscriptions stand, and MQTT 3.1.1 would send all retained messages again.
     if (sessionPresent && this.#everSubscribed) this.#onSubscribed();
     else this.#subscribe(this.#client.stream);
@@ -170,6 +212,7 @@ export class MqttSession {
       }
       this.#emit({ type: 'subscribed', filters });
       this.#onSubscribed();
+      this.#drops?.ask(this.#client);
     });
   }
 
@@ -184,9 +227,34 @@ export class MqttSession {
     if (this.#ended) return;
     if (!this.#connackSeen) this.#fallBackAfter('the connection was closed before it was accepted');
     this.#connackSeen = false;
+    this.#drops?.closed();
+    const farewell = this.#farewell;
+    this.#farewell = undefined;
+    const explained = farewell !== undefined || this.#lastError !== undefined;
+    const how = farewell?.code === SESSION_TAKEN_OVER ? 'taken' : explained ? 'explained' : 'silent';
+    const taken = this.#takeovers.closed(performance.now(), how);
+    if (taken) this.#lastError = this.#takenOverText();
     this.#client.options.reconnectPeriod = this.#backOff;
     this.#backOff = Math.min(this.#backOff * 2, this.#options.reconnectMs?.max ?? 30_000);
-    this.#emit({ type: 'disconnected' });
+    if (taken) this.#emit({ type: 'taken-over', message: this.#takenOverText() });
+    const reason = farewell === undefined ? undefined : `0x${farewell.code.toString(16)} ${farewell.text}`.trim();
+    this.#emit({ type: 'disconnected', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  #takenOverText(): string {
+    const { clientId, url } = this.#options;
+    return `another client uses the client id ${JSON.stringify(clientId)} at ${displayUrl(url)}, and the two throw each other out: end one of them, or give it a \`broker.clientId\` of its own (of services that share a log, each its own)`;
+  }
+
+  #onSessionLost(): void {
+    this.#sessionsLost++;
+    const message = `the broker has no session of ${JSON.stringify(this.#options.clientId)} any more: what was sent to it while we were away is lost, if anything was (docs/bridge.md, "Settings of your broker")`;
+    this.#emit({ type: 'session-lost', message });
+  }
+
+  #onDrops(total: number, more: number): void {
+    const message = `the broker says that it has dropped ${more} messages for clients whose queue was full, maybe ours (${total} since its start): raise its limits (docs/bridge.md, "Settings of your broker")`;
+    this.#emit({ type: 'broker-dropped', total, more, message });
   }
 
   #onError(error: Error): void {

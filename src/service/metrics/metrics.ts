@@ -64,6 +64,18 @@ export class Metrics {
       register(name, help, [], ({ bridge }) => (bridge === undefined ? [] : [[{}, read(bridge)]]));
     ofBridge('bridge_connected', '1 while the bridge is connected', ({ connected }) => (connected ? 1 : 0));
     ofBridge('bridge_connections_total', 'Connections made to the broker', ({ connections }) => connections);
+    ofBridge('bridge_takeovers_total', 'Sessions taken by another client of the same id', ({ takeovers }) => takeovers);
+    ofBridge(
+      'bridge_sessions_lost_total',
+      'Sessions that the broker had forgotten',
+      ({ sessionsLost }) => sessionsLost,
+    );
+    register(
+      'bridge_broker_dropped',
+      'Messages the broker has dropped since its start, of any client',
+      [],
+      ({ bridge }) => (bridge?.brokerDropped === undefined ? [] : [[{}, bridge.brokerDropped]]),
+    );
     ofBridge('bridge_received_total', 'Messages from the broker', ({ received }) => received);
     ofBridge('bridge_redelivered_total', 'Messages that the broker sent again', ({ redelivered }) => redelivered);
     ofBridge('bridge_retained_total', 'Messages that the broker had retained', ({ retained }) => retained);
