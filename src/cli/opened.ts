@@ -2,7 +2,7 @@ import type { EventLog } from '../log/event-log.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import type { TopicNames } from '../pipelines/topics.ts';
-import { type ModelLine, readModelLine } from '../retraining/model-line.ts';
+import { type ModelLine, readModelLine, readModelLines } from '../retraining/model-line.ts';
 import type { WindowSettings } from '../retraining/training-job.ts';
 import type { LoadedConfiguration } from '../service/configuration/load.ts';
 import { openExistingLog, openLog } from '../service/open-log.ts';
@@ -19,6 +19,8 @@ export interface Opened {
   readonly registry: ModelRegistry;
   /** The events of the configured model line, as of now. */
   readonly line: () => Promise<ModelLine>;
+  /** Those of every model line. */
+  readonly lines: () => Promise<ReadonlyMap<string, ModelLine>>;
   readonly now: () => number;
 }
 
@@ -37,15 +39,16 @@ export async function withLog<T>(
     await log.ensureTopics(specsOf(configuration));
     const topics = namesOf(configuration);
     const pipeline = pipelineOf(configuration);
-    const { shape, interval, scaleLength, minMeasured, level, statics } = pipeline;
+    const { shape, interval, scaleLength, minMeasured, level, statics, correctFor } = pipeline;
     return await work({
       configuration,
       log,
       topics,
       pipeline,
-      windows: { shape, interval, scaleLength, minMeasured, level, statics },
+      windows: { shape, interval, scaleLength, minMeasured, level, statics, correctFor },
       registry: new ModelRegistry({ log, topic: topics.models }),
       line: () => readModelLine(log, topics.modelEvents, configuration.learner.name),
+      lines: () => readModelLines(log, topics.modelEvents),
       now: Date.now,
     });
   } finally {

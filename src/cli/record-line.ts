@@ -21,7 +21,9 @@ function decoded(value: Uint8Array): unknown {
     if (schemaOf(value) === 'ModelArtefact') {
       const artefact = decodeModel(value);
       const weights = artefact.weights.map(({ name, shape }) => ({ name, shape }));
-      return { type: 'ModelArtefact', ...artefact, weights, scaler: { ...artefact.scaler, series: undefined } };
+      const training = { ...artefact.training, set: undefined };
+      const scaler = { ...artefact.scaler, series: undefined };
+      return { type: 'ModelArtefact', ...artefact, weights, training, scaler };
     }
     return readable(decodeRecord(value));
   } catch (error) {

@@ -78,6 +78,20 @@ export interface HistorySegment {
   readonly revision: number;
   /** Every bucket of the segment has closed. */
   readonly complete: boolean;
+  /** What late readings have corrected since the first write, oldest first: lower revisions can be put together from it. */
+  readonly replaced?: readonly ReplacedBucket[];
+  /** The lowest revision that `replaced` leads back to. */
+  readonly exactFrom?: number;
+}
+
+/** What a bucket of a history segment was before a correction. */
+export interface ReplacedBucket {
+  /** The first revision that has the correction. */
+  readonly revision: number;
+  /** Index in `values`. */
+  readonly at: number;
+  readonly value: number;
+  readonly count: number;
 }
 
 /**

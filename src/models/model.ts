@@ -84,6 +84,8 @@ export interface ModelArtefact {
     readonly trainer: string;
     readonly settings: Readonly<Record<string, number | string | boolean>>;
     readonly windows: number;
+    /** What of history the ranges held then, for a rebuild after compaction; not in older models. */
+    readonly set?: Uint8Array;
   };
   /** For example `test.mse`, `test.mae`, `test.mse.seasonal-naive`, on standardised values. */
   readonly metrics: Readonly<Record<string, number>>;

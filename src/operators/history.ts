@@ -1,4 +1,4 @@
-import type { HistoryFlush, HistorySegment } from '../events/records.ts';
+import type { HistoryFlush, HistorySegment, ReplacedBucket } from '../events/records.ts';
 import type { KeyedStore, StoreCodec } from '../state/store.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
 import type { Bucket } from './items.ts';
@@ -22,7 +22,12 @@ interface Segment {
   revision: number;
   dirty: boolean;
   complete: boolean;
+  readonly replaced: ReplacedBucket[];
+  exactFrom: number;
 }
+
+/** Corrections that a segment remembers, for each of its buckets. */
+const REMEMBERED = 4;
 
 interface SeriesHistory {
   readonly quantity: string;
@@ -36,7 +41,8 @@ interface SeriesHistory {
  * Folds closed buckets into segments, the records of topic `history`. A segment is written when its last bucket has
  * passed, and after a while when it has changed: an open one grows, a late reading corrects an older one. Each write has
  * the whole segment and a higher revision, so that compaction leaves the newest. A broadcast {@link HistoryFlush} has
- * everything written that has changed, and follows it: so a training set is a set of offsets.
+ * everything written that has changed, and follows it: so a training set is a set of offsets. A segment that is corrected
+ * remembers what it was, so that a training set can be read after compaction has removed the revision that it had.
  *
  * A correction to a segment that is no longer at hand is counted as `history-too-old`; `bucket` allows none of those when
  * both have the same `correctFor`.
@@ -77,6 +83,7 @@ export class History implements Operator<Bucket, HistorySegment | HistoryFlush> 
       return;
     }
     const at = Math.round((bucket.start - segment.start) / interval);
+    if (bucket.kind === 'corrected') remember(segment, at);
     segment.values[at] = bucket.value;
     segment.counts[at] = bucket.count;
     segment.dirty = true;
@@ -116,6 +123,8 @@ export class History implements Operator<Bucket, HistorySegment | HistoryFlush> 
       revision: 0,
       dirty: false,
       complete: false,
+      replaced: [],
+      exactFrom: 0,
     };
     segments.splice(at, 0, made);
     return made;
@@ -154,10 +163,22 @@ export class History implements Operator<Bucket, HistorySegment | HistoryFlush> 
         counts: Array.from(segment.counts),
         revision: segment.revision++,
         complete: segment.complete,
+        replaced: [...segment.replaced],
+        exactFrom: segment.exactFrom,
       },
       segment.start,
     );
   }
+}
+
+/** What was written last counts, not what came between two writes. */
+function remember(segment: Segment, at: number): void {
+  const { revision, replaced, values, counts } = segment;
+  if (revision === 0 || replaced.some((one) => one.revision === revision && one.at === at)) return;
+  replaced.push({ revision, at, value: values[at]!, count: counts[at]! });
+  if (replaced.length <= REMEMBERED * values.length) return;
+  segment.exactFrom = replaced[0]!.revision;
+  replaced.splice(0, replaced.filter((one) => one.revision === segment.exactFrom).length);
 }
 
 /** Whether a broadcast asks for a flush; the others name models. */
@@ -166,7 +187,7 @@ export function isFlush(value: unknown): value is HistoryFlush {
 }
 
 const codec: StoreCodec<SeriesHistory[]> = {
-  version: 1,
+  version: 2,
   encode(device) {
     const writer = new ByteWriter().count(device.length);
     for (const series of device) {
@@ -174,23 +195,45 @@ const codec: StoreCodec<SeriesHistory[]> = {
       for (const segment of series.segments) {
         writer.number(segment.start).numbers(segment.values).numbers(segment.counts);
         writer.count(segment.revision).count((segment.dirty ? 1 : 0) | (segment.complete ? 2 : 0));
+        writer.count(segment.exactFrom).count(segment.replaced.length);
+        for (const { revision, at, value, count } of segment.replaced) {
+          writer.count(revision).count(at).number(value).number(count);
+        }
       }
     }
     return writer.done();
   },
-  decode(bytes) {
-    const reader = new ByteReader(bytes);
-    return Array.from({ length: reader.count() }, () => ({
-      quantity: reader.text(),
-      end: reader.number(),
-      segments: Array.from({ length: reader.count() }, () => {
-        const start = reader.number();
-        const values = Float64Array.from(reader.numbers());
-        const counts = Float64Array.from(reader.numbers());
-        const revision = reader.count();
-        const flags = reader.count();
-        return { start, values, counts, revision, dirty: (flags & 1) !== 0, complete: (flags & 2) !== 0 };
-      }),
-    }));
-  },
+  decode: (bytes) => read(bytes, 2),
+  migrate: read,
 };
+
+/** Version 1 did not remember what corrections had replaced. */
+function read(bytes: Uint8Array, version: number): SeriesHistory[] {
+  const reader = new ByteReader(bytes);
+  const segment = (): Segment => {
+    const start = reader.number();
+    const values = Float64Array.from(reader.numbers());
+    const counts = Float64Array.from(reader.numbers());
+    const revision = reader.count();
+    const flags = reader.count();
+    const exactFrom = version === 1 ? revision : reader.count();
+    const replaced = Array.from({ length: version === 1 ? 0 : reader.count() }, () => {
+      return { revision: reader.count(), at: reader.count(), value: reader.number(), count: reader.number() };
+    });
+    return {
+      start,
+      values,
+      counts,
+      revision,
+      dirty: (flags & 1) !== 0,
+      complete: (flags & 2) !== 0,
+      replaced,
+      exactFrom,
+    };
+  };
+  return Array.from({ length: reader.count() }, () => ({
+    quantity: reader.text(),
+    end: reader.number(),
+    segments: Array.from({ length: reader.count() }, segment),
+  }));
+}

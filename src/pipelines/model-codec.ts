@@ -34,6 +34,7 @@ interface ArtefactRecord {
   createdAt: number;
   note: string;
   licence: string;
+  set: Uint8Array;
 }
 
 /** The key on topic `models`, and the value. */
@@ -80,6 +81,7 @@ export function encodeModel(artefact: ModelArtefact): EncodedModel {
     createdAt: artefact.createdAt,
     note: artefact.note,
     licence: artefact.licence,
+    set: Buffer.from(training.set ?? []),
   };
   const bytes = encode('ModelArtefact', record);
   return { id: modelId(bytes), bytes };
@@ -116,6 +118,7 @@ export function decodeModel(bytes: Uint8Array): ModelArtefact {
       trainer: record.trainer,
       settings: { ...record.settings },
       windows: record.windows,
+      ...(record.set.length === 0 ? {} : { set: record.set }),
     },
     metrics: { ...record.metrics },
     parent: record.parent,

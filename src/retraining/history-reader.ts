@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto';
+import { FleetcastError } from '../errors.ts';
 import { decode, schemaOf } from '../events/codec.ts';
 import { type HistorySegment, seriesKey } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { OffsetRange } from '../models/model.ts';
 import { scan } from './scan.ts';
+import { asHeld, type HeldSet, missingOf, type SeriesSegments } from './training-set.ts';
 
 /** A series from its segments: a regular grid from the first bucket to the last. */
 export interface HistorySeries {
@@ -110,30 +112,66 @@ export async function readRawHistory(options: HistoryReadOptions, beyond = false
   return { ranges, values, replaced, skipped };
 }
 
+export interface AssembleOptions extends Pick<HistoryReadOptions, 'from' | 'to'> {
+  /** What a training set held: replaced segments count as they were then. */
+  readonly held?: HeldSet;
+  /**
+   * For models that do not say what their set held: buckets of replaced segments count before this event time. That is
+   * what the set had only where all series stood at the same time; {@link historyDigest} tells.
+   */
+  readonly cut?: number;
+}
+
+export interface AssembledHistory extends Pick<HistoryRead, 'series' | 'skipped'> {
+  readonly segments: SeriesSegments;
+}
+
 /**
  * Decodes segments and puts them together.
- * @param cut where the set ended: buckets of replaced segments count before it. These are the buckets that the set had,
- * unless a late reading has corrected one since; {@link historyDigest} tells.
+ * @throws NOT_REPRODUCED where the set held what can no longer be put together
  */
 export function assembleHistory(
   { values, replaced, skipped: before }: Omit<RawHistory, 'ranges'>,
-  { from, to, cut }: Pick<HistoryReadOptions, 'from' | 'to'> & { readonly cut?: number } = {},
-): Pick<HistoryRead, 'series' | 'skipped'> {
+  { from, to, held, cut }: AssembleOptions = {},
+): AssembledHistory {
   const bySeries = new Map<string, Map<number, HistorySegment>>();
   let skipped = before;
   for (const value of values) {
     if (!keep(bySeries, decode<HistorySegment>('HistorySegment', value))) skipped++;
   }
-  for (const value of cut === undefined ? [] : replaced) {
-    const segment = decode<HistorySegment>('HistorySegment', value);
-    const values = segment.values.map((each, i) => (segment.start + i * segment.interval < cut! ? each : Number.NaN));
-    keep(bySeries, { ...segment, values });
+  if (held !== undefined) takeBack(bySeries, replaced, held);
+  else if (cut !== undefined) {
+    for (const value of replaced) {
+      const segment = decode<HistorySegment>('HistorySegment', value);
+      const values = segment.values.map((each, i) => (segment.start + i * segment.interval < cut ? each : Number.NaN));
+      keep(bySeries, { ...segment, values });
+    }
   }
   const series = [...bySeries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([, segments]) => join([...segments.values()], from, to))
     .filter((one) => one !== undefined);
-  return { series, skipped };
+  return { series, skipped, segments: bySeries };
+}
+
+function takeBack(
+  bySeries: Map<string, Map<number, HistorySegment>>,
+  replaced: readonly Uint8Array[],
+  held: HeldSet,
+): void {
+  for (const value of replaced) {
+    const segment = decode<HistorySegment>('HistorySegment', value);
+    const key = seriesKey(segment.device, segment.quantity);
+    const then = asHeld(segment, held.get(key));
+    if (typeof then === 'string') {
+      const which = `${key}: the segment of ${new Date(segment.start).toISOString()}`;
+      throw new FleetcastError('NOT_REPRODUCED', `the training set cannot be put together again: ${which}: ${then}`);
+    }
+    if (then !== undefined) keep(bySeries, then);
+  }
+  const missing = missingOf(held, bySeries);
+  if (missing === undefined) return;
+  throw new FleetcastError('NOT_REPRODUCED', `the training set cannot be put together again: ${missing}`);
 }
 
 /** SHA-256 of the buckets, 64 hex digits: what a training set was made of. */

@@ -6,6 +6,7 @@ import { MemoryLog } from '../log/memory/memory-log.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { topicNames, topicSpecs } from '../pipelines/topics.ts';
 import { type LifecycleOptions, modelLine, promote, requestTraining, retire, rollBack, shadow } from './lifecycle.ts';
+import { lifeIn, readModelLines } from './model-line.ts';
 
 const topics = topicNames();
 const shape = { lookback: 6, horizon: 3, season: 3 };
@@ -35,6 +36,22 @@ async function activations({ log }: LifecycleOptions, partition = 0): Promise<[s
 }
 
 describe('life of models', () => {
+  it('is told of every line: also of the models of next events', async () => {
+    const options = await start();
+    const events = { ...options, name: 'next-event' };
+    await promote(options, a);
+    await promote(events, b);
+    await promote(events, c);
+    await retire(events, c);
+    await promote(events, b);
+    const lines = await readModelLines(options.log, topics.modelEvents);
+    expect([a, b, c].map((id) => lifeIn(lines, id)?.status)).toEqual(['champion', 'champion', 'retired']);
+    expect(lifeIn(lines, 'none')).toBeUndefined();
+    // Served by one line and retired from another: it serves.
+    await promote(options, c);
+    expect(lifeIn(await readModelLines(options.log, topics.modelEvents), c)?.status).toBe('champion');
+  });
+
   it('promotes with the old champion in shadow, rolls back, retires', async () => {
     const options = await start();
     expect(await promote(options, a.slice(0, 10))).toBe(a);

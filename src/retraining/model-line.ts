@@ -124,10 +124,32 @@ function madeByHand({ events }: ModelLife): boolean {
 
 /** Reads all events of a model line. */
 export async function readModelLine(log: EventLog, topic: string, name: string): Promise<ModelLine> {
-  const line = new ModelLine(name);
+  return (await readModelLines(log, topic)).get(name) ?? new ModelLine(name);
+}
+
+/** Every model line that there are events of: forecasts have one, next events another. */
+export async function readModelLines(log: EventLog, topic: string): Promise<Map<string, ModelLine>> {
+  const lines = new Map<string, ModelLine>();
   const { earliest, end } = await log.offsets(topic, 0);
   for await (const { records } of scan(log, topic, 0, { from: earliest, to: end })) {
-    for (const { value } of records) if (value !== null) line.apply(decode<ModelEvent>('ModelEvent', value));
+    for (const { value } of records) {
+      if (value === null) continue;
+      const event = decode<ModelEvent>('ModelEvent', value);
+      let line = lines.get(event.name);
+      if (line === undefined) {
+        line = new ModelLine(event.name);
+        lines.set(event.name, line);
+      }
+      line.apply(event);
+    }
   }
-  return line;
+  return lines;
+}
+
+/** The life of a model in whichever line it is in use or on trial; else in that of its last event. */
+export function lifeIn(lines: ReadonlyMap<string, ModelLine>, id: string): ModelLife | undefined {
+  const lives = [...lines.values()].flatMap(({ models }) => models.get(id) ?? []);
+  const newest = (life: ModelLife) => life.events.at(-1)?.time ?? 0;
+  const serves = ({ status }: ModelLife) => (status === 'champion' ? 2 : status === 'shadow' ? 1 : 0);
+  return lives.sort((a, b) => serves(b) - serves(a) || newest(b) - newest(a))[0];
 }

@@ -1,4 +1,4 @@
-import { FleetcastError } from '../errors.ts';
+import { FleetcastError, isFleetcastError } from '../errors.ts';
 import type { ModelArtefact } from '../models/model.ts';
 import type { TrainSettings } from '../models/trainer.ts';
 import type { ServedModel } from '../operators/served-model.ts';
@@ -13,7 +13,7 @@ import type { TrainingHooks } from './training-job.ts';
 export interface Rebuilt {
   /** Every weight has the same bits. */
   readonly identical: boolean;
-  /** Name and index of the first weight that differs, or empty. */
+  /** Name and index of the first weight that differs, or why the training set cannot be had again, or empty. */
   readonly difference: string;
   readonly weights: number;
 }
@@ -35,12 +35,14 @@ export async function rebuild(
   const others = parent === '' ? {} : { parent: await models.load(parent, hooks.signal) };
   const request = requestOf(artefact);
   const { testEnd: cut } = request.split as Borders;
-  const trained = await trainRequest(desk, windows, request, hooks, { ...others, cut });
-  const then = training.settings['dataDigest'];
-  const changed = then !== undefined && then !== trained.artefact.training.settings['dataDigest'];
-  const difference = changed
-    ? 'the training set: a late reading has corrected it and compaction has removed what it was'
-    : firstDifference(artefact, trained.artefact);
+  const recorded = { held: training.set, cut, digest: training.settings['dataDigest'] as string | undefined };
+  const difference = await trainRequest(desk, windows, request, hooks, { ...others, recorded }).then(
+    (trained) => firstDifference(artefact, trained.artefact),
+    (error: unknown) => {
+      if (isFleetcastError(error, 'NOT_REPRODUCED')) return error.message;
+      throw error;
+    },
+  );
   const weights = artefact.weights.reduce((sum, { data }) => sum + data.length, 0);
   return { identical: difference === '', difference, weights };
 }

@@ -14,7 +14,7 @@ import { HistoryWatch } from './history-watch.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
 import { DEFAULT_SPLIT, type TrainingRequest } from './request.ts';
 import { trainApart } from './train-apart.ts';
-import type { TrainedBytes, TrainingHooks, WindowSettings } from './training-job.ts';
+import type { RecordedSet, TrainedBytes, TrainingHooks, WindowSettings } from './training-job.ts';
 import type { Extent } from './triggers.ts';
 
 export interface TrainedModel extends TrainedBytes {
@@ -111,24 +111,25 @@ export interface RequestedTraining {
   readonly parent?: ServedModel | undefined;
   /** Also a ridge regression on the same windows: where it is better on the hold-out, it is the model. */
   readonly ridgeBeside?: boolean;
-  /** Where the recorded set ended: segments that compaction has replaced since count up to there. */
-  readonly cut?: number;
+  /** For a rebuild: the set of then. */
+  readonly recorded?: RecordedSet;
 }
 
 /**
  * Trains what a request asks for, in a thread of its own, and judges it on the hold-out. Writes nothing.
- * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, MODEL_DISAGREES
+ * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, MODEL_DISAGREES, and
+ * NOT_REPRODUCED where a recorded set cannot be had again
  */
 export async function trainRequest(
   desk: Pick<Desk, 'log' | 'topics'>,
   windows: WindowSettings,
   request: TrainingRequest,
   hooks: TrainingHooks = {},
-  { champion, parent, ridgeBeside = false, cut }: RequestedTraining = {},
+  { champion, parent, ridgeBeside = false, recorded }: RequestedTraining = {},
 ): Promise<TrainedModel> {
   const began = performance.now();
   hooks.onStage?.('reading', `${request.ranges.length} partitions of history`);
-  const history = await readRawHistory(readOptions(desk, request, hooks.signal), cut !== undefined);
+  const history = await readRawHistory(readOptions(desk, request, hooks.signal), recorded !== undefined);
   const trained = await trainApart(
     {
       history,
@@ -137,7 +138,7 @@ export async function trainRequest(
       ridgeBeside,
       ...(champion === undefined ? {} : { champion: encodeModel(champion.artefact).bytes }),
       ...(parent === undefined ? {} : { parent: encodeModel(parent.artefact).bytes }),
-      ...(cut === undefined ? {} : { cut }),
+      ...(recorded === undefined ? {} : { recorded }),
     },
     hooks,
   );

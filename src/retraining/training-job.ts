@@ -13,13 +13,20 @@ import { decodeModel, encodeModel } from '../pipelines/model-codec.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import { buildDataSet, type DataSet } from './data-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
-import { assembleHistory, type HistorySeries, historyDigest, type RawHistory } from './history-reader.ts';
+import {
+  type AssembleOptions,
+  assembleHistory,
+  type HistorySeries,
+  historyDigest,
+  type RawHistory,
+} from './history-reader.ts';
 import type { TrainingRequest } from './request.ts';
+import { readHeldSet, writeHeldSet } from './training-set.ts';
 import { WARM_SETTINGS, warmWindows } from './warm-start.ts';
 
 /** The part of the pipeline's configuration that a data set depends on. */
 export type WindowSettings = Pick<PipelineConfig, 'shape' | 'interval' | 'scaleLength' | 'minMeasured' | 'level'> &
-  Partial<Pick<PipelineConfig, 'statics'>>;
+  Partial<Pick<PipelineConfig, 'statics' | 'correctFor'>>;
 
 /** How far a training has come, for a progress display. */
 export type TrainingStage = 'flushing' | 'reading' | 'training' | 'evaluating' | 'publishing';
@@ -38,8 +45,18 @@ export interface TrainingJob {
   /** Encoded artefacts. */
   readonly champion?: Uint8Array;
   readonly parent?: Uint8Array;
-  /** Where the recorded set ended, for a rebuild after compaction. */
-  readonly cut?: number;
+  /** For a rebuild: the set of then. */
+  readonly recorded?: RecordedSet;
+}
+
+/** What an artefact says about its training set, so that it can be read after compaction. */
+export interface RecordedSet {
+  /** See `writeHeldSet`; undefined in models of before it was kept. */
+  readonly held: Uint8Array | undefined;
+  /** Where the newest series ended, event time. */
+  readonly cut: number;
+  /** See `historyDigest`; undefined in older models. */
+  readonly digest: string | undefined;
 }
 
 export interface TrainedBytes {
@@ -95,19 +112,22 @@ export async function runTrainingJob(job: TrainingJob, hooks: TrainingHooks = {}
   const { request, windows } = job;
   const from = request.from ?? undefined;
   const to = request.to ?? undefined;
-  const { series } = assembleHistory(job.history, {
+  const { series, segments } = assembleHistory(job.history, {
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
-    ...(job.cut === undefined ? {} : { cut: job.cut }),
+    ...(job.recorded === undefined ? {} : recordedOptions(job.recorded)),
   });
+  checkDigest(series, job.recorded);
+  const held = writeHeldSet(segments, windows.correctFor ?? Number.POSITIVE_INFINITY);
   const champion = servedOf(job.champion);
   const parent = servedOf(job.parent);
-  const trained = await trainOne(series, windows, request, hooks, { champion, parent });
+  const trained = await trainOne(series, held, windows, request, hooks, { champion, parent });
   if (!job.ridgeBeside || request.family === 'ridge') return trained;
   const { signal } = hooks;
   const { inputs } = request.settings;
   const ridge = await trainOne(
     series,
+    held,
     windows,
     { ...request, family: 'ridge', trainer: 'ridge', settings: inputs === undefined ? {} : { inputs }, parent: '' },
     signal === undefined ? {} : { signal },
@@ -121,8 +141,23 @@ export async function runTrainingJob(job: TrainingJob, hooks: TrainingHooks = {}
   return { ...better, evaluation };
 }
 
+function recordedOptions({ held, cut }: RecordedSet): AssembleOptions {
+  return held === undefined ? { cut } : { held: readHeldSet(held) };
+}
+
+/** @throws NOT_REPRODUCED where the set is not the one of then */
+function checkDigest(series: readonly HistorySeries[], recorded: RecordedSet | undefined): void {
+  if (recorded?.digest === undefined || recorded.digest === historyDigest(series)) return;
+  const why =
+    recorded.held === undefined
+      ? 'the model is from a version that did not keep what its set held, and compaction has removed it since'
+      : 'the offsets that it was trained on hold other buckets than then';
+  throw new FleetcastError('NOT_REPRODUCED', `the training set is not the one of then: ${why}`);
+}
+
 async function trainOne(
   history: readonly HistorySeries[],
+  held: Uint8Array,
   windows: WindowSettings,
   request: TrainingRequest,
   hooks: TrainingHooks,
@@ -174,6 +209,7 @@ async function trainOne(
         dataDigest: historyDigest(history),
       },
       windows: train.starts.length,
+      set: held,
     },
     parent: request.parent,
     createdAt: request.time,

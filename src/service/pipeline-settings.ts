@@ -55,8 +55,8 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
 export function learnerOf(configuration: Configuration) {
   const { name, firstAfter, every, newBuckets, newSeries, pause, budget, deadline } = configuration.learner;
   const { drift, trial } = configuration.learner;
-  const { minMeasured, scaleLength, interval, shape, level, statics } = pipelineOf(configuration);
-  const windows = { minMeasured, scaleLength, interval, shape, level, statics };
+  const { minMeasured, scaleLength, interval, shape, level, statics, correctFor } = pipelineOf(configuration);
+  const windows = { minMeasured, scaleLength, interval, shape, level, statics, correctFor };
   const after = drift?.after;
   const given = Object.fromEntries(Object.entries(trial ?? {}).filter(([, value]) => value !== undefined));
   return {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { servedBy } from '../../models/load.ts';
 import { summarise } from '../../models/summary.ts';
 import { type LifecycleOptions, promote, retire, rollBack, shadow } from '../../retraining/lifecycle.ts';
+import { lifeIn } from '../../retraining/model-line.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { type Opened, withLog } from '../opened.ts';
 import { type Terminal, textTable } from '../terminal.ts';
@@ -24,13 +25,13 @@ export function addModels(program: Command, terminal: Terminal): void {
   add('list', 'All models, and what has become of each.')
     .option('--json', 'as JSON')
     .action((options: Options) =>
-      withLog(options, async ({ registry, line }) => {
-        const [listed, { models: lives }] = await Promise.all([registry.list(), line()]);
+      withLog(options, async ({ registry, lines: read }) => {
+        const [listed, lines] = await Promise.all([registry.list(), read()]);
         const rows = listed.map(({ id, artefact }) => ({
           id,
           name: artefact.name,
           family: artefact.family,
-          status: lives.get(id)?.status ?? 'trained',
+          status: lifeIn(lines, id)?.status ?? 'trained',
           created: new Date(artefact.createdAt).toISOString(),
           testMae: artefact.metrics['test.mae'] ?? null,
           naiveMae: artefact.metrics['test.mae.seasonal-naive'] ?? null,
@@ -59,9 +60,9 @@ export function addModels(program: Command, terminal: Terminal): void {
     .argument('<model>', 'its id or the beginning of it')
     .option('--json', 'as JSON')
     .action((wanted: string, options: Options) =>
-      withLog(options, async ({ registry, line }) => {
+      withLog(options, async ({ registry, lines }) => {
         const { id, offset, artefact } = await registry.find(wanted);
-        const life = (await line()).models.get(id);
+        const life = lifeIn(await lines(), id);
         const events = (life?.events ?? []).map(({ kind, time, reason }) => ({
           kind,
           time: new Date(time).toISOString(),
@@ -69,6 +70,7 @@ export function addModels(program: Command, terminal: Terminal): void {
         }));
         if (options.json) {
           const { weights: _, ...rest } = artefact;
+          const { set: __, ...training } = artefact.training;
           const scaler = { kind: artefact.scaler.kind, length: artefact.scaler.length };
           return terminal.out(
             JSON.stringify({
@@ -77,6 +79,7 @@ export function addModels(program: Command, terminal: Terminal): void {
               status: life?.status ?? 'trained',
               servedBy: servedBy(artefact),
               ...rest,
+              training,
               scaler,
               events,
             }),

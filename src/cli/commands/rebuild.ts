@@ -24,7 +24,7 @@ export function addRebuild(program: Command, terminal: Terminal): void {
         };
         const rebuilt = await rebuild({ log, topics }, served, registry, hooks, pipeline.statics);
         if (options.json) terminal.out(JSON.stringify({ id, ...rebuilt }));
-        if (!rebuilt.identical) throw new FleetcastError('NOT_REPRODUCED', `${id} differs at ${rebuilt.difference}`);
+        if (!rebuilt.identical) throw new FleetcastError('NOT_REPRODUCED', `${id}: ${rebuilt.difference}`);
         if (!options.json)
           terminal.out(`${id}: all ${rebuilt.weights.toLocaleString('en')} weights have the same bits`);
       }),
