@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { afterQuality, bridgeTopics, deadLettersOf, readingsOf, TOPICS } from '../../../test/bridge-kit.ts';
+import { afterQuality, TOPICS as BRIDGE, bridgeTopics, deadLettersOf, readingsOf } from '../../../test/bridge-kit.ts';
 import { encodeRecord } from '../../events/codec.ts';
 import type { Reading } from '../../events/records.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
@@ -12,11 +12,13 @@ const strict: MappingConfig = { rules: [{ topic: 'a/+device', values: { t: 't' }
 const mended: MappingConfig = { rules: [{ topic: 'a/+device', values: { t: { path: 't', numericText: true } } }] };
 const ARRIVAL = Date.UTC(2024, 0, 1);
 const NOW = Date.UTC(2024, 0, 2);
+const TOPICS = { ...BRIDGE, memory: 'bridge-memory' };
 let log: MemoryLog;
 
 beforeEach(async () => {
   log = new MemoryLog();
   await bridgeTopics(log);
+  await log.ensureTopics([{ name: TOPICS.memory, partitions: 1, cleanup: 'compact' }]);
   const maker = new RecordMaker(
     compileMapping(strict),
     { readings: { name: TOPICS.readings, partitions: 4 }, deadLetters: { name: TOPICS.deadLetters, partitions: 1 } },
@@ -38,7 +40,14 @@ const replay = (options: object = {}) =>
 describe('replayDeadLetters', () => {
   it('turns what the mended mapping understands into readings, once', async () => {
     expect(await readingsOf(log)).toEqual([]);
-    expect(await replay()).toEqual({ letters: 3, mended: 2, readings: 2, stillBad: { 'not-a-number': 1 }, skipped: 0 });
+    expect(await replay()).toEqual({
+      letters: 3,
+      mended: 2,
+      again: 0,
+      readings: 2,
+      stillBad: { 'not-a-number': 1 },
+      skipped: 0,
+    });
     const readings = await readingsOf(log);
     expect(readings.map(({ device, values, time, redelivered }) => [device, values['t'], time, redelivered])).toEqual(
       expect.arrayContaining([
@@ -53,11 +62,22 @@ describe('replayDeadLetters', () => {
 
   it('chooses by reason and topic, and only says what would be', async () => {
     expect(await replay({ mqttTopic: 'a/z' })).toMatchObject({ readings: 1, skipped: 2 });
-    expect(await replay({ reasons: ['not-json'] })).toMatchObject({ readings: 0, skipped: 3 });
+    expect(await replay({ reasons: ['not-json'] })).toMatchObject({ readings: 0, skipped: 2 });
     expect(await readingsOf(log)).toHaveLength(1);
-    expect(await replay({ dryRun: true })).toMatchObject({ readings: 2 });
+    expect(await replay({ dryRun: true })).toMatchObject({ readings: 1 });
     expect(await readingsOf(log)).toHaveLength(1);
-    expect(await replay()).toMatchObject({ readings: 2 });
+    expect(await replay()).toMatchObject({ letters: 2, readings: 1 });
+  });
+
+  it('puts each letter through once, however it is chosen', async () => {
+    const reasons = ['not-a-number'];
+    expect(await replay({ reasons, dryRun: true })).toMatchObject({ letters: 3, readings: 2 });
+    expect(await replay({ reasons })).toMatchObject({ letters: 3, readings: 2 });
+    for (const again of [{ reasons }, { reasons, mqttTopic: 'a/#' }, { mqttTopic: 'a/+' }, {}, { dryRun: true }]) {
+      expect(await replay(again), JSON.stringify(again)).toMatchObject({ letters: 0, mended: 0, readings: 0 });
+    }
+    expect(await readingsOf(log)).toHaveLength(2);
+    expect(await replay({ reasons, all: true })).toMatchObject({ letters: 3, readings: 2 });
   });
 
   it('appends readings again that an operator has turned away', async () => {
@@ -93,7 +113,8 @@ describe('replayDeadLetters', () => {
       ]);
     await write(encodeRecord(reading));
     await write(Buffer.from('something else'));
-    expect(await replay({ reasons: ['out-of-range'] })).toMatchObject({ readings: 1, skipped: 4 });
+    expect(await replay({ reasons: ['out-of-range'] })).toMatchObject({ mended: 0, again: 1, readings: 1, skipped: 4 });
+    expect(await replay({ reasons: ['out-of-range'] })).toMatchObject({ again: 0, readings: 0 });
     const again = await readingsOf(log);
     expect(again).toEqual([{ ...reading, redelivered: true, fingerprint: expect.stringMatching(/^[0-9a-f]{16}$/) }]);
     expect(again[0]!.fingerprint).not.toBe(reading.fingerprint);
@@ -109,8 +130,8 @@ describe('replayDeadLetters', () => {
     for (let i = 0; i < 3; i++) await log.append(maker.make(same, ARRIVAL + i * 60_000));
     const still = { mqttTopic: 'a/still' };
     expect(await replay(still)).toMatchObject({ readings: 3 });
-    expect(await replay(still)).toMatchObject({ readings: 3 });
-    expect(await replay()).toMatchObject({ readings: 5 });
+    expect(await replay({ ...still, all: true })).toMatchObject({ readings: 3 });
+    expect(await replay({ all: true })).toMatchObject({ readings: 5 });
     const times = (await afterQuality(log))
       .filter(({ device }) => device === 'still')
       .map(({ time }) => time - ARRIVAL);

@@ -4,13 +4,14 @@ import type { DeadLetter } from '../../events/records.ts';
 import type { EventLog, OutRecord } from '../../log/event-log.ts';
 import { partitionFor } from '../../log/partitioner.ts';
 import type { Mapping } from '../mapping/mapping.ts';
-import { parseTopicFilter, type TopicFilter } from '../mapping/topic-filter.ts';
 import { fingerprint, RecordMaker } from '../mqtt/record-maker.ts';
+import { coverOf, DoneLetters, type Selection } from './done.ts';
 
 export interface ReplayOptions {
   readonly log: EventLog;
   readonly mapping: Mapping;
-  readonly topics: { readonly readings: string; readonly deadLetters: string };
+  /** `memory`: that of the bridge, compacted. */
+  readonly topics: { readonly readings: string; readonly deadLetters: string; readonly memory: string };
   readonly now: () => number;
   /** Only letters with one of these reasons. */
   readonly reasons?: readonly string[];
@@ -24,10 +25,13 @@ export interface ReplayOptions {
 }
 
 export interface ReplayResult {
-  /** Letters that were looked at. */
+  /** Letters that were looked at: none that an earlier replay has put through. */
   readonly letters: number;
-  /** Letters from which readings have come, and the readings. */
+  /** Letters of messages that the mapping now understands. */
   readonly mended: number;
+  /** Letters of readings that an operator has turned away: it judges them again, and may turn them away again. */
+  readonly again: number;
+  /** Readings from both. */
   readonly readings: number;
   /** Letters that are still bad, by reason; they stay where they are. */
   readonly stillBad: Readonly<Record<string, number>>;
@@ -43,8 +47,8 @@ const GROUP = 'fleetcast-dead-letter-replay';
  * the device has no clock, and count as redelivered under a fingerprint that the letter's place is in: the same letter
  * put through again is not taken twice, and two letters that say the same are two.
  *
- * Without `reasons` and `mqttTopic` the readings and the position are committed together: every letter is put through
- * once, whatever fails in between, until `all` asks for another round. With them nothing is remembered.
+ * Readings and the position are committed together, also that of a selection by `reasons` or `mqttTopic`: every letter
+ * is put through once, whatever fails in between and however it was chosen, until `all` asks for another round.
  *
  * @throws LOG_TOPIC_UNKNOWN where a topic is missing, CONFIG_INVALID for a filter that is none.
  */
@@ -58,16 +62,21 @@ export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayR
   ] as const) {
     if (spec === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `there is no topic ${name}`);
   }
+  if ((await log.topic(topics.memory)) === undefined) {
+    throw new FleetcastError('LOG_TOPIC_UNKNOWN', `there is no topic ${topics.memory}`);
+  }
   const replay = new Replay(options, readings!.partitions);
   const partitions = Array.from({ length: letters!.partitions }, (_, partition) => partition);
-  const remembered = options.reasons === undefined && options.mqttTopic === undefined && options.dryRun !== true;
-  if (!remembered) {
+  const doneIn = async (partition: number): Promise<DoneLetters> => {
+    const done = new DoneLetters(topics.deadLetters, partition);
+    if (options.all !== true) await done.read(log, topics.memory);
+    return done;
+  };
+  if (options.dryRun === true) {
     const committed = options.all === true ? new Map<string, number>() : await log.committed(GROUP);
     for (const partition of partitions) {
       const from = committed.get(`${topics.deadLetters}/${partition}`);
-      await replay.run(partition, from, async (records) => {
-        if (records.length > 0 && options.dryRun !== true) await log.append(records);
-      });
+      await replay.run(partition, from, await doneIn(partition), async () => {});
     }
     return replay.result();
   }
@@ -82,9 +91,16 @@ export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayR
     await assigned(() => member.assignment().length === partitions.length, options.signal);
     for (const partition of partitions) {
       const writer = await member.openWriter(partition);
-      const from = options.all === true ? undefined : (await writer.committed()).get(topics.deadLetters);
-      await replay.run(partition, from, async (records, next) => {
-        await writer.commit(records, new Map([[topics.deadLetters, next]]));
+      const whole = (await writer.committed()).get(topics.deadLetters) ?? 0;
+      const done = await doneIn(partition);
+      const selection = selectionOf(options);
+      await replay.run(partition, options.all === true ? undefined : whole, done, async (records, next) => {
+        if (selection === undefined) {
+          await writer.commit(records, new Map([[topics.deadLetters, next]]));
+          return;
+        }
+        const memory = done.record(topics.memory, selection, next, whole, options.now());
+        await writer.commit([...records, memory], new Map([[topics.deadLetters, whole]]));
       });
       await writer.close();
     }
@@ -94,13 +110,23 @@ export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayR
   return replay.result();
 }
 
+/** Undefined for all letters. */
+function selectionOf({ reasons, mqttTopic }: ReplayOptions): Selection | undefined {
+  if (reasons === undefined && mqttTopic === undefined) return undefined;
+  return {
+    ...(reasons === undefined ? {} : { reasons: [...reasons].sort() }),
+    ...(mqttTopic === undefined ? {} : { mqttTopic }),
+  };
+}
+
 class Replay {
   readonly #options: ReplayOptions;
   readonly #maker: RecordMaker;
   readonly #partitions: number;
-  readonly #filter: TopicFilter | undefined;
+  readonly #wanted: (letter: DeadLetter) => boolean;
   #letters = 0;
   #mended = 0;
+  #givenAgain = 0;
   #readings = 0;
   #skipped = 0;
   readonly #stillBad: Record<string, number> = {};
@@ -108,8 +134,8 @@ class Replay {
   constructor(options: ReplayOptions, partitions: number) {
     this.#options = options;
     this.#partitions = partitions;
-    const { topics, mapping, mqttTopic } = options;
-    this.#filter = mqttTopic === undefined ? undefined : parseTopicFilter(mqttTopic);
+    const { topics, mapping } = options;
+    this.#wanted = coverOf(options);
     // What is still bad is counted here and not written again: it is on the topic already.
     this.#maker = new RecordMaker(
       { ...mapping, policy: () => 'drop' },
@@ -121,6 +147,7 @@ class Replay {
   async run(
     partition: number,
     from: number | undefined,
+    done: DoneLetters,
     write: (records: readonly OutRecord[], next: number) => Promise<void>,
   ): Promise<void> {
     const { log, topics, signal } = this.#options;
@@ -130,7 +157,7 @@ class Replay {
       const records: OutRecord[] = [];
       for (const { value, offset: at } of batch.records) {
         const letter = value === null ? undefined : decodeRecord(value);
-        if (letter?.type === 'DeadLetter') records.push(...this.#again(letter, at));
+        if (letter?.type === 'DeadLetter' && !done.has(letter, at)) records.push(...this.#again(letter, at));
       }
       if (batch.nextOffset === offset) break;
       offset = batch.nextOffset;
@@ -139,21 +166,19 @@ class Replay {
   }
 
   #again(letter: DeadLetter, offset: number): readonly OutRecord[] {
-    const { reasons, now } = this.#options;
     this.#letters++;
-    const wanted =
-      (reasons === undefined || reasons.includes(letter.reason)) &&
-      (this.#filter === undefined || this.#filter.match(letter.mqttTopic) !== undefined);
-    if (!wanted) {
+    if (!this.#wanted(letter)) {
       this.#skipped++;
       return [];
     }
-    const records = letter.origin === 'mqtt' ? this.#message(letter, offset) : this.#reading(letter, offset, now());
+    const isMessage = letter.origin === 'mqtt';
+    const records = isMessage ? this.#message(letter, offset) : this.#reading(letter, offset, this.#options.now());
     if (records === undefined) {
       this.#skipped++;
       return [];
     }
-    if (records.length > 0) this.#mended++;
+    if (isMessage && records.length > 0) this.#mended++;
+    if (!isMessage) this.#givenAgain++;
     this.#readings += records.length;
     return records;
   }
@@ -201,6 +226,7 @@ class Replay {
     return {
       letters: this.#letters,
       mended: this.#mended,
+      again: this.#givenAgain,
       readings: this.#readings,
       stillBad: { ...this.#stillBad },
       skipped: this.#skipped,

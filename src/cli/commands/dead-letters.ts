@@ -21,7 +21,9 @@ export function addDeadLetters(program: Command, terminal: Terminal): void {
     .description('What could not go on (fleetcast tail dead-letters shows it): put it through again.');
   letters
     .command('replay')
-    .description('Put dead letters through the mapping again, after it was mended; each once, unless --all.')
+    .description(
+      'Put dead letters through the mapping again, after it was mended; each once, however chosen, unless --all.',
+    )
     .option('--config <file>', CONFIG_HELP)
     .option('--reason <names>', 'only those with these reasons, separated by commas', list)
     .option('--mqtt-topic <filter>', 'only those whose MQTT topic matches this filter')
@@ -43,12 +45,13 @@ export function addDeadLetters(program: Command, terminal: Terminal): void {
           ...defined({ reasons: reason, mqttTopic, all, dryRun }),
         });
         if (options.json) return terminal.out(JSON.stringify(result));
-        const { letters: read, mended, readings, skipped, stillBad } = result;
+        const { letters: read, mended, again, readings, skipped, stillBad } = result;
         const bad = Object.values(stillBad).reduce((sum, count) => sum + count, 0);
         const why = Object.entries(stillBad).map(([name, count]) => `${name} ${count}`);
         terminal.out(
-          `${read} dead letters: ${mended} mended (${readings} readings${dryRun ? ', not written' : ''}), ` +
-            `${bad} still bad${why.length > 0 ? ` (${why.join(', ')})` : ''}, ${skipped} left out`,
+          `${read} dead letters: ${mended} mended, ` +
+            (again > 0 ? `${again} that the pipeline had turned away and now judges again, ` : '') +
+            `${readings} readings${dryRun ? ', not written' : ''}; ${bad} still bad${why.length > 0 ? ` (${why.join(', ')})` : ''}, ${skipped} left out`,
         );
       } finally {
         await log.close();

@@ -1,0 +1,78 @@
+import type { DeadLetter } from '../../events/records.ts';
+import type { EventLog, OutRecord } from '../../log/event-log.ts';
+import { parseTopicFilter, type TopicFilter } from '../mapping/topic-filter.ts';
+
+/** Which letters a replay is about; all of them where nothing is said. */
+export interface Selection {
+  readonly reasons?: readonly string[];
+  readonly mqttTopic?: string;
+}
+
+/** Keys of the bridge's memory topic that begin so are none of the mapping's. */
+export const DONE_KEY = 'dead-letter-replay/';
+
+interface Done {
+  readonly selection: Selection;
+  readonly covers: (letter: DeadLetter) => boolean;
+  /** Letters before it have been put through. */
+  readonly next: number;
+}
+
+/**
+ * How far replays of a selection have come in a partition of the dead letters, kept on the bridge's memory topic: what
+ * one replay has put through, another one leaves alone, however either was chosen.
+ */
+export class DoneLetters {
+  readonly #key: string;
+  #done: Done[] = [];
+
+  constructor(deadLetters: string, partition: number) {
+    this.#key = `${DONE_KEY}${deadLetters}/${partition}`;
+  }
+
+  /** Takes the newest record of the partition; a damaged one counts as none. */
+  async read(log: EventLog, topic: string): Promise<void> {
+    const { earliest, end } = await log.offsets(topic, 0);
+    let newest: Uint8Array | null = null;
+    for (let offset = earliest; offset < end; ) {
+      const batch = await log.read(topic, 0, offset, { maxRecords: 1000 });
+      for (const { key, value } of batch.records) {
+        if (key !== null && Buffer.from(key).toString() === this.#key) newest = value;
+      }
+      if (batch.nextOffset === offset) break;
+      offset = batch.nextOffset;
+    }
+    if (newest === null) return;
+    try {
+      const stored = JSON.parse(Buffer.from(newest).toString()) as [Selection, number][];
+      this.#done = stored.map(([selection, next]) => ({ selection, covers: coverOf(selection), next }));
+    } catch {
+      this.#done = [];
+    }
+  }
+
+  has(letter: DeadLetter, offset: number): boolean {
+    return this.#done.some(({ covers, next }) => offset < next && covers(letter));
+  }
+
+  /**
+   * The record that keeps how far a selection has come.
+   * @param whole how far replays of all letters have come: what others remember of before is left out
+   */
+  record(topic: string, selection: Selection, next: number, whole: number, timestamp: number): OutRecord {
+    const text = JSON.stringify(selection);
+    const others = this.#done.filter((one) => one.next > whole && JSON.stringify(one.selection) !== text);
+    const own = this.#done.find((one) => JSON.stringify(one.selection) === text);
+    this.#done = [...others, { selection, covers: coverOf(selection), next: Math.max(next, own?.next ?? 0) }];
+    const value = Buffer.from(JSON.stringify(this.#done.map((one) => [one.selection, one.next])));
+    return { topic, partition: 0, timestamp, key: Buffer.from(this.#key), value };
+  }
+}
+
+/** @throws CONFIG_INVALID for a filter that is none */
+export function coverOf({ reasons, mqttTopic }: Selection): (letter: DeadLetter) => boolean {
+  const filter: TopicFilter | undefined = mqttTopic === undefined ? undefined : parseTopicFilter(mqttTopic);
+  return (letter) =>
+    (reasons === undefined || reasons.includes(letter.reason)) &&
+    (filter === undefined || filter.match(letter.mqttTopic) !== undefined);
+}
