@@ -25,9 +25,9 @@ export function explanationText(explanation: Explanation, all: boolean): string 
     `interval   ${(interval.level * 100).toFixed(0)} %: ± ${short(interval.halfWidths[0] ?? Number.NaN)} at the first step, ± ${short(interval.halfWidths.at(-1) ?? Number.NaN)} at the last`,
     `window     ${window.length} buckets, ${measured} measured from ${readings} readings, ${window.length - measured} filled, ${corrected} corrected`,
     '',
-    all ? 'every bucket of the window:' : `the ${Math.min(SHOWN, window.length)} buckets that mattered most:`,
+    heading(explanation, all),
   ];
-  const rows = all ? window : mostImportant(window);
+  const rows = all ? window : isNaive(explanation) ? window.filter(counts) : mostImportant(window);
   lines.push(
     textTable(
       ['bucket', 'value', 'contribution', 'readings', 'state'],
@@ -46,9 +46,28 @@ export function explanationText(explanation: Explanation, all: boolean): string 
       short(contribution),
       present ? '' : 'masked: the device had none',
     ]);
-    lines.push('', 'what the model saw beside it:', textTable(['input', 'contribution', ''], rows));
+    lines.push(
+      '',
+      `what the model saw beside it\ncontribution: by how much the forecast's mean would change without it, in the unit of ${forecast.quantity}`,
+      textTable(['input', 'contribution', ''], rows),
+    );
   }
   return lines.join('\n');
+}
+
+const isNaive = ({ model }: Explanation) => model.family === 'naive';
+const counts = ({ contribution }: ExplainedBucket) => contribution !== 0;
+
+/** What the table below shows, and in which unit. */
+function heading(explanation: Explanation, all: boolean): string {
+  const { forecast, window } = explanation;
+  const unit = `in the unit of ${forecast.quantity}`;
+  if (isNaive(explanation)) {
+    const which = `the buckets that it copies, and no others: a naive forecast is made of nothing else`;
+    return `${all ? 'every bucket of the window; those with a contribution are ' : ''}${which}\ncontribution: its share of the mean of the forecast, ${unit}`;
+  }
+  const which = all ? 'every bucket of the window' : `the ${Math.min(SHOWN, window.length)} buckets that mattered most`;
+  return `${which}\ncontribution: by how much the forecast's mean would change if the bucket had the window's mean, ${unit}`;
 }
 
 function mostImportant(window: readonly ExplainedBucket[]): ExplainedBucket[] {

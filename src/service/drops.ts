@@ -1,15 +1,22 @@
 import type { BridgeStatus } from '../bridges/mqtt/bridge.ts';
-import type { Drop } from './status.ts';
+import type { Drop, Note } from './status.ts';
 
-/** What nodes count that is no drop. Any other reason is shown as one: a new reason cannot hide. */
-const NO_DROP: ReadonlySet<string> = new Set([
+/** What is worth a note although every record went on. */
+const NOTED: ReadonlySet<string> = new Set([
   'late-corrected',
   'closed-idle',
   'gap-buckets',
+  'model-not-finite',
+  'naive-kept',
+  'no-model',
+]);
+
+/** What nodes count that is no drop. Any other reason is shown as one: a new reason cannot hide. */
+const NO_DROP: ReadonlySet<string> = new Set([
+  ...NOTED,
   'window-corrected',
   'forecast-model',
   'forecast-naive',
-  'model-not-finite',
   'activated',
   'activation-of-another-line',
   'alert-goes-on',
@@ -40,4 +47,13 @@ export function dropsOf({ bridge, broker, nodes, deadLetters }: DropInput): Drop
     }
   }
   return drops;
+}
+
+/** What nodes have noted without losing anything. */
+export function notesOf(nodes: DropInput['nodes']): Note[] {
+  return Object.entries(nodes).flatMap(([where, reasons]) =>
+    Object.entries(reasons)
+      .filter(([reason, count]) => NOTED.has(reason) && count > 0)
+      .map(([reason, count]) => ({ where, reason, count })),
+  );
 }

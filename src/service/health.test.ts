@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { BridgeStatus } from '../bridges/mqtt/bridge.ts';
 import type { TaskStatus } from '../topology/task-status.ts';
-import { dropsOf } from './drops.ts';
+import { dropsOf, notesOf } from './drops.ts';
 import { healthOf } from './health.ts';
 
 const NOW = 1_000_000;
@@ -109,6 +109,16 @@ describe('drops', () => {
       { where: 'bucket', reason: 'duplicate', count: 4, kept: false },
       { where: 'quality', reason: 'future', count: 5, kept: true },
       { where: 'quality', reason: 'novel', count: 1, kept: false },
+    ]);
+  });
+
+  it('keeps what is noted apart from what is lost', () => {
+    const nodes = { score: { 'naive-kept': 7 }, 'next-event': { 'no-model': 3, 'unknown-code': 2 } };
+    const drops = dropsOf({ bridge: undefined, broker: {}, nodes, deadLetters: new Map() });
+    expect(drops).toEqual([{ where: 'next-event', reason: 'unknown-code', count: 2, kept: false }]);
+    expect(notesOf(nodes)).toEqual([
+      { where: 'score', reason: 'naive-kept', count: 7 },
+      { where: 'next-event', reason: 'no-model', count: 3 },
     ]);
   });
 

@@ -1,6 +1,6 @@
 import type { ModelEvent } from '../events/records.ts';
 import type { ModelRegistry } from '../pipelines/model-registry.ts';
-import type { ModelLine } from '../retraining/model-line.ts';
+import { lifeIn, type ModelLine } from '../retraining/model-line.ts';
 import type { ModelRow } from './http/page-source.ts';
 import type { ModelPart } from './status.ts';
 import type { FleetView } from './view/fleet-view.ts';
@@ -12,15 +12,21 @@ export class ModelWatch {
   readonly #view: FleetView;
   readonly #registry: ModelRegistry;
   readonly #name: string;
-  readonly #line: () => Promise<ModelLine>;
+  readonly #lines: () => Promise<ReadonlyMap<string, ModelLine>>;
   #known: Serving | undefined;
   #asked = '';
 
-  constructor(view: FleetView, registry: ModelRegistry, name: string, line: () => Promise<ModelLine>) {
+  /** @param lines every model line on the log */
+  constructor(
+    view: FleetView,
+    registry: ModelRegistry,
+    name: string,
+    lines: () => Promise<ReadonlyMap<string, ModelLine>>,
+  ) {
     this.#view = view;
     this.#registry = registry;
     this.#name = name;
-    this.#line = line;
+    this.#lines = lines;
   }
 
   part(): ModelPart {
@@ -34,12 +40,12 @@ export class ModelWatch {
     };
   }
 
-  /** All models of the line on the log, newest first. */
+  /** All models on the log, newest first. */
   async list(): Promise<ModelRow[]> {
-    const [listed, { models }] = await Promise.all([this.#registry.list(), this.#line()]);
+    const [listed, lines] = await Promise.all([this.#registry.list(), this.#lines()]);
     return listed
       .map(({ id, artefact }) => {
-        const life = models.get(id);
+        const life = lifeIn(lines, id);
         return {
           id,
           name: artefact.name,

@@ -11,14 +11,14 @@ import { explain } from '../retraining/explain.ts';
 import { explanationText } from '../retraining/explanation-text.ts';
 import { Learner, type LearnerEvent } from '../retraining/learner.ts';
 import { promote, requestTraining, retire, rollBack } from '../retraining/lifecycle.ts';
-import { readModelLine } from '../retraining/model-line.ts';
+import { readModelLines } from '../retraining/model-line.ts';
 import { describeMermaid, describeText } from '../topology/describe.ts';
 import { Engine } from '../topology/engine.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
 import { mappingConfig } from './configuration/mapping-section.ts';
 import { outConfig } from './configuration/out-section.ts';
 import { resolveSecret } from './configuration/secret.ts';
-import { dropsOf } from './drops.ts';
+import { dropsOf, notesOf } from './drops.ts';
 import { EMBEDDED_BRIDGE, outClientId, startEmbeddedBroker } from './embedded-broker.ts';
 import { healthOf } from './health.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
@@ -122,7 +122,10 @@ async function startParts(
     ...(configuration.pipeline.standby ? { standby: 'all' as const } : {}),
     onEvent: ({ kind, task, message, error }) => {
       const level = kind === 'failed' ? 'error' : kind === 'backing-off' ? 'warn' : 'info';
-      logger[level]({ task, err: error }, message === '' ? kind : message);
+      const text = message === '' ? kind : message;
+      // What is known by its code and mends by itself needs no stack, least of all one for each task and attempt.
+      if (kind === 'backing-off' && isFleetcastError(error)) logger[level]({ task, code: error.code }, text);
+      else logger[level]({ task, err: error }, text);
     },
   });
   await engine.start();
@@ -206,9 +209,7 @@ async function startParts(
   });
 
   let bridging = false;
-  const models = new ModelWatch(view, registry, learnerSection.name, () =>
-    readModelLine(log, topics.modelEvents, learnerSection.name),
-  );
+  const models = new ModelWatch(view, registry, learnerSection.name, () => readModelLines(log, topics.modelEvents));
   const place = { kind: log.kind, where: options.log === undefined ? logPlace(configuration) : '' };
   const status = (): ServiceStatus => {
     const tasks = engine.status();
@@ -260,6 +261,7 @@ async function startParts(
         nodes: engine.counts(),
         deadLetters: view.deadLetterReasons,
       }),
+      notes: notesOf(engine.counts()),
       model: models.part(),
       training: training.part(learner?.status(), learnerSection.firstAfter),
     };
@@ -364,6 +366,8 @@ function onLearnerEvent(event: LearnerEvent, training: TrainingWatch, logger: Lo
   logger.info({ model: modelId, name, reason }, `model ${kind}`);
   const short = modelId.slice(0, 8);
   if (kind === 'promoted') training.onEnd(`${short} is in use: ${reason}`, false);
+  else if (kind === 'rolled_back') training.onEnd(`${short} is in use again: ${reason}`, false);
+  else if (kind === 'retired') training.onEnd(`${short} was retired: ${reason}`, false);
   else if (kind === 'rejected') training.onEnd(`${short} was rejected: ${reason}`, false);
   else if (kind === 'failed') training.onEnd(failureIn(details, reason), true);
 }

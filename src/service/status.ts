@@ -16,6 +16,8 @@ export interface ServiceStatus {
   readonly totals: Totals;
   /** Records that did not go on, since the start of this process (`counted`) or on the log (`dead-letter`). */
   readonly drops: readonly Drop[];
+  /** What happened although every record went on, since the start of this process. */
+  readonly notes: readonly Note[];
   readonly model: ModelPart;
   readonly training: TrainingPart;
 }
@@ -106,6 +108,13 @@ export interface Drop {
   readonly count: number;
   /** Kept whole on the topic of dead letters; otherwise counted only. */
   readonly kept: boolean;
+}
+
+export interface Note {
+  /** Node of the topology. */
+  readonly where: string;
+  readonly reason: string;
+  readonly count: number;
 }
 
 export interface ModelPart {

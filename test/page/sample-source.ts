@@ -196,6 +196,7 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
       { where: 'bridge', reason: 'missing-field', count: 17, kept: true },
       { where: 'quality', reason: 'duplicate', count: 204, kept: false },
     ],
+    notes: [{ where: 'score', reason: 'naive-kept', count: 3120 }],
     model: {
       id: MODEL,
       name: 'default',

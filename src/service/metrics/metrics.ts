@@ -39,6 +39,9 @@ export class Metrics {
     register('not_taken_total', 'Records that did not go on', ['where', 'reason', 'kept'], ({ drops }) =>
       drops.map(({ where, reason, kept, count }) => [{ where, reason, kept: String(kept) }, count]),
     );
+    register('noted_total', 'What happened although every record went on', ['where', 'reason'], ({ notes }) =>
+      notes.map(({ where, reason, count }) => [{ where, reason }, count]),
+    );
     register('task_lag_records', 'Input records that are not processed yet', ['task'], ({ tasks }) =>
       tasks.map(({ task, lag }) => [{ task }, lag]),
     );

@@ -71,7 +71,13 @@ async function explain() {
   setText(target, 'The readings that led to it are run again …');
   const response = await fetch(`/api/explain?${new URLSearchParams(chosen)}`).catch(() => undefined);
   const answer = await response?.json().catch(() => undefined);
-  setText(target, answer?.text ?? answer?.error ?? 'The service does not answer.');
+  const text = answer?.text ?? answer?.error ?? 'The service does not answer.';
+  // Sentences wrap, tables keep their columns and scroll.
+  const [facts, ...tables] = text.split('\n\n');
+  target.replaceChildren(
+    element('div', { class: 'wrapped' }, facts),
+    ...tables.map((each) => element('div', { class: 'scroll' }, `\n${each}`)),
+  );
 }
 
 async function start() {

@@ -12,6 +12,7 @@ export function drawStatus(status) {
   drawTraining(status.training, status.model);
   drawFlow(status);
   drawDrops(status.drops);
+  drawNotes(status.notes);
 }
 
 export function drawHealth(state, problems) {
@@ -51,14 +52,14 @@ function drawModel(model) {
     );
     const verdict = compare(model.errors, model.id);
     if (verdict !== undefined) {
-      const { share, naive } = verdict;
+      const { share, naive, scored } = verdict;
       const kind = share < 1 ? 'better' : 'worse';
       parts.push(
         element(
           'p',
           {},
           element('span', { class: kind }, `${percent(Math.abs(1 - share))} ${kind}`),
-          ` than ${modelName(naive)}, live`,
+          ` than ${modelName(naive)} on ${span(scored)}`,
         ),
       );
     }
@@ -89,7 +90,13 @@ function compare(errors, id) {
   const mine = errors.find((row) => row.model === id);
   const naive = errors.find((row) => NAIVE.includes(row.model));
   if (mine === undefined || naive === undefined || !(naive.error > 0)) return undefined;
-  return { share: mine.error / naive.error, naive: naive.model };
+  return { share: mine.error / naive.error, naive: naive.model, scored: mine.scored };
+}
+
+/** Older errors fade: the newest 5,000 weigh as much as all before them. */
+function span(scored) {
+  const all = `the ${whole(scored)} forecasts scored while it was in use`;
+  return scored > 5000 ? `${all}; the newest 5,000 weigh half` : all;
 }
 
 function drawTraining(training, model) {
@@ -244,6 +251,31 @@ function drawDrops(drops) {
       [...drops]
         .sort((a, b) => b.count - a.count)
         .map((drop) => [drop.reason, drop.where, drop.kept ? 'dead letter' : 'counted', [whole(drop.count), 'number']]),
+    ),
+  );
+}
+
+/** What happened although every record went on. */
+const NOTES = {
+  'naive-kept': 'the naive forecast went out: the model has lately been worse',
+  'no-model': 'an event came before a model of events was in use',
+  'late-corrected': 'a late reading corrected its bucket',
+  'closed-idle': 'a bucket closed because its device was quiet',
+  'gap-buckets': 'a bucket without a reading',
+  'model-not-finite': 'the model gave no number, a naive forecast went out',
+};
+
+function drawNotes(notes) {
+  if (notes.length === 0) {
+    byId('notes').replaceChildren(element('p', { class: 'muted' }, 'Nothing.'));
+    return;
+  }
+  byId('notes').replaceChildren(
+    table(
+      ['what', 'where', ['count', 'number']],
+      [...notes]
+        .sort((a, b) => b.count - a.count)
+        .map(({ reason, where, count }) => [NOTES[reason] ?? reason, where, [whole(count), 'number']]),
     ),
   );
 }
