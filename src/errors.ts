@@ -49,7 +49,7 @@ export const ERRORS = {
   },
   LOG_UNAVAILABLE: {
     meaning: 'The log cannot be reached or does not answer.',
-    action: 'Bring the log back; the service waits and resumes by itself.',
+    action: 'Bring the log back. A service that runs waits and goes on by itself; so does one that starts on Kafka.',
     retryable: true,
   },
   LOG_REFUSED: {
@@ -117,6 +117,12 @@ export const ERRORS = {
   DATA_FOLDER_MISSING: {
     meaning: 'There is no data folder where the configuration says, so there is nothing to read.',
     action: 'Check log.embedded.path; `fleetcast run` makes the folder.',
+    retryable: false,
+  },
+  DATA_FOLDER_READ_ONLY: {
+    meaning: 'The data folder cannot be written, and reading it takes that too: readers are registered in it.',
+    action:
+      'Give this user the right to write, mount it writable, or work on a copy of the folder that can be written.',
     retryable: false,
   },
   DATA_FOLDER_NEWER: {

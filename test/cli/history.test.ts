@@ -47,6 +47,12 @@ describe('fleetcast history', () => {
     const part = ['--series', 'pump1/level', '--from', iso(10), '--to', iso(12)];
     expect((await cli(['history', 'export', ...second, ...part])).out).toHaveLength(3);
 
+    const unknown = await cli(['history', 'export', ...second, '--series', 'pump1/levl']);
+    expect(unknown).toMatchObject({ code: 2, out: [] });
+    expect(unknown.notes[0]).toMatch(/^error USAGE: there is no history of pump1\/levl: did you mean pump1\/level\?/);
+    const empty = await cli(['history', 'export', ...second, '--series', 'pump1/level', '--from', iso(1000)]);
+    expect([empty.code, empty.notes[0]]).toEqual([2, expect.stringMatching(/has no buckets in 2026-02-11T/)]);
+
     const again = await cli(['history', 'import', file('all.parquet'), ...second]);
     expect(again.out.join(' ')).toContain('segments are in the history already');
     expect((await cli(['history', 'export', ...second])).out).toEqual(out);

@@ -45,7 +45,8 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
     await service?.stop();
     rmSync(folder, { recursive: true, force: true });
   });
-  const lines = (out: readonly string[]) => out.map((line) => JSON.parse(line) as { value: Record<string, unknown> });
+  const lines = (out: readonly string[]) =>
+    out.map((line) => JSON.parse(line) as { key: string | null; value: Record<string, unknown> });
 
   it('publishes a CSV, every row acknowledged, and goes on where it was', async () => {
     const publish = (...more: string[]) =>
@@ -70,6 +71,13 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
     const values = readings.filter(({ value }) => value['type'] === 'Reading');
     expect(values).toHaveLength(ROWS);
     expect(values[10]?.value['values']).toEqual({ temp: expect.any(Number) });
+    // A quiet fleet has nothing but ticks at the end: what is asked for is found further back.
+    const device = values[0]!.key as string;
+    const quiet = await cli(['tail', 'readings', ...config, '--last', '12', '--type', 'Reading', '--key', device]);
+    expect(lines(quiet.out).map(({ key, value }) => [key, value['type']])).toEqual(Array(12).fill([device, 'Reading']));
+    expect(lines(quiet.out)).toEqual(values.filter(({ key }) => key === device).slice(-12));
+    const typo = await cli(['tail', 'readings', ...config, '--type', 'Reding']);
+    expect([typo.code, typo.notes[0]]).toEqual([2, expect.stringMatching(/no type Reding: did you mean Reading\?/)]);
     const from = await cli(['tail', 'forecasts', ...config, '--from', '100', '--limit', '2']);
     expect(lines(from.out)).toMatchObject([{ offset: 100 }, { offset: 101 }]);
     expect((await cli(['tail', 'forecasts', ...config, '--from-time', '2999-01-01'])).out).toEqual([]);

@@ -5,9 +5,11 @@ import { csvValues, type ValueRow } from '../../bridges/csv/value-rows.ts';
 import { parquetValues, writeParquet } from '../../bridges/parquet/parquet-values.ts';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { seriesKey } from '../../events/records.ts';
+import type { EventLog } from '../../log/event-log.ts';
 import { bucketRows } from '../../retraining/bucket-rows.ts';
 import { importHistory } from '../../retraining/history-import.ts';
 import { type HistorySeries, readHistory } from '../../retraining/history-reader.ts';
+import { closest } from '../../service/configuration/suggestion.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { type Opened, withLog } from '../opened.ts';
 import { list, time } from '../options.ts';
@@ -141,7 +143,24 @@ async function read({ log, topics }: Opened, options: Options, terminal: Termina
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(options.to === undefined ? {} : { to: options.to }),
   });
+  const found = new Set(series.map(({ device, quantity }) => seriesKey(device, quantity)));
+  const missing = options.series?.find((key) => !found.has(key));
+  if (missing !== undefined) throw await unknownSeries(log, topics.history, missing, options);
   return series;
+}
+
+async function unknownSeries(log: EventLog, topic: string, wanted: string, { from, to }: Options) {
+  const { series } = await readHistory({ log, topic });
+  const names = series.map(({ device, quantity }) => seriesKey(device, quantity));
+  if (names.includes(wanted)) return new FleetcastError('USAGE', `${wanted} has no buckets in ${span(from, to)}`);
+  const near = closest(wanted, names);
+  const hint = near === undefined ? '"fleetcast history list" shows which there are' : `did you mean ${near}?`;
+  return new FleetcastError('USAGE', `there is no history of ${wanted}: ${hint}`);
+}
+
+function span(from: number | undefined, to: number | undefined): string {
+  const text = (time: number | undefined, open: string) => (time === undefined ? open : new Date(time).toISOString());
+  return `${text(from, 'the beginning')} to ${text(to, 'the end')}`;
 }
 
 /** `revision`: the highest of any segment; a segment begins with 0 and has one more for each time it was written again. */

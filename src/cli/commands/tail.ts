@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import { FleetcastError } from '../../errors.ts';
+import { schemaOf } from '../../events/codec.ts';
+import { SCHEMA_NAMES } from '../../events/schema-registry.ts';
 import type { EventLog, LogRecord, TopicSpec } from '../../log/event-log.ts';
 import { closest } from '../../service/configuration/suggestion.ts';
 import { openExistingLog } from '../../service/open-log.ts';
@@ -16,6 +18,8 @@ interface Options extends ConfigOption {
   readonly limit?: number;
   readonly partition?: number;
   readonly follow?: boolean;
+  readonly type?: string;
+  readonly key?: string;
 }
 
 export function addTail(program: Command, terminal: Terminal): void {
@@ -28,6 +32,8 @@ export function addTail(program: Command, terminal: Terminal): void {
     .option('--from <offset>', 'from this offset of each partition', whole(0))
     .option('--from-time <time>', 'from this time of the records, such as 2026-01-31T12:00', time)
     .option('--from-start', 'from the oldest record that is left')
+    .option('--type <name>', 'only records of this type, such as Reading: without the ticks')
+    .option('--key <text>', 'only records with this key: a device')
     .option('-f, --follow', 'go on with what comes')
     .option('--limit <n>', 'end after so many records', whole(1))
     .option('--partition <n>', 'of this partition only', whole(0))
@@ -61,20 +67,19 @@ async function tail(log: EventLog, spec: TopicSpec, options: Options, terminal: 
   }
   const cursors = await Promise.all(partitions.map((partition) => cursorOf(log, spec.name, partition, options)));
   let left = options.limit ?? Number.POSITIVE_INFINITY;
+  const wanted = filterOf(options);
   const show = (cursor: Cursor, record: LogRecord) => {
     terminal.out(recordLine(spec.name, cursor.partition, record));
     left -= 1;
   };
   const byLast = startOf(options) === 'last' ? (options.last ?? 10) : undefined;
   if (byLast !== undefined) {
-    const records: (readonly [Cursor, LogRecord])[] = [];
-    for await (const each of merged(log, spec.name, cursors)) records.push(each);
-    for (const [cursor, record] of records.slice(Math.max(0, records.length - byLast))) {
+    for (const [cursor, record] of await newest(log, spec.name, cursors, byLast, wanted)) {
       if (left > 0) show(cursor, record);
     }
   } else {
     for await (const [cursor, record] of merged(log, spec.name, cursors)) {
-      show(cursor, record);
+      if (wanted(record)) show(cursor, record);
       if (left <= 0 || terminal.signal.aborted) return;
     }
   }
@@ -87,15 +92,50 @@ async function tail(log: EventLog, spec: TopicSpec, options: Options, terminal: 
           maxRecords: 500,
           signal: terminal.signal,
         });
-        for (const record of batch.records) if (left > 0) show(cursor, record);
+        for (const record of batch.records) if (left > 0 && wanted(record)) show(cursor, record);
         cursor.next = batch.nextOffset;
       }
     }),
   );
 }
 
+type Filter = (record: LogRecord) => boolean;
+
+/** @throws USAGE for a type that there is not */
+function filterOf({ type, key }: Options): Filter {
+  if (type !== undefined && !SCHEMA_NAMES.some((name) => name === type)) {
+    const near = closest(type, SCHEMA_NAMES);
+    throw new FleetcastError('USAGE', `no type ${type}: ${near ? `did you mean ${near}?` : SCHEMA_NAMES.join(', ')}`);
+  }
+  return (record) =>
+    (type === undefined || (record.value !== null && schemaOf(record.value) === type)) &&
+    (key === undefined || (record.key !== null && Buffer.from(record.key).toString('utf8') === key));
+}
+
+/** The last `count` records that are wanted: from so far back in each partition as it takes to find them. */
+async function newest(
+  log: EventLog,
+  topic: string,
+  cursors: readonly Cursor[],
+  count: number,
+  wanted: Filter,
+): Promise<(readonly [Cursor, LogRecord])[]> {
+  for (let back = count; ; back = Math.max(1000, back * 8)) {
+    for (const cursor of cursors) cursor.next = Math.max(cursor.earliest, cursor.end - back);
+    const whole = cursors.every(({ next, earliest }) => next === earliest);
+    const found: (readonly [Cursor, LogRecord])[] = [];
+    for await (const each of merged(log, topic, cursors)) {
+      if (!wanted(each[1])) continue;
+      found.push(each);
+      if (found.length > 2 * count) found.splice(0, found.length - count);
+    }
+    if (whole || found.length >= count) return found.slice(Math.max(0, found.length - count));
+  }
+}
+
 interface Cursor {
   readonly partition: number;
+  readonly earliest: number;
   next: number;
   /** Where the first pass ends. */
   readonly end: number;
@@ -127,7 +167,7 @@ async function cursorOf(log: EventLog, topic: string, partition: number, options
     }
     next = Math.min(Math.max(options.from!, earliest), end);
   }
-  return { partition, next, end };
+  return { partition, earliest, next, end };
 }
 
 /** What lies between the cursors and their ends, by timestamp. */

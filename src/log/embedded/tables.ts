@@ -78,11 +78,11 @@ export class Tables {
   /** @param onDamage hears of damage that a read or a write meets, besides the exception. */
   constructor(path: string, reserve = RESERVE_BYTES, onDamage: (error: FleetcastError) => void = () => {}) {
     this.#onDamage = onDamage;
-    const ready = claimFolder(path);
     this.path = path;
     this.#reserve = reserve;
-    this.requireSpace();
     try {
+      const ready = claimFolder(path);
+      this.requireSpace();
       this.root = openRoot(path);
       const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
       this.topics = this.root.openDB('topics', { encoding: 'json' });
@@ -94,11 +94,11 @@ export class Tables {
       this.log = this.root.openDB('log', binary);
       this.root.readerCheck();
       this.#chunks = new ChunkFile(join(path, 'data.mdb'), 'log');
+      ready();
+      this.#bell = openSync(this.bellPath, constants.O_RDWR | constants.O_CREAT);
     } catch (cause) {
       throw this.translate(cause);
     }
-    ready();
-    this.#bell = openSync(this.bellPath, constants.O_RDWR | constants.O_CREAT);
   }
 
   /** File that changes a little after each transaction of any process. */
@@ -205,7 +205,9 @@ export class Tables {
     const { bavail, bsize } = statfsSync(this.path);
     const free = bavail * bsize;
     if (free >= this.#reserve) return;
-    throw new FleetcastError('LOG_FULL', `${this.path}: ${free} bytes are free on the disk`, { details: { free } });
+    const mebibytes = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+    const short = `only ${mebibytes(free)} are free on the disk: nothing is written below ${mebibytes(this.#reserve)}`;
+    throw new FleetcastError('LOG_FULL', `${this.path}: ${short}`, { details: { free } });
   }
 
   async close(): Promise<void> {
@@ -238,6 +240,9 @@ export class Tables {
     }
     if (/MAP_FULL|No space|too large/i.test(text)) {
       return new FleetcastError('LOG_FULL', `${this.path}: ${text}`, { cause });
+    }
+    if (/Permission denied|Read-only file system|EACCES|EROFS|EPERM/i.test(text)) {
+      return new FleetcastError('DATA_FOLDER_READ_ONLY', `${this.path}: ${text}`, { cause });
     }
     try {
       // LMDB reports a short write as an input/output error.

@@ -73,10 +73,19 @@ function readEntries(list: unknown, sequential: boolean): Entry[] {
   });
 }
 
+/** Layers by which a model that `exportArtefact` has written is known. */
+const OWN_EXPORT = ['last_value', 'plus_last_value'];
+
 /** The layers of a functional model in the order in which they are called. Only one chain from one input is known. */
 function followChain(entries: readonly Entry[], config: Readonly<Record<string, unknown>>): Entry[] {
   const [first] = historyOf(config['input_layers'], 'input_layers');
   const [last] = historyOf(config['output_layers'], 'output_layers');
+  if (OWN_EXPORT.every((name) => entries.some((entry) => entry.name === name))) {
+    throw invalid(
+      'it is an export of fleetcast for Keras, whose layers are no chain: the model itself is on the log that it was ' +
+        'exported from, where "fleetcast models promote" puts it in use',
+    );
+  }
   const after = new Map<string, Entry>();
   for (const entry of entries) {
     if (entry.className === 'InputLayer') continue;

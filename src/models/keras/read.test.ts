@@ -2,10 +2,12 @@ import { readFileSync } from 'node:fs';
 import { strToU8, unzipSync, zipSync } from 'fflate';
 import { describe, expect, it } from 'vitest';
 import { fixtures, largestDifference, modelFiles, nameOf, sampleOf } from '../../../test/keras/samples.ts';
+import { ridgeArtefact } from '../../../test/readings.ts';
 import { planSequential } from '../sequential/plan.ts';
 import { summariseSequential } from '../sequential/summary.ts';
 import { predictorOf } from '../tensorflow/predictor.ts';
 import { exportKeras } from './export.ts';
+import { exportArtefact } from './export-artefact.ts';
 import { readKeras } from './read.ts';
 
 const file = (name: string) => readFileSync(`${fixtures}/${name}`);
@@ -33,6 +35,14 @@ describe('Keras files', () => {
     const again = await readKeras(await exportKeras(model.spec, model.weights, 0));
     expect(again.spec.layers).toEqual(model.spec.layers);
     expect(again.weights).toEqual(model.weights);
+  });
+
+  it('says of its own exports that are no chain what they are', async () => {
+    const bytes = await exportArtefact(ridgeArtefact(1, { lookback: 6, horizon: 3, season: 3 }), 0);
+    await expect(readKeras(bytes)).rejects.toMatchObject({
+      code: 'MODEL_INVALID',
+      message: expect.stringMatching(/an export of fleetcast.*models promote/) as string,
+    });
   });
 
   it('does not write what Keras 3 has no word for', async () => {
