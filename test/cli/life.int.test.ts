@@ -157,7 +157,7 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
     expect([twice.code, twice.notes[0]]).toEqual([2, expect.stringContaining('holds records already')]);
     const explained = await cli(['explain', 'plant/temp', ...config]);
     expect(explained.code, explained.notes.join('\n')).toBe(0);
-    expect(explained.out.join('\n')).toMatch(/made again identical[\s\S]*buckets that mattered most/);
+    expect(explained.out.join('\n')).toMatch(/made again identical[\s\S]*buckets that it copies[\s\S]*unit of temp/);
     expect((await cli(['explain', '0/5', ...config, '--json'])).code).toBe(0);
     expect((await cli(['explain', 'nonsense', ...config])).code).toBe(2);
     const listed = await cli(['models', 'list', ...config, '--json']);
