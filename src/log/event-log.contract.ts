@@ -436,6 +436,33 @@ export function eventLogContract(
         await expect(log.read(topic, 0, 0)).rejects.toMatchObject({ code: 'LOG_OFFSET_OUT_OF_RANGE' });
       });
 
+      test('records before an offset can be deleted, of topics that are not compacted', async () => {
+        await make(2);
+        const texts10 = Array.from({ length: 10 }, (_, i) => `r${i}`);
+        await log.append(texts10.slice(0, 6).map((text) => record(text)));
+        await log.append(texts10.slice(6).map((text) => record(text)));
+        await log.append([record('other', { partition: 1 })]);
+        await shows(log, topic, 0, texts10);
+        const begins = (offset: number) => until(async () => (await other.offsets(topic, 0)).earliest === offset);
+        await log.deleteRecords(topic, 0, 4);
+        await begins(4);
+        expect(texts(await readAll(other, topic, 0, {}, 4))).toEqual(texts10.slice(4));
+        await expect(log.read(topic, 0, 3)).rejects.toMatchObject({ code: 'LOG_OFFSET_OUT_OF_RANGE' });
+        // What is gone stays gone, and cannot be deleted again.
+        await log.deleteRecords(topic, 0, 2);
+        await log.deleteRecords(topic, 0, 10);
+        await begins(10);
+        const late = await log.append([record('after')]);
+        expect(late).toEqual([10]);
+        await shows(other, topic, 1, ['other']);
+        expect(texts(await readAll(log, topic, 0, {}, 10))).toEqual(['after']);
+        await expect(log.deleteRecords(topic, 0, 12)).rejects.toMatchObject({ code: 'LOG_OFFSET_OUT_OF_RANGE' });
+        const compacted = `${topic}-compacted`;
+        await log.ensureTopics([{ name: compacted, partitions: 1, cleanup: 'compact' }]);
+        await expect(log.deleteRecords(compacted, 0, 0)).rejects.toMatchObject({ code: 'LOG_TOPIC_MISMATCH' });
+        await expect(log.deleteRecords(`${topic}-absent`, 0, 0)).rejects.toMatchObject({ code: 'LOG_TOPIC_UNKNOWN' });
+      });
+
       test('retention by bytes keeps the end of the log', async () => {
         await make(1, { retentionBytes: 300_000 });
         const big = 'x'.repeat(20_000);

@@ -85,6 +85,12 @@ export interface EventLog {
   offsets(topic: string, partition: number): Promise<PartitionOffsets>;
   /** Offset of the first record whose timestamp is at or after `timestamp`; the end offset if there is none. */
   offsetForTime(topic: string, partition: number, timestamp: number): Promise<number>;
+  /**
+   * Forgets the records of a partition before an offset, for ever: `earliest` is there or later afterwards. Offsets
+   * stay what they are. Only of a topic with cleanup `delete`.
+   * @throws LOG_TOPIC_MISMATCH for a compacted topic, LOG_OFFSET_OUT_OF_RANGE above the end.
+   */
+  deleteRecords(topic: string, partition: number, before: number): Promise<void>;
 
   /** Joins a group whose members share the partition numbers of co-partitioned topics. */
   join(options: GroupOptions): Promise<GroupMember>;

@@ -33,6 +33,14 @@ export function requireSameTopic(existing: TopicSpec, wanted: TopicSpec): void {
   });
 }
 
+/** @throws LOG_TOPIC_MISMATCH for a topic whose records do not go by age. */
+export function requireDeletable({ name, cleanup }: TopicSpec): void {
+  if (cleanup === 'delete') return;
+  throw new FleetcastError('LOG_TOPIC_MISMATCH', `topic ${name} is compacted: its records cannot be cut by offset`, {
+    details: { topic: name },
+  });
+}
+
 /**
  * The number of partitions that the topics of a group share.
  * @throws LOG_TOPIC_UNKNOWN, or LOG_TOPIC_MISMATCH where the counts differ.

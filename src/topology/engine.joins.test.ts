@@ -5,6 +5,7 @@ import { rooms } from '../../test/topologies/rooms.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { Engine, type EngineOptions } from './engine.ts';
+import { resetGroup } from './reset.ts';
 
 const PARTITIONS = 2;
 const DEVICES = ['a', 'b', 'c', 'd'];
@@ -112,6 +113,28 @@ describe('Engine with joins, tables and repartition topics', () => {
     expect((await outputs(log, 'counts')).map((line) => line.slice(2))).toEqual([
       'hall {"start":1000,"end":1050,"revision":1,"value":403}',
     ]);
+  });
+
+  it('counts nothing twice after a reset: what the topology had written to its own topics goes as well', async () => {
+    const log = await logWith([
+      { kind: 'reading', device: 'a', room: 'hall', value: 1, after: 0 },
+      { kind: 'reading', device: 'b', room: 'hall', value: 2, after: 1 },
+      { kind: 'tick', after: 60 },
+      { kind: 'tick', after: 200 },
+    ]);
+    await run(log);
+    const counts = await outputs(log, 'counts');
+    expect(counts).toHaveLength(1);
+    const reset = { log, topology: rooms(), group: 'g', now: 1000 };
+    const topic = 'g-by-room-repartition';
+    const looked = await resetGroup({ ...reset, dryRun: true });
+    // Two records, and of the two ticks of each of two partitions a copy in both.
+    expect(looked.repartitions).toEqual([{ topic, records: 10 }]);
+    expect((await log.offsets(topic, 0)).earliest).toBe(0);
+    expect(await resetGroup(reset)).toEqual(looked);
+    expect((await resetGroup(reset)).repartitions).toEqual([{ topic, records: 0 }]);
+    await run(log);
+    expect(await outputs(log, 'counts')).toEqual([...counts, ...counts]);
   });
 
   it('loses nothing and doubles nothing for any batches, failing commits and restarts', async () => {

@@ -401,7 +401,7 @@ const FINISH_POLL_MS = 100;
 const REPARTITION_RETENTION_MS = 7 * 86_400_000;
 
 /** Repartition topics belong to a group: two groups may run one topology beside each other. */
-function named(topology: Topology, group: string): Topology {
+export function named(topology: Topology, group: string): Topology {
   const nodes = [...topology.nodes].map(([name, node]): [string, TopologyNode] => {
     const own = node.kind !== 'operator' && node.repartition !== undefined;
     return [name, own ? { ...node, topic: `${group}-${node.topic}` } : node];

@@ -1,6 +1,6 @@
 import { FleetcastError } from '../errors.ts';
 import type { EventLog, OutRecord } from '../log/event-log.ts';
-import { subtopologyGroup, taskName } from './engine.ts';
+import { named, subtopologyGroup, taskName } from './engine.ts';
 import { journalPrefix } from './input-journal.ts';
 import { divide } from './plan.ts';
 import { manifestTopic, writeManifest } from './state-manifest.ts';
@@ -27,6 +27,11 @@ export interface ResetReport {
   readonly tasks: readonly { readonly task: string; readonly keys: number }[];
   /** `node/store` to the number of keys that it holds something of. */
   readonly stores: Readonly<Record<string, number>>;
+  /**
+   * Topics of the topology's own (`keyBy`) with what goes from them: it would be read beside what the next run writes
+   * there. On Kafka the marks of transactions count.
+   */
+  readonly repartitions: readonly { readonly topic: string; readonly records: number }[];
   /** Records of the state topic that tombstones take out, those of the engine's own bookkeeping included. */
   readonly records: number;
 }
@@ -45,20 +50,25 @@ const BATCH = 5_000;
 /**
  * Makes a group begin anew: discards the stored state of its tasks and its committed offsets. The way out of
  * STATE_ORPHANED and STATE_LOG_CUT; no engine of the group may run. Output topics keep what is on them, and the group
- * writes the outputs of all input that is left a second time.
+ * writes the outputs of all input that is left a second time. The topics behind `keyBy` are emptied.
  * @throws LOG_TOPIC_UNKNOWN, LOG_GROUP_BUSY for a group that has members.
  */
 export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
   const { log, topology, group, stateTopic = 'state', now, dryRun = false } = options;
   const spec = await log.topic(stateTopic);
   if (spec === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `the topic ${stateTopic} does not exist`);
-  const parts = divide(topology);
+  const parts = divide(named(topology, group));
   const offsets: ResetOffset[] = [];
   for (const { name } of parts) {
     offsets.push(...(await committedOffsets(log, subtopologyGroup(group, name))));
     // Offsets first: a group without offsets refuses to run on state that is left, not the other way round.
     if (!dryRun) await log.deleteGroup(subtopologyGroup(group, name));
   }
+  const repartitions: { topic: string; records: number }[] = [];
+  for (const { topic, repartition } of parts.flatMap(({ sources }) => sources)) {
+    if (repartition === true) repartitions.push({ topic, records: await emptyTopic(log, topic, dryRun) });
+  }
+  // State last: as long as some is left, a run after a reset that was cut off is refused.
   const tasks: { task: string; keys: number }[] = [];
   const stores = new Map<string, number>();
   let records = 0;
@@ -76,7 +86,19 @@ export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
       await writeManifest(log, stateTopic, subtopologyGroup(group, name), undefined, now);
     }
   }
-  return { offsets, tasks, stores: Object.fromEntries([...stores].sort()), records };
+  return { offsets, tasks, stores: Object.fromEntries([...stores].sort()), repartitions, records };
+}
+
+/** @returns how many records go. */
+async function emptyTopic(log: EventLog, topic: string, dryRun: boolean): Promise<number> {
+  let records = 0;
+  const partitions = (await log.topic(topic))?.partitions ?? 0;
+  for (let p = 0; p < partitions; p++) {
+    const { earliest, end } = await log.offsets(topic, p);
+    records += end - earliest;
+    if (!dryRun) await log.deleteRecords(topic, p, end);
+  }
+  return records;
 }
 
 async function committedOffsets(log: EventLog, group: string): Promise<ResetOffset[]> {

@@ -73,6 +73,7 @@ export class SimBroker {
       read: (topic, partition, offset, options) => this.#read(process, topic, partition, offset, options),
       offsets: (topic, partition) => call(() => log.offsets(topic, partition)),
       offsetForTime: (topic, partition, time) => call(() => log.offsetForTime(topic, partition, time)),
+      deleteRecords: () => Promise.reject(new Error('not simulated')),
       join: (options) => call(() => this.#join(process, options)),
       committed: (group) => call(() => new Map(this.committed(group))),
       deleteGroup: () => Promise.reject(new Error('not simulated')),

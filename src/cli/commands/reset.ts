@@ -46,7 +46,7 @@ export function addReset(program: Command, terminal: Terminal): void {
     });
 }
 
-function* describe({ offsets, tasks, stores, records }: ResetReport, group: string, state: string, dryRun: boolean) {
+function* describe({ offsets, tasks, stores, repartitions, records }: ResetReport, group: string, state: string, dryRun: boolean) {
   if (offsets.length === 0 && records === 0) {
     yield `nothing to drop: ${group} has neither state nor progress`;
     return;
@@ -59,6 +59,7 @@ function* describe({ offsets, tasks, stores, records }: ResetReport, group: stri
   for (const { topic, partition, offset, earliest } of offsets) {
     yield `  progress in ${topic}/${partition}: from offset ${offset} back to ${earliest}`;
   }
+  for (const { topic, records } of repartitions) yield `  ${records} records of the topic ${topic}, which is the pipeline's own`;
   yield 'kept: readings, history, models, forecasts and every other topic';
   yield 'the next run reads what is left of its input again, and writes the outputs of it a second time';
 }

@@ -1,4 +1,5 @@
 import type { LogRecord } from '../event-log.ts';
+import { outOfRange } from '../topic-spec.ts';
 import { CHUNK_BYTES, CHUNK_HEADER, ChunkReader, decodeInfo, encodeChunk, encodedBytes, encodeInfo } from './chunk.ts';
 import {
   baseOf,
@@ -32,6 +33,42 @@ export class Cleaner {
     const id = { topic: topic.spec.name, topicId: topic.id, partition };
     if (topic.spec.cleanup === 'delete') await this.#retain(id, topic);
     else await this.#compact(id, dirtyShare);
+  }
+
+  /** Cuts a partition at an offset, whatever its retention. @throws LOG_OFFSET_OUT_OF_RANGE above the end. */
+  async deleteBefore(id: PartitionId, offset: number): Promise<void> {
+    for (;;) {
+      const more = this.#tables.write(() => this.#deleteStep(id, offset));
+      if (!more) return;
+      await breathe();
+    }
+  }
+
+  /** @returns whether there is more to drop. */
+  #deleteStep(id: PartitionId, offset: number): boolean {
+    const ends = this.#tables.readEnds(id);
+    if (offset > ends.end) outOfRange(id.topic, id.partition, offset, ends.start, ends.end);
+    let dropped = 0;
+    let more = false;
+    const keys: Buffer[] = [];
+    const range = { start: chunkKey(id, 0), end: chunkKey(id, offset) };
+    for (const { key, value } of this.#tables.index.getRange(range)) {
+      const info = decodeInfo(value);
+      const end = baseOf(key) + info.span;
+      // The chunk that the cut goes through stays; readers begin within it.
+      if (end > offset) break;
+      keys.push(Buffer.from(key));
+      dropped += info.bytes;
+      more = dropped >= STEP_BYTES * 8;
+      if (more) {
+        ends.start = Math.max(ends.start, end);
+        break;
+      }
+    }
+    if (!more) ends.start = Math.max(ends.start, offset);
+    for (const key of keys) this.#remove(key);
+    this.#putEnds(id, ends, -dropped);
+    return more;
   }
 
   async #retain(id: PartitionId, { spec }: StoredTopic): Promise<void> {

@@ -13,7 +13,7 @@ import type {
 import { GroupSession } from '../groups/group-session.ts';
 import { type MemberCommit, SessionMember } from '../groups/session-member.ts';
 import { payloadBytes } from '../read-limits.ts';
-import { requireSameTopic, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
+import { requireDeletable, requireSameTopic, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
 import { Waiters } from '../waiters.ts';
 import { Bell } from './bell.ts';
 import { Cleaner } from './cleaner.ts';
@@ -164,6 +164,12 @@ class EmbeddedLog implements EventLog {
 
   async offsetForTime(topic: string, partition: number, timestamp: number): Promise<number> {
     return this.#reader.offsetForTime(this.#id(topic, partition), timestamp);
+  }
+
+  async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+    const id = this.#id(topic, partition);
+    requireDeletable(this.#find(topic)!.spec);
+    await this.#cleaner.deleteBefore(id, before);
   }
 
   async join(options: GroupOptions): Promise<GroupMember> {

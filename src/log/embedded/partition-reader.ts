@@ -54,10 +54,11 @@ export class PartitionReader {
   }
 
   #offsetForTime(id: PartitionId, timestamp: number): number {
-    const { end } = this.#tables.readEnds(id);
+    const { start, end } = this.#tables.readEnds(id);
     for (const { key, value } of this.#tables.index.getRange({ start: chunkKey(id, 0), end: chunkKey(id, end) })) {
       if (decodeInfo(value).maxTime < timestamp) continue;
       const chunk = this.#open(id, key);
+      chunk?.seek(start);
       while (chunk !== undefined && !chunk.done) {
         const record = chunk.next();
         if (record.timestamp >= timestamp) return record.offset;

@@ -75,6 +75,10 @@ export class FormattedLog implements EventLog {
     return this.#log.offsetForTime(topic, partition, timestamp);
   }
 
+  deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+    return this.#log.deleteRecords(topic, partition, before);
+  }
+
   async join(options: GroupOptions): Promise<GroupMember> {
     const member = await this.#log.join(options);
     return {

@@ -11,7 +11,7 @@ import type {
   TopicSpec,
 } from '../event-log.ts';
 import { payloadBytes } from '../read-limits.ts';
-import { outOfRange, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
+import { outOfRange, requireDeletable, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
 import { Appender } from './appender.ts';
 import { loadZstd } from './compression.ts';
 import { Fetcher } from './fetcher.ts';
@@ -162,6 +162,14 @@ class KafkaLog implements EventLog, MemberLog {
     await this.#require(topic, partition);
     const found = await this.#offset(topic, partition, Math.max(0, Math.ceil(timestamp)));
     return found < 0 ? this.#offset(topic, partition, LATEST) : found;
+  }
+
+  async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+    await this.#require(topic, partition);
+    requireDeletable((await this.#topics.find(topic)) ?? unknownTopic(topic));
+    const { earliest, end } = await this.offsets(topic, partition);
+    if (before > end) outOfRange(topic, partition, before, earliest, end);
+    if (before > earliest) await this.#topics.deleteRecords(topic, partition, before);
   }
 
   async join(options: GroupOptions): Promise<GroupMember> {

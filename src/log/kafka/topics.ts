@@ -98,6 +98,15 @@ export class Topics {
     return result;
   }
 
+  async deleteRecords(name: string, partition: number, before: number): Promise<void> {
+    const topic = this.real(name);
+    await this.#patiently(`${name}/${partition}`, async () => {
+      // kafkajs looks for the leader before it has asked for one.
+      await this.#admin.fetchTopicOffsets(topic);
+      await this.#admin.deleteTopicRecords({ topic, partitions: [{ partition, offset: String(before) }] });
+    });
+  }
+
   async deleteGroup(group: string): Promise<void> {
     await this.#patiently(`group ${group}`, async () => {
       try {

@@ -11,7 +11,7 @@ import type {
 } from '../event-log.ts';
 import { GroupSession } from '../groups/group-session.ts';
 import { type MemberCommit, SessionMember } from '../groups/session-member.ts';
-import { requireSameTopic, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
+import { requireDeletable, requireSameTopic, sharedPartitions, unknownPartition, unknownTopic } from '../topic-spec.ts';
 import { MemoryGroup } from './memory-group.ts';
 import { MemoryPartition } from './memory-partition.ts';
 
@@ -95,6 +95,12 @@ export class MemoryLog implements EventLog {
 
   async offsetForTime(topic: string, partition: number, timestamp: number): Promise<number> {
     return this.#partition(topic, partition).offsetForTime(timestamp);
+  }
+
+  async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+    const part = this.#partition(topic, partition);
+    requireDeletable(this.#topics.get(topic)!.spec);
+    part.deleteBefore(before);
   }
 
   async join(options: GroupOptions): Promise<GroupMember> {

@@ -50,6 +50,14 @@ export class MemoryPartition {
     return this.#records.find((record) => record.timestamp >= timestamp)?.offset ?? this.#end;
   }
 
+  /** @throws LOG_OFFSET_OUT_OF_RANGE above the end. */
+  deleteBefore(offset: number): void {
+    if (offset > this.#end) outOfRange(this.#topic, this.#partition, offset, this.#start, this.#end);
+    if (offset <= this.#start) return;
+    this.#records = this.#records.slice(this.#indexOf(offset));
+    this.#start = offset;
+  }
+
   maintain(spec: TopicSpec, now: number, tombstoneMs: number): void {
     if (spec.cleanup === 'compact') this.#compact(now - tombstoneMs);
     else this.#retain(spec, now);
