@@ -1,12 +1,17 @@
 // What `EngineThreads` runs in each thread of its test: counts records by key on an embedded log.
 import { existsSync, writeFileSync } from 'node:fs';
+import { FleetcastError } from '../../dist/errors.js';
 import { openEmbeddedLog } from '../../dist/log/embedded/embedded-log.js';
 import { numberCodec } from '../../dist/state/codecs.js';
 import { TopologyBuilder } from '../../dist/topology/builder.js';
 
 class Count {
+  constructor(store) {
+    this.store = store;
+  }
+
   init(context) {
-    this.counts = context.keyed('counts', numberCodec);
+    this.counts = context.keyed(this.store, numberCodec);
   }
 
   process(record, out) {
@@ -19,6 +24,7 @@ class Count {
 /** Ways in which a thread ends other than by an error of an operator. */
 const CRASHES = {
   exit: () => process.exit(7),
+  quit: () => process.exit(0),
   // Out of band: no caller that could catch it.
   throw: () => setImmediate(() => JSON.parse('nonsense')),
   memory: () => {
@@ -29,8 +35,13 @@ const CRASHES = {
   },
 };
 
-/** @param once a file that says that the crash has been: only the first thread that comes there crashes. */
-export default async function make({ path, until, crashAt, crash = 'exit', once }) {
+/**
+ * @param once a file that says that the crash has been: only the first thread that comes there crashes.
+ * @param fault message of what it throws instead of making anything; with `code` an error of the table.
+ */
+export default async function make({ path, until, crashAt, crash = 'exit', once, fault, code, ...changed }) {
+  if (fault !== undefined) throw code === undefined ? new Error(fault) : new FleetcastError(code, fault);
+  const { store = 'counts', sink = 'out' } = changed;
   const log = await openEmbeddedLog({ path });
   const builder = new TopologyBuilder('count');
   builder
@@ -45,8 +56,8 @@ export default async function make({ path, until, crashAt, crash = 'exit', once 
       }
       return value;
     })
-    .process('count', () => new Count())
-    .sink('out', { topic: 'out', encode: ({ key, value }) => ({ key, value: Buffer.from(`${value}`) }) });
+    .process('count', () => new Count(store))
+    .sink('out', { topic: sink, encode: ({ key, value }) => ({ key, value: Buffer.from(`${value}`) }) });
   return {
     options: {
       log,

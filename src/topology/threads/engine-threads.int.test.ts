@@ -64,7 +64,12 @@ describe.skipIf(!built)('EngineThreads', () => {
     expect(await outputs()).toEqual(wanted);
   });
 
-  it.each(['exit', 'throw', 'memory'])('contains a crash of one thread (%s), and loses nothing', async (crash) => {
+  it.each([
+    'exit',
+    'quit',
+    'throw',
+    'memory',
+  ])('contains a crash of one thread (%s), and loses nothing', async (crash) => {
     const events: string[] = [];
     const threads = new EngineThreads({
       module,
@@ -96,6 +101,118 @@ describe.skipIf(!built)('EngineThreads', () => {
     ]);
     while (!threads.status().some(({ stuck }) => stuck)) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(threads.status().find(({ stuck }) => stuck)!.error).toMatch(/^thread 0 has not been heard of for \d+ ms$/);
+    await threads.stop();
+  });
+
+  const phases = (threads: EngineThreads) =>
+    threads.status().map(({ task, phase, stuck }) => `${task} ${phase}${stuck ? ' stuck' : ''}`);
+  const shows = (threads: EngineThreads, expected: readonly string[]) =>
+    expect.poll(() => phases(threads).sort(), { timeout: 30_000 }).toEqual([...expected].sort());
+
+  it('shows the tasks of a crashed thread while it is started again, and as stuck when that takes too long', async () => {
+    const threads = new EngineThreads({
+      module,
+      args: { path, crashAt: 'crash now', once: `${path}-crashed` },
+      threads: 1,
+      stuckMs: 1_000,
+      backoffMs: [4_000, 4_000],
+    });
+    await threads.start();
+    await shows(
+      threads,
+      [0, 1, 2, 3].map((p) => `threads.in-${p} running`),
+    );
+    await log.append([
+      { topic: 'in', partition: 2, timestamp: 1_000, key: Buffer.from('key-2'), value: Buffer.from('crash now') },
+    ]);
+    await shows(
+      threads,
+      [0, 1, 2, 3].map((p) => `threads.in-${p} backing-off`),
+    );
+    expect(threads.status()[0]).toMatchObject({ error: 'thread 0 crashed: exit code 7' });
+    await shows(
+      threads,
+      [0, 1, 2, 3].map((p) => `threads.in-${p} backing-off stuck`),
+    );
+    await shows(
+      threads,
+      [0, 1, 2, 3].map((p) => `threads.in-${p} running`),
+    );
+    await threads.stop();
+  });
+
+  it('shows a thread that was given up as failed, and its tasks where no other has them', async () => {
+    const args = { path, crashAt: 'crash now' };
+    const threads = new EngineThreads({ module, args, threads: 2, maxRestarts: 0 });
+    await threads.start();
+    await shows(
+      threads,
+      [0, 1, 2, 3].map((p) => `threads.in-${p} running`),
+    );
+    const crash = (partition: number) =>
+      log.append([
+        { topic: 'in', partition, timestamp: 1_000, key: Buffer.from('key'), value: Buffer.from('crash now') },
+      ]);
+    await crash(2);
+    // The record stays: whoever takes the partition over crashes as well.
+    await expect
+      .poll(() => phases(threads).filter((row) => /^thread \d failed stuck$/.test(row)), { timeout: 30_000 })
+      .toHaveLength(2);
+    expect(
+      phases(threads)
+        .filter((row) => row.startsWith('threads.'))
+        .sort(),
+    ).toEqual([0, 1, 2, 3].map((p) => `threads.in-${p} failed stuck`));
+    await expect(threads.finished()).rejects.toThrow(/thread \d crashed: exit code 7/);
+    await threads.stop();
+  });
+
+  it.each<[string, Record<string, unknown>, string, RegExp]>([
+    ['a wrong configuration', { fault: 'interval: 0', code: 'CONFIG_INVALID' }, 'CONFIG_INVALID', /^interval: 0$/],
+    [
+      'an error of the module',
+      { fault: 'no broker in the settings' },
+      'OPERATOR_FAILED',
+      /^no broker in the settings$/,
+    ],
+    ['a topic that is not there', { sink: 'elsewhere' }, 'LOG_TOPIC_UNKNOWN', /^the topic elsewhere of out does not/],
+  ])('ends at once with a clear error: %s', async (_, args, code, message) => {
+    const threads = new EngineThreads({ module, args: { path, ...args }, threads: 2 });
+    await expect(threads.start()).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(threads.restarts).toBe(0);
+  });
+
+  it('ends at once where the module is of no use, or the state does not fit', async () => {
+    const start = (url: URL) => new EngineThreads({ module: url, args: {}, threads: 1 }).start();
+    await expect(start(new URL('./nowhere.mjs', import.meta.url))).rejects.toThrow(
+      /^the module of the threads cannot be loaded: .*nowhere/,
+    );
+    await expect(start(new URL('data:text/javascript,export const x = 1'))).rejects.toThrow(
+      /no function as its default/,
+    );
+
+    const first = new EngineThreads({ module, args: { path, until }, threads: 1 });
+    await first.start();
+    await first.finished();
+    await first.stop();
+    const edited = new EngineThreads({ module, args: { path, until, store: 'numbers' }, threads: 2 });
+    await expect(edited.start()).rejects.toMatchObject({
+      code: 'STATE_ORPHANED',
+      message: expect.stringMatching(/count\/counts belongs to no node/),
+    });
+    expect(edited.restarts).toBe(0);
+  });
+
+  it('starts again what was away for a while', async () => {
+    const threads = new EngineThreads({
+      module,
+      args: { path, fault: 'no broker', code: 'LOG_UNAVAILABLE' },
+      threads: 1,
+      maxRestarts: 2,
+      backoffMs: [10, 10],
+    });
+    await expect(threads.start()).rejects.toThrow(/thread 0 crashed: no broker/);
+    expect(threads.restarts).toBe(2);
     await threads.stop();
   });
 

@@ -1,11 +1,12 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
-import { FleetcastError, messageOf } from '../../errors.ts';
+import { type ErrorCode, FleetcastError, messageOf } from '../../errors.ts';
 import type { EngineStateReader } from '../engine.ts';
 import { type EngineClock, systemClock } from '../engine-clock.ts';
 import type { StateRange } from '../state-reader.ts';
 import type { TaskEvent } from '../task-options.ts';
 import type { TaskStatus } from '../task-status.ts';
 import type { FromThread, ThreadData, ThreadError, ToThread } from './messages.ts';
+import { statusOf, type ThreadView } from './thread-status.ts';
 
 export interface EngineThreadsOptions {
   /** Address of a JavaScript module whose default export is a `ThreadModule`. A topology holds functions, which cannot
@@ -28,14 +29,21 @@ export interface EngineThreadsOptions {
   readonly onEvent?: (event: TaskEvent) => void;
 }
 
-interface Thread {
-  readonly number: number;
-  worker: Worker | undefined;
-  restarts: number;
+interface Thread extends ThreadView {
+  state: ThreadView['state'];
   tasks: readonly TaskStatus[];
-  counts: Readonly<Record<string, Record<string, number>>>;
+  lost: readonly TaskStatus[];
+  downAt: number;
+  backAt: number;
   heardAt: number;
   finished: boolean;
+  error: string | undefined;
+  errorCode: ErrorCode | undefined;
+  worker: Worker | undefined;
+  restarts: number;
+  counts: Readonly<Record<string, Record<string, number>>>;
+  /** Why it has refused to start, for good. */
+  refusal: FleetcastError | undefined;
   failure: FleetcastError | undefined;
   /** Resolves when the worker has ended for good. */
   life: Promise<void>;
@@ -59,18 +67,29 @@ export class EngineThreads {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** Resolves when every thread has joined its group, or has failed to for good. @throws where all have failed */
+  /**
+   * Resolves when every thread has joined its group, or has crashed for good.
+   * @throws at once what a thread refuses to start with and another try would not mend (the module, the configuration,
+   * TOPOLOGY_INVALID, STATE_ORPHANED …): the other threads are ended then. Also where all threads have crashed for good.
+   */
   async start(): Promise<void> {
     const started: Promise<void>[] = [];
     for (let number = 0; number < this.#options.threads; number++) {
       const thread: Thread = {
         number,
+        state: 'up',
         worker: undefined,
         restarts: 0,
         tasks: [],
+        lost: [],
+        downAt: Number.NEGATIVE_INFINITY,
+        backAt: Number.NEGATIVE_INFINITY,
         counts: {},
         heardAt: this.#clock.now(),
         finished: false,
+        error: undefined,
+        errorCode: undefined,
+        refusal: undefined,
         failure: undefined,
         life: Promise.resolve(),
       };
@@ -81,7 +100,12 @@ export class EngineThreads {
         }),
       );
     }
-    await Promise.all(started);
+    await Promise.race([Promise.all(started), this.#refused()]);
+    const refused = this.#threads.find(({ refusal }) => refusal !== undefined);
+    if (refused !== undefined) {
+      await this.stop();
+      throw refused.refusal;
+    }
     const failed = this.#threads.filter(({ failure }) => failure !== undefined);
     if (failed.length === this.#threads.length) throw failed[0]!.failure;
   }
@@ -107,18 +131,9 @@ export class EngineThreads {
     }
   }
 
-  /** How the tasks of all threads fared when last heard of. */
+  /** How the tasks of all threads fared when last heard of; see `statusOf` for those of threads that have crashed. */
   status(): TaskStatus[] {
-    const { stuckMs = 30_000 } = this.#options;
-    const now = this.#clock.now();
-    return this.#threads.flatMap(({ number, worker, tasks, heardAt, finished }) => {
-      const silentMs = now - heardAt;
-      if (silentMs <= stuckMs || worker === undefined || finished) return tasks;
-      const error = `thread ${number} has not been heard of for ${silentMs} ms`;
-      // It may hang before it has told of any task.
-      const known = tasks.length > 0 ? tasks : [unheardOf(`thread ${number}`, silentMs)];
-      return known.map((task) => ({ ...task, stuck: true, error: task.error ?? error }));
-    });
+    return statusOf(this.#threads, this.#clock.now(), this.#options.stuckMs ?? 30_000);
   }
 
   /** Threads that have crashed and been started again, in all. */
@@ -158,24 +173,49 @@ export class EngineThreads {
     for (;;) {
       const cause = await this.#run(thread, onStarted);
       thread.worker = undefined;
-      thread.tasks = [];
-      if (signal.aborted || cause === undefined) return;
-      const message = `thread ${thread.number} crashed: ${messageOf(cause)}`;
-      this.#options.onEvent?.({ kind: 'failed', task: `thread ${thread.number}`, message, error: cause });
-      if (thread.restarts >= maxRestarts) {
-        thread.failure = new FleetcastError('OPERATOR_FAILED', message, { cause });
+      if (signal.aborted && thread.refusal === undefined) return this.#end(thread);
+      const message = thread.refusal?.message ?? `thread ${thread.number} crashed: ${messageOf(cause)}`;
+      const lost = new Map([...thread.lost, ...thread.tasks].map((task) => [task.task, task]));
+      const given = thread.refusal !== undefined || thread.restarts >= maxRestarts;
+      Object.assign(thread, {
+        state: given ? 'failed' : 'down',
+        tasks: [],
+        lost: [...lost.values()],
+        downAt: this.#clock.now(),
+        error: message,
+        errorCode: thread.refusal?.code,
+      } satisfies Partial<Thread>);
+      this.#options.onEvent?.({
+        kind: 'failed',
+        task: `thread ${thread.number}`,
+        message,
+        error: thread.refusal ?? cause,
+      });
+      if (given) {
+        thread.failure = thread.refusal ?? new FleetcastError('OPERATOR_FAILED', message, { cause });
         return this.#tellChanged();
       }
       await this.#clock.sleep(Math.min(longest, first * 2 ** thread.restarts), signal);
-      if (signal.aborted) return;
+      if (signal.aborted) return this.#end(thread);
       thread.restarts++;
     }
   }
 
-  /** One life of a worker; resolves with what ended it, or undefined for an orderly end. */
+  #end(thread: Thread): void {
+    thread.state = 'ended';
+  }
+
+  /** Resolves when a thread has refused to start; never where none does. */
+  async #refused(): Promise<void> {
+    while (this.#threads.every(({ refusal }) => refusal === undefined)) {
+      await new Promise<void>((resolve) => this.#changed.push(resolve));
+    }
+  }
+
+  /** One life of a worker; resolves with what ended it. */
   #run(thread: Thread, onStarted: () => void): Promise<unknown> {
     const { module, args, resourceLimits } = this.#options;
-    const data: ThreadData = { module: module.href, args, thread: thread.number };
+    const data: ThreadData = { module: module.href, args, thread: thread.number, again: thread.restarts > 0 };
     const worker = new Worker(workerFile(), {
       workerData: data,
       ...(resourceLimits === undefined ? {} : { resourceLimits }),
@@ -184,7 +224,7 @@ export class EngineThreads {
     return new Promise((resolve) => {
       worker.on('message', (message: FromThread) => this.#hear(thread, message, onStarted));
       worker.on('error', resolve);
-      worker.on('exit', (code) => resolve(code === 0 ? undefined : new Error(`exit code ${code}`)));
+      worker.on('exit', (code) => resolve(new Error(`exit code ${code}`)));
     });
   }
 
@@ -192,8 +232,17 @@ export class EngineThreads {
     thread.heardAt = this.#clock.now();
     if (message.kind === 'started') {
       onStarted();
+    } else if (message.kind === 'refused') {
+      thread.refusal = asError(message.error);
+      this.#tellChanged();
     } else if (message.kind === 'status') {
+      if (thread.state === 'down') {
+        thread.state = 'up';
+        thread.backAt = thread.heardAt;
+      }
       thread.tasks = message.tasks;
+      const here = new Set(message.tasks.map(({ task }) => task));
+      for (const each of this.#threads) each.lost = each.lost.filter(({ task }) => !here.has(task));
       thread.counts = message.counts;
     } else if (message.kind === 'event') {
       this.#options.onEvent?.(message.event);
@@ -232,29 +281,6 @@ export class EngineThreads {
       worker.postMessage(question);
     });
   }
-}
-
-function unheardOf(task: string, silentMs: number): TaskStatus {
-  return {
-    task,
-    subtopology: '',
-    partition: -1,
-    phase: 'starting',
-    phaseAgeMs: silentMs,
-    inputs: [],
-    lag: 0,
-    lagMs: 0,
-    commitAgeMs: undefined,
-    commits: 0,
-    records: 0,
-    restored: 0,
-    keys: 0,
-    restarts: 0,
-    stuck: true,
-    retentionAtRisk: false,
-    error: undefined,
-    errorCode: undefined,
-  };
 }
 
 function asError({ code, message }: ThreadError): FleetcastError {

@@ -1,47 +1,87 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { isFleetcastError, messageOf } from '../../errors.ts';
+import { FleetcastError, isFleetcastError, messageOf } from '../../errors.ts';
 import { Engine } from '../engine.ts';
-import type { FromThread, ThreadData, ThreadError, ThreadModule, ToThread } from './messages.ts';
+import type { FromThread, ThreadData, ThreadError, ThreadModule, ThreadSetup, ToThread } from './messages.ts';
 
-/** An engine in a worker thread. A failure to start ends the thread; its owner starts another. */
+/** How often a thread tells how its tasks fare. */
 const STATUS_MS = 200;
+/** For what was opened before a start failed to be closed. */
+const CLOSE_MS = 5_000;
 
-const { module, args, thread } = workerData as ThreadData;
+const { module, args, thread, again } = workerData as ThreadData;
 const port = parentPort!;
 const post = (message: FromThread): void => port.postMessage(message);
+let setup: ThreadSetup | undefined;
+let engine: Engine | undefined;
 
-const { default: make } = (await import(module)) as { default: ThreadModule };
-const setup = await make(args, thread);
-const engine = new Engine({
-  ...setup.options,
-  memberId: `${setup.options.memberId ?? `${setup.options.group}-${process.pid}`}-t${thread}`,
-  onEvent: (event) => {
-    setup.options.onEvent?.(event);
-    const { kind, task, message } = event;
-    post({ kind: 'event', event: { kind, task, message } });
-  },
-});
+try {
+  await start();
+} catch (error) {
+  // Another start may mend what is away for a while, and what befalls a thread that has run before.
+  const mends = isFleetcastError(error) ? error.retryable : again;
+  if (mends) throw error;
+  post({ kind: 'refused', error: toError(error) });
+  const close = async (): Promise<void> => {
+    await engine?.stop();
+    await setup?.close?.();
+  };
+  await Promise.race([close().catch(() => {}), pause(CLOSE_MS)]);
+  process.exit(0);
+}
 
-port.on('message', (message: ToThread) => {
-  if (message.kind === 'stop') void stop();
-  else void answer(message);
-});
-await engine.start();
-post({ kind: 'started' });
-const tell = (): void => post({ kind: 'status', tasks: engine.status(), counts: engine.counts() });
-const timer = setInterval(tell, STATUS_MS);
-engine.finished().then(
-  () => {
-    tell();
-    post({ kind: 'finished' });
-  },
-  (error: unknown) => {
-    tell();
-    post({ kind: 'finished', error: toError(error) });
-  },
-);
+/** Resolves when the engine has joined its group. */
+async function start(): Promise<void> {
+  setup = await (await threadModule())(args, thread);
+  const { options } = setup;
+  const made = new Engine({
+    ...options,
+    memberId: `${options.memberId ?? `${options.group}-${process.pid}`}-t${thread}`,
+    onEvent: (event) => {
+      options.onEvent?.(event);
+      const { kind, task, message } = event;
+      post({ kind: 'event', event: { kind, task, message } });
+      // At once: the thread may be gone before it would tell of the task the next time.
+      if (kind === 'started') tell();
+    },
+  });
+  engine = made;
+  const tell = (): void => post({ kind: 'status', tasks: made.status(), counts: made.counts() });
+  let timer: NodeJS.Timeout | undefined;
+  port.on('message', (message: ToThread) => {
+    if (message.kind !== 'stop') return void answer(made, message);
+    clearInterval(timer);
+    void stop(made);
+  });
+  await made.start();
+  post({ kind: 'started' });
+  tell();
+  timer = setInterval(tell, STATUS_MS);
+  made.finished().then(
+    () => {
+      tell();
+      post({ kind: 'finished' });
+    },
+    (error: unknown) => {
+      tell();
+      post({ kind: 'finished', error: toError(error) });
+    },
+  );
+}
 
-async function answer(message: Exclude<ToThread, { kind: 'stop' }>): Promise<void> {
+/** @throws USAGE for a module that cannot be loaded or has no function as its default export. */
+async function threadModule(): Promise<ThreadModule> {
+  let loaded: { readonly default?: unknown };
+  try {
+    loaded = (await import(module)) as typeof loaded;
+  } catch (cause) {
+    throw new FleetcastError('USAGE', `the module of the threads cannot be loaded: ${messageOf(cause)}`, { cause });
+  }
+  if (typeof loaded.default === 'function') return loaded.default as ThreadModule;
+  throw new FleetcastError('USAGE', `the module of the threads, ${module}, has no function as its default export`);
+}
+
+async function answer(engine: Engine, message: Exclude<ToThread, { kind: 'stop' }>): Promise<void> {
   const { id, node, store } = message;
   try {
     const state = engine.state(node, store);
@@ -52,10 +92,9 @@ async function answer(message: Exclude<ToThread, { kind: 'stop' }>): Promise<voi
   }
 }
 
-async function stop(): Promise<void> {
-  clearInterval(timer);
+async function stop(engine: Engine): Promise<void> {
   await engine.stop();
-  await setup.close?.();
+  await setup?.close?.();
   port.close();
 }
 

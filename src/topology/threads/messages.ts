@@ -17,6 +17,8 @@ export interface ThreadData {
   readonly module: string;
   readonly args: unknown;
   readonly thread: number;
+  /** The thread has been started before. */
+  readonly again: boolean;
 }
 
 export type ToThread =
@@ -37,6 +39,8 @@ export interface ThreadError {
 
 export type FromThread =
   | { readonly kind: 'started' }
+  /** It did not come to run, and another try would not either. */
+  | { readonly kind: 'refused'; readonly error: ThreadError }
   | { readonly kind: 'status'; readonly tasks: TaskStatus[]; readonly counts: Record<string, Record<string, number>> }
   | { readonly kind: 'event'; readonly event: Omit<TaskEvent, 'error'> }
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: ThreadError }
