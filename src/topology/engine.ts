@@ -55,7 +55,12 @@ export interface EngineOptions {
 
 /** Reads a store of all tasks that this engine runs. Values are copies, as of each task's last commit. */
 export interface EngineStateReader {
-  /** Undefined where the key has nothing, or belongs to a partition that another engine has. */
+  /**
+   * Undefined where the key has nothing, or is in a partition that another engine has. It is looked for where the
+   * default partitioner would put it, then in all other partitions by number: who writes the topic may place keys
+   * otherwise.
+   * @throws USAGE where it is in none, and a task that has failed cannot be asked; LOG_UNAVAILABLE while one starts again
+   */
   get(key: string): Promise<unknown>;
   /** By key in code-unit order, over all partitions that this engine has. */
   range(options?: StateRange): Promise<{ readonly key: string; readonly value: unknown }[]>;
@@ -226,9 +231,16 @@ export class Engine {
     const running = this.#running.find(({ part }) => part.nodes.some(({ name }) => name === node));
     if (running === undefined) throw new FleetcastError('USAGE', `the topology has no running node ${node}`);
     return {
-      get: async (key) => {
-        const task = running.tasks.get(partitionFor(key, running.partitions));
-        return task?.read((state) => readState(state, node, store).get(key));
+      get: (key) => {
+        const likely = partitionFor(key, running.partitions);
+        const order = [...running.tasks].sort(([a], [b]) => Number(b === likely) - Number(a === likely) || a - b);
+        return firstOf(
+          order.map(
+            ([, task]) =>
+              () =>
+                task.read((state) => readState(state, node, store).get(key)),
+          ),
+        );
       },
       range: async (options = {}) => {
         const tasks = [...running.tasks.values()];
@@ -394,6 +406,17 @@ export class Engine {
     else if (existing.cleanup !== 'compact') throw invalid(`the state topic ${name} is not compacted`);
     this.#partitionsOf.set(name, existing?.partitions ?? partitions);
   }
+}
+
+/** What the first of `looks` finds that finds something; most keys are where they are looked for first. */
+async function firstOf(looks: readonly (() => Promise<unknown>)[]): Promise<unknown> {
+  const [likely = () => undefined, ...others] = looks;
+  const first = await Promise.allSettled([likely()]);
+  if (first[0].status === 'fulfilled' && first[0].value !== undefined) return first[0].value;
+  const rest = await Promise.allSettled(others.map((look) => look()));
+  for (const each of rest) if (each.status === 'fulfilled' && each.value !== undefined) return each.value;
+  for (const each of [...first, ...rest]) if (each.status === 'rejected') throw each.reason;
+  return undefined;
 }
 
 /** How often `finished` looks at partitions that other engines have. */

@@ -93,7 +93,9 @@ export class TaskRun {
   #uncommitted = 0;
   /** What micro-batches have left for the next commit. */
   #staged: Staged = nothingStaged();
-  readonly #readers: (() => void)[] = [];
+  /** They look at the state, or hear that there is none any more. */
+  readonly #readers: ((ended: boolean) => void)[] = [];
+  #ended = false;
 
   /** @param standby a copy of the state to go on from. */
   constructor(options: TaskOptions, counts: Counts, judge: Judge, progress: RunProgress, standby?: Standby) {
@@ -140,6 +142,8 @@ export class TaskRun {
     } finally {
       this.#abort.abort();
       this.#open = false;
+      this.#ended = true;
+      for (const answer of this.#readers.splice(0)) answer(true);
       await this.#inFlight?.catch(() => {});
       this.#executor.close();
       await this.#writer?.close().catch(() => {});
@@ -151,16 +155,18 @@ export class TaskRun {
     this.#abort.abort();
   }
 
-  /** Looks at the state as of the last commit, as soon as the state is that. */
+  /** Looks at the state as of the last commit, as soon as the state is that. @throws LOG_UNAVAILABLE when the run ends */
   read<T>(look: (state: TaskState) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      const answer = (): void => {
+      const answer = (ended: boolean): void => {
         try {
+          if (ended) throw gone(this.#options.name);
           resolve(look(this.#executor.state));
         } catch (error) {
           reject(error);
         }
       };
+      if (this.#ended) return answer(true);
       this.#readers.push(answer);
       this.#answer();
     });
@@ -369,7 +375,7 @@ export class TaskRun {
   /** Answers those who wait for the state of a commit, if that is what it is. */
   #answer(): void {
     if (!this.#open || this.#uncommitted > 0) return;
-    for (const answer of this.#readers.splice(0)) answer();
+    for (const answer of this.#readers.splice(0)) answer(false);
   }
 
   /** Nothing came in: what the sweep has left is written after a while. */
@@ -408,4 +414,8 @@ export class TaskRun {
     const runs = this.#journal.entries.filter(({ base }) => base >= from).flatMap(({ runs }) => runs);
     return runs.find((run) => run.source === source)?.from ?? this.#taken[source]!;
   }
+}
+
+function gone(task: string): FleetcastError {
+  return new FleetcastError('LOG_UNAVAILABLE', `task ${task} ends or starts again; ask for its state once more`);
 }

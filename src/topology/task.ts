@@ -72,7 +72,10 @@ export class Task {
     await this.#life;
   }
 
-  /** Looks at the state as of the last commit. @throws LOG_UNAVAILABLE-like errors never: waits for the task to run. */
+  /**
+   * Looks at the state as of the last commit; waits until the task runs.
+   * @throws USAGE where it has ended for good, LOG_UNAVAILABLE where it starts again: ask once more
+   */
   async read<T>(look: (state: TaskState) => T): Promise<T> {
     const run = this.#run;
     if (run === undefined || ENDED.has(this.#phase)) {

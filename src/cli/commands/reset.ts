@@ -46,7 +46,12 @@ export function addReset(program: Command, terminal: Terminal): void {
     });
 }
 
-function* describe({ offsets, tasks, stores, repartitions, records }: ResetReport, group: string, state: string, dryRun: boolean) {
+function* describe(
+  { offsets, tasks, stores, repartitions, records }: ResetReport,
+  group: string,
+  state: string,
+  dryRun: boolean,
+) {
   if (offsets.length === 0 && records === 0) {
     yield `nothing to drop: ${group} has neither state nor progress`;
     return;
@@ -59,7 +64,8 @@ function* describe({ offsets, tasks, stores, repartitions, records }: ResetRepor
   for (const { topic, partition, offset, earliest } of offsets) {
     yield `  progress in ${topic}/${partition}: from offset ${offset} back to ${earliest}`;
   }
-  for (const { topic, records } of repartitions) yield `  ${records} records of the topic ${topic}, which is the pipeline's own`;
+  for (const { topic, records } of repartitions)
+    yield `  ${records} records of the topic ${topic}, which is the pipeline's own`;
   yield 'kept: readings, history, models, forecasts and every other topic';
   yield 'the next run reads what is left of its input again, and writes the outputs of it a second time';
 }

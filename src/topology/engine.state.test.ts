@@ -1,0 +1,134 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryLog } from '../log/memory/memory-log.ts';
+import { partitionFor } from '../log/partitioner.ts';
+import { numberCodec, stringCodec } from '../state/codecs.ts';
+import { TopologyBuilder } from './builder.ts';
+import { Engine, type EngineOptions } from './engine.ts';
+import { tumbling } from './windows/window-spec.ts';
+
+const PARTITIONS = 3;
+const likely = partitionFor('a', PARTITIONS);
+const others = [0, 1, 2].filter((p) => p !== likely) as [number, number];
+
+async function engineWith(
+  records: readonly (readonly [partition: number, key: string, value: string])[],
+  options: Partial<EngineOptions> = {},
+) {
+  const log = new MemoryLog();
+  const names = ['in', 'out', 'dead-letters'];
+  await log.ensureTopics(names.map((name) => ({ name, partitions: PARTITIONS, cleanup: 'delete' })));
+  const append = (partition: number, key: string, value: string) =>
+    log.append([{ topic: 'in', partition, timestamp: 1_000, key: Buffer.from(key), value: Buffer.from(value) }]);
+  for (const record of records) await append(...record);
+  const builder = new TopologyBuilder('state');
+  const source = builder.source<string>('in', {
+    topic: 'in',
+    codec: { decode: ({ value, timestamp }) => ({ kind: 'record', value: String(value), time: timestamp }) },
+  });
+  const sum = source.map('number', (text) => {
+    if (Number.isNaN(Number(text))) throw new Error(`${text} is no number`);
+    return Number(text);
+  });
+  sum
+    .window(tumbling(60_000))
+    .reduce('sum', (a, b) => a + b, { codec: numberCodec })
+    .sink('out', { topic: 'out', encode: ({ key }) => ({ key, value: null }) });
+  source
+    .keyBy('by-text', (text) => `text ${text}`, { codec: stringCodec, partitions: 2 })
+    .window(tumbling(60_000))
+    .count('texts')
+    .sink('texts-out', { topic: 'out', encode: ({ key }) => ({ key, value: null }) });
+  const engine = new Engine({ log, topology: builder.build(), group: 'g', batch: { pollMs: 5 }, ...options });
+  await engine.start();
+  const sumOf = async (key: string) => {
+    const held = (await engine.state('sum', 'windows').get(key)) as
+      | { windows: [{ state: { of: number } }] }
+      | undefined;
+    return held?.windows[0].state.of;
+  };
+  return { engine, append, sumOf };
+}
+
+describe('the state of an engine', () => {
+  it('is found by key wherever the record was put', async () => {
+    const { engine, sumOf } = await engineWith([
+      [likely, 'a', '1'],
+      [others[0], 'b', '2'],
+      [others[1], 'c', '3'],
+      [others[0], 'a', '10'],
+    ]);
+    // Where several partitions have the key, the one of the partitioner is meant.
+    await expect.poll(() => sumOf('a')).toBe(1);
+    await expect.poll(() => sumOf('b')).toBe(2);
+    await expect.poll(() => sumOf('c')).toBe(3);
+    expect(await sumOf('nobody')).toBeUndefined();
+    const range = await engine.state('sum', 'windows').range();
+    expect(range.map(({ key }) => key)).toEqual(['a', 'a', 'b', 'c']);
+    await engine.stop();
+  });
+
+  it('is found behind a keyBy, whatever the number of partitions there', async () => {
+    const { engine } = await engineWith([
+      [0, 'a', '1'],
+      [1, 'b', '1'],
+      [2, 'c', '5'],
+    ]);
+    const count = async (key: string) => {
+      const held = (await engine.state('texts', 'windows').get(key)) as { windows: [{ state: number }] } | undefined;
+      return held?.windows[0].state;
+    };
+    await expect.poll(() => count('text 1')).toBe(2);
+    await expect.poll(() => count('text 5')).toBe(1);
+    await engine.stop();
+  });
+
+  it('says that it cannot tell where the partition that may have the key has failed or starts again', async () => {
+    const { engine, append, sumOf } = await engineWith([
+      [likely, 'a', '1'],
+      [others[0], 'b', '2'],
+    ]);
+    await expect.poll(() => sumOf('b')).toBe(2);
+    await append(likely, 'a', 'poison');
+    await expect.poll(() => engine.status().some(({ phase }) => phase === 'failed')).toBe(true);
+    expect(await sumOf('b')).toBe(2);
+    await expect(sumOf('a')).rejects.toThrow(/task g.in-\d is failed: its state cannot be read/);
+    await engine.stop();
+  });
+});
+
+it('answers a reader whose task fails meanwhile, and does not leave it waiting', async () => {
+  const log = new MemoryLog();
+  const names = ['in', 'dead-letters'];
+  await log.ensureTopics(names.map((name) => ({ name, partitions: 1, cleanup: 'delete' })));
+  let away = false;
+  const builder = new TopologyBuilder('away');
+  builder
+    .source<string>('in', {
+      topic: 'in',
+      codec: { decode: ({ timestamp }) => ({ kind: 'record', value: '', time: timestamp }) },
+    })
+    .window(tumbling(60_000))
+    .count('n')
+    .sink('out', { topic: 'dead-letters', encode: () => undefined });
+  const engine = new Engine({
+    log: new Proxy(log, {
+      get: (target, name) => {
+        if (name === 'read' && away) return () => Promise.reject(new Error('away'));
+        const value = Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    }),
+    topology: builder.build(),
+    group: 'g',
+    batch: { pollMs: 5 },
+    backoffMs: [60_000, 60_000],
+  });
+  await engine.start();
+  const state = engine.state('n', 'windows');
+  expect(await state.get('a')).toBeUndefined();
+  away = true;
+  await expect.poll(() => engine.status()[0]!.phase).toBe('backing-off');
+  await expect(state.get('a')).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryable: true });
+  await expect(state.range()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
+  await engine.stop();
+});
