@@ -19,7 +19,17 @@ export type {
 
 // The log
 export { type EmbeddedLogOptions, openEmbeddedLog } from './log/embedded/embedded-log.ts';
-export type { EventLog, LogRecord, OutRecord, TopicSpec } from './log/event-log.ts';
+export type {
+  EventLog,
+  GroupMember,
+  GroupOptions,
+  LogRecord,
+  OutRecord,
+  ReadBatch,
+  ReadOptions,
+  TaskWriter,
+  TopicSpec,
+} from './log/event-log.ts';
 export type { Compression } from './log/kafka/compression.ts';
 export { openKafkaLog } from './log/kafka/kafka-log.ts';
 export type { KafkaLogOptions } from './log/kafka/kafka-options.ts';
@@ -39,31 +49,49 @@ export type {
   Timers,
 } from './operators/operator.ts';
 export { jsonCodec, numberCodec, stringCodec } from './state/codecs.ts';
-export type { GlobalStore, KeyedStore, SlabLayout, SlabStore, StoreCodec } from './state/store.ts';
+export type { GlobalStore, KeyedStore, SlabLayout, SlabMigration, SlabStore, StoreCodec } from './state/store.ts';
 
 // Topologies
+export type { Aside } from './topology/aside.ts';
 export { type SourceOptions, type TableOptions, TopologyBuilder } from './topology/builder.ts';
 export { describeDot, describeMermaid, describeText } from './topology/describe.ts';
 export { Engine, type EngineOptions, type EngineStateReader } from './topology/engine.ts';
+export type { EngineClock } from './topology/engine-clock.ts';
+export type { StreamJoinOptions } from './topology/joins/stream-join-operator.ts';
 export { type ResetOffset, type ResetOptions, type ResetReport, resetGroup } from './topology/reset.ts';
 export type { StandbyStatus } from './topology/standby.ts';
-export type { StateRange } from './topology/state-reader.ts';
-export { type NodeOptions, NodeStream, Stream, Table, WindowedStream } from './topology/stream.ts';
+export type { StateRange, StateReader } from './topology/state-reader.ts';
+export {
+  type AggregateOptions,
+  type KeyByOptions,
+  type NodeOptions,
+  NodeStream,
+  type ReduceOptions,
+  type SinkOptions,
+  Stream,
+  Table,
+  WindowedStream,
+} from './topology/stream.ts';
 export type { BatchBounds, TaskEvent } from './topology/task-options.ts';
 export type { TaskPhase, TaskStatus } from './topology/task-status.ts';
 export { type SunkRecord, type TestDriverOptions, TopologyTestDriver } from './topology/test-driver.ts';
 export { EngineThreads, type EngineThreadsOptions } from './topology/threads/engine-threads.ts';
 export type { ThreadModule, ThreadSetup } from './topology/threads/messages.ts';
 export type {
+  EncodedRecord,
   ErrorPolicy,
+  Prepare,
   SinkEncoder,
   SourceCodec,
   SourceItem,
   Topology,
   ValueCodec,
 } from './topology/topology.ts';
+export type { EmitMode } from './topology/windows/window-operator.ts';
 export {
   type Aggregator,
+  type AlignedOptions,
+  type EventTimeOptions,
   hopping,
   session,
   sliding,

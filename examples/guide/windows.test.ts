@@ -35,6 +35,13 @@ it('windows of four kinds, on close and on update, with corrections and what is 
     .window(tumbling(60_000, { correctMs: 3_600_000, futureMs: 5_000 }))
     .reduce('sum', (a, b) => a + b, { codec: numberCodec });
   minutes.sink('sums', { topic: 'sums', encode });
+  // Too late even for that: into a topic. From the future: to the dead letters.
+  minutes.output<number>('late').sink('late', { topic: 'late', encode });
+  // Here a late step is only counted.
+  steps
+    .window(tumbling(1_000, { late: 'drop' }))
+    .count('per-second')
+    .sink('seconds', { topic: 'seconds', encode });
   // endregion
 
   const driver = new TopologyTestDriver(builder.build());
@@ -50,6 +57,11 @@ it('windows of four kinds, on close and on update, with corrections and what is 
   expect(driver.values<{ value: number }>('paces').length).toBeGreaterThan(5);
   at(300_000, 1);
   expect(driver.counts.get('sum', 'future')).toBe(2);
+  // Of the windows whose output nobody reads: the steps went nowhere else.
+  const letters = driver.deadLetters().map(({ reason, message }) => `${reason} ${message.split(',')[0]}`);
+  expect(new Set(letters)).toEqual(new Set(['late longest', 'late pace', 'future sum']));
+  expect(driver.counts.get('per-second', 'late')).toBe(2);
+  expect(driver.counts.get('sum', 'late')).toBe(0);
   driver.tick(1_000_000);
   expect(driver.values<{ start: number; value: number }>('counts').find(({ start }) => start === 0)?.value).toBe(4);
 });

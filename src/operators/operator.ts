@@ -61,6 +61,14 @@ export interface Collector<O> {
   emit(value: O, time: number): void;
   /** Emits to a named output (`late`, `rejected`, …). An output that nobody has connected counts and drops. */
   emitTo(output: string, value: unknown, time: number): void;
+  /** Whether something reads a named output of this node. */
+  connected(output: string): boolean;
+  /**
+   * Puts the input record that caused the item being handled among the dead letters. The state keeps what the operator
+   * changes; an operator that cannot go on with a record throws instead, and the node's policy decides.
+   * @param reason stable, for counts; the operator counts by itself.
+   */
+  deadLetter(reason: string, message: string): void;
   /** Counts an event of this node under a stable reason: shown in metrics and on the page. */
   count(reason: string, by?: number): void;
 }

@@ -62,7 +62,7 @@ export class Executor {
     this.#runners = part.nodes.map((node) => {
       const inputs = edges.get(node.name)!;
       if (node.kind === 'sink') return new SinkRunner(node, inputs, options.target(node), this.#poison);
-      const out = new NodeCollector(node.name, this.counts, outputs.get(node.name) ?? new Map());
+      const out = new NodeCollector(node.name, this.counts, outputs.get(node.name) ?? new Map(), this.#poison);
       return new OperatorRunner(node, inputs, out, this.state, this.#poison, {
         task: options.task,
         partition: options.partition,

@@ -52,6 +52,7 @@ export class OperatorRunner {
   }
 
   run(batch: MicroBatch): void {
+    this.#out.batch = batch;
     if (this.edges.length === 1) this.#merged.sort();
     else mergeBuffers(this.edges, this.#merged);
     const controls = this.#hasControls ? batch.controls : NO_CONTROLS;
@@ -84,9 +85,8 @@ export class OperatorRunner {
           operator.process(items[i]!, out);
         }
       } catch (error) {
+        this.#takeBack(undo);
         this.#poison.handle(this.node, items[i]!, error, batch);
-        out.rollBack();
-        undo?.undo();
         i++;
       }
     }
@@ -120,11 +120,17 @@ export class OperatorRunner {
       try {
         this.operator.timer!(at, time === Number.POSITIVE_INFINITY ? control.ingestTime : time, this.#out);
       } catch (error) {
+        this.#takeBack(this.#undo);
         this.#poison.handle(this.node, at, error, batch);
-        this.#out.rollBack();
-        this.#undo?.undo();
       }
     }
+  }
+
+  /** What the item has done before it failed. Where the node does not go on after a failure, nothing was remembered. */
+  #takeBack(undo: RowUndo | undefined): void {
+    if (undo === undefined) return;
+    this.#out.rollBack();
+    undo.undo();
   }
 
   /** Calls that concern no single key: a failure in them is the task's. */

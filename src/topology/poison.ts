@@ -37,7 +37,7 @@ export class PoisonHandler {
     if (verdict !== 'dead-letter') this.#throw(node, at, error, batch, verdict === 'retry');
     const reason = node.kind === 'sink' ? 'encode-failed' : 'operator-failed';
     this.#counts.add(node.name, reason, 1);
-    this.#letter(at.turn, reason, `${node.name}, key ${at.key}: ${ownStack(error)}`, at.key, batch);
+    this.letter(at.turn, reason, `${node.name}, key ${at.key}: ${ownStack(error)}`, at.key, batch);
   }
 
   /** @throws OPERATOR_FAILED, always. @param at where it is known. */
@@ -47,7 +47,7 @@ export class PoisonHandler {
 
   /** Dead letters for input records that never became items. */
   rejects(batch: MicroBatch): void {
-    for (const { turn, reason, message, key } of batch.rejects) this.#letter(turn, reason, message, key, batch);
+    for (const { turn, reason, message, key } of batch.rejects) this.letter(turn, reason, message, key, batch);
   }
 
   #throw(
@@ -81,7 +81,8 @@ export class PoisonHandler {
     );
   }
 
-  #letter(turn: number, reason: string, message: string, key: string, batch: MicroBatch): void {
+  /** Keeps the input record of a turn. */
+  letter(turn: number, reason: string, message: string, key: string, batch: MicroBatch): void {
     const record = batch.inputs[turn]!;
     this.letters.push({
       turn,

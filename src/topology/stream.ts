@@ -126,7 +126,7 @@ export class Stream<T, K extends string = string> {
 
   /**
    * Joins two streams by key within a bound of event time. Sources of both must have equal partition counts and the
-   * same partitioning of keys. Output beside the results: `late`.
+   * same partitioning of keys. Output beside the results: `late`, see {@link StreamJoinOptions.late}.
    */
   join<R, O>(
     name: string,
@@ -265,7 +265,7 @@ export interface ReduceOptions<T> extends NodeOptions {
   readonly ordered?: boolean;
 }
 
-/** Outputs of the results' node: `late` and `future`, with the records' own values. */
+/** Outputs of the results' node: `late` and `future`, with the records' own values; see {@link EventTimeOptions.late}. */
 export class WindowedStream<T, K extends string = string> {
   readonly #stream: Stream<T, K>;
   readonly #spec: WindowSpec;

@@ -114,9 +114,9 @@ export interface EncodedRecord {
 /**
  * What happens with a record on which an operator (or an encoder) throws.
  * - `fail`: the task stops with OPERATOR_FAILED; other tasks go on.
- * - `dead-letter`: what the record emitted at this node is taken back, the input record goes to the dead letters with
- *   the stack, and the task goes on. State that the operator changed before it threw stays changed: check first, then
- *   change.
+ * - `dead-letter`: what the record emitted at this node and what it changed in the node's stores and timers of its key
+ *   is taken back, the input record goes to the dead letters with the stack and the key, and the task goes on. Fields of
+ *   the operator itself are not taken back.
  * - retry: the task is restored from its last commit and runs again, up to `attempts` times with doubling pauses;
  *   after that `exhausted` holds.
  */

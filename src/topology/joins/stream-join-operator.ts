@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter } from '../../operators/binary.ts';
 import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore, StoreCodec } from '../../state/store.ts';
+import { type Aside, putAside, timeText } from '../aside.ts';
 import type { ValueCodec } from '../topology.ts';
 import { renewBytes, versionOf } from '../value-versions.ts';
 import type { Tagged } from './tagged.ts';
@@ -14,6 +15,8 @@ export interface StreamJoinOptions<L, R> {
   readonly idleMs?: number;
   /** `left` and `outer` give records without a partner too, when the watermark has passed. Default `inner`. */
   readonly kind?: 'inner' | 'left' | 'outer';
+  /** Where records go that no kept record could match any more; as of windows. */
+  readonly late?: Aside;
   readonly left: ValueCodec<L>;
   readonly right: ValueCodec<R>;
 }
@@ -79,7 +82,7 @@ function keyStateCodecOf<L, R>({ left, right }: StreamJoinOptions<L, R>): StoreC
 /**
  * Joins two streams by key within a bound of event time. A pair is given when its second record arrives, at the later
  * of the two times; records without a partner when the key's watermark or a quiet time says that none can come.
- * Output beside the results: `late`, for records that no kept record could match any more.
+ * Put aside, by default to the output of that name: `late`, records that no kept record could match any more.
  */
 export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
   readonly #options: StreamJoinOptions<L, R>;
@@ -108,8 +111,8 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
     const { side, value } = record.value;
     const { time, key } = record;
     if (time + withinMs < this.#watermark(state)) {
-      out.count('late');
-      out.emitTo('late', value, time);
+      const message = `${timeText(time)}: no kept record could match it`;
+      putAside(this.#options.late, 'late', message, { value, time }, out);
       return;
     }
     const own: Waiting = {

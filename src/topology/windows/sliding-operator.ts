@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter } from '../../operators/binary.ts';
 import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore, StoreCodec } from '../../state/store.ts';
+import { aheadText, putAside, timeText } from '../aside.ts';
 import type { ValueCodec } from '../topology.ts';
 import { withValues } from '../value-versions.ts';
 import { foldPlaced, type Placed, place, placedCodec, renewPlaced } from './fold.ts';
@@ -63,15 +64,13 @@ export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
   process(record: StreamRecord<T>, out: Collector<Windowed<A>>): void {
     const { sizeMs, time } = this.#spec;
     if (record.time > record.ingestTime + time.futureMs) {
-      out.count('future');
-      out.emitTo('future', record.value, record.time);
+      putAside(time.future, 'future', aheadText(record), record, out);
       return;
     }
     const never = Number.NEGATIVE_INFINITY;
     const key = this.#store.get(record) ?? { seen: never, closed: never, given: never, values: [] };
     if (record.time < Math.max(key.seen - time.graceMs, key.closed)) {
-      out.count('late');
-      out.emitTo('late', record.value, record.time);
+      putAside(time.late, 'late', `${timeText(record.time)}: its window has been passed`, record, out);
     } else {
       place(key.values, { time: record.time, bytes: this.#values.encode(record.value) });
       if (this.#emit === 'update') this.#give(key, record.time, record.time + sizeMs, 0, record.key, out);

@@ -1,5 +1,6 @@
 import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore } from '../../state/store.ts';
+import { aheadText, putAside, timeText } from '../aside.ts';
 import type { Fold } from './fold.ts';
 import { type KeyWindows, keyWindowsCodec, type OpenWindow } from './key-windows.ts';
 import type { AlignedWindows, SessionWindows, Windowed } from './window-spec.ts';
@@ -11,7 +12,7 @@ export type EmitMode = 'close' | 'update';
  * Tumbling, hopping and session windows. The watermark is the key's own: a device with a fast clock costs no other
  * device a record. Quiet keys' windows close by ticks.
  *
- * Outputs beside the results: `late` (every window of the record has closed) and `future`.
+ * Put aside, by default to outputs of the same names: `late` (every window of the record has closed) and `future`.
  */
 export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
   readonly #spec: AlignedWindows | SessionWindows;
@@ -36,8 +37,7 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
   process(record: StreamRecord<T>, out: Collector<Windowed<A>>): void {
     const { graceMs, idleMs, futureMs } = this.#spec.time;
     if (record.time > record.ingestTime + futureMs) {
-      out.count('future');
-      out.emitTo('future', record.value, record.time);
+      putAside(this.#spec.time.future, 'future', aheadText(record), record, out);
       return;
     }
     const key = this.#store.get(record) ?? {
@@ -48,8 +48,7 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
     const taken =
       this.#spec.kind === 'session' ? this.#addToSession(key, record, out) : this.#addToAligned(key, record, out);
     if (!taken) {
-      out.count('late');
-      out.emitTo('late', record.value, record.time);
+      putAside(this.#spec.time.late, 'late', `${timeText(record.time)}: its windows have closed`, record, out);
     }
     key.seen = Math.max(key.seen, record.time);
     this.#close(key, Math.max(key.seen - graceMs, key.closed), record.key, out);

@@ -1,4 +1,5 @@
 import { FleetcastError } from '../../errors.ts';
+import type { Aside } from '../aside.ts';
 
 /** Times are milliseconds of event time, unless said otherwise. */
 export interface EventTimeOptions {
@@ -12,37 +13,50 @@ export interface EventTimeOptions {
    * record. Default: the window's length and the grace. Without ticks in the input, quiet keys' windows stay open.
    */
   readonly idleMs?: number;
-  /** Records from further ahead of their ingest time than this go to the output `future`. Default one hour. */
+  /** Records from further ahead of their ingest time than this are put aside as `future`. Default one hour. */
   readonly futureMs?: number;
-  /** After so long without a record, counted from the idle close, a key's state is dropped. Default: never. */
+  /**
+   * After so long without a record, counted from the idle close, a key's state is dropped: a record of one of its old
+   * windows is then the first of that window, not late. Default: never.
+   */
   readonly forgetMs?: number;
+  /**
+   * Where records go whose windows have all closed; counted `late`. Default: to the output `late` where something reads
+   * it, else to the dead letters.
+   */
+  readonly late?: Aside;
+  /** The same for records from the future, and the output `future`. */
+  readonly future?: Aside;
 }
 
 export interface AlignedOptions extends EventTimeOptions {
   /**
    * For so long after its end, in the key's event time, a closed window takes late records and is emitted again with a
-   * higher revision. Later ones go to the output `late`. Default 0: all late records do.
+   * higher revision. Later ones are put aside, see `late`. Default 0: all late records are.
    */
   readonly correctMs?: number;
 }
+
+/** The options with their defaults. */
+export type EventTime = Required<Omit<EventTimeOptions, 'late' | 'future'>> & Pick<EventTimeOptions, 'late' | 'future'>;
 
 export interface AlignedWindows {
   readonly kind: 'tumbling' | 'hopping';
   readonly sizeMs: number;
   readonly advanceMs: number;
-  readonly time: Required<AlignedOptions>;
+  readonly time: EventTime & { readonly correctMs: number };
 }
 
 export interface SessionWindows {
   readonly kind: 'session';
   readonly gapMs: number;
-  readonly time: Required<EventTimeOptions>;
+  readonly time: EventTime;
 }
 
 export interface SlidingWindows {
   readonly kind: 'sliding';
   readonly sizeMs: number;
-  readonly time: Required<EventTimeOptions>;
+  readonly time: EventTime;
 }
 
 export type WindowSpec = AlignedWindows | SessionWindows | SlidingWindows;
@@ -88,14 +102,15 @@ export interface Aggregator<T, A> {
   merge?(earlier: A, later: A): A;
 }
 
-function eventTime(length: number, options: EventTimeOptions): Required<EventTimeOptions> {
-  const { graceMs = 0 } = options;
+function eventTime(length: number, options: EventTimeOptions): EventTime {
+  const { graceMs = 0, late, future } = options;
   if (!(graceMs >= 0)) throw new FleetcastError('TOPOLOGY_INVALID', `a grace of ${graceMs} ms`);
   const { idleMs = length + graceMs, futureMs = 3_600_000, forgetMs = Number.POSITIVE_INFINITY } = options;
-  return { graceMs, idleMs, futureMs, forgetMs };
+  const aside = { ...(late === undefined ? {} : { late }), ...(future === undefined ? {} : { future }) };
+  return { graceMs, idleMs, futureMs, forgetMs, ...aside };
 }
 
-function aligned(length: number, options: AlignedOptions): Required<AlignedOptions> {
+function aligned(length: number, options: AlignedOptions): AlignedWindows['time'] {
   return { ...eventTime(length, options), correctMs: options.correctMs ?? 0 };
 }
 

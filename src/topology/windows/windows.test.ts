@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { jsonCodec, numberCodec } from '../../state/codecs.ts';
+import type { Aside } from '../aside.ts';
 import { TopologyBuilder } from '../builder.ts';
 import type { WindowedStream } from '../stream.ts';
 import { TopologyTestDriver } from '../test-driver.ts';
@@ -216,6 +217,49 @@ describe('windows', () => {
     expect(driver.records('out').map(({ key, value }) => [key, (value as Windowed<number>).start])).toEqual([
       ['good', 1000],
     ]);
+  });
+
+  it.each<[string, (aside: { late?: Aside; future?: Aside }) => WindowSpec]>([
+    ['tumbling', (aside) => tumbling(10, { futureMs: 100, ...aside })],
+    ['session', (aside) => session(10, { futureMs: 100, ...aside })],
+    ['sliding', (aside) => sliding(10, { futureMs: 100, ...aside })],
+  ])('puts late and future records where the policy says, and counts them in every case: %s', (_, specOf) => {
+    const topologyOf = (aside: { late?: Aside; future?: Aside }, connected: boolean) => {
+      const builder = new TopologyBuilder('windows');
+      const windows = builder.source<number>('in', { topic: 'in', codec }).window(specOf(aside)).count('w');
+      windows.sink('out', { topic: 'out', encode });
+      if (connected) {
+        windows.output('late').sink('late', { topic: 'late', encode });
+        windows.output('future').sink('future', { topic: 'future', encode });
+      }
+      return builder.build();
+    };
+    const run = (aside: { late?: Aside; future?: Aside }, connected: boolean) => {
+      const driver = new TopologyTestDriver(topologyOf(aside, connected));
+      driver.pipe('in', 'a', 1, 40, 1000);
+      driver.pipe('in', 'a', 2, 80, 1000);
+      driver.pipe('in', 'a', 3, 5, 1001);
+      driver.pipe('in', 'a', 4, 5000, 1002);
+      driver.pipe('in', 'a', 5, 200, 1003);
+      expect(driver.counts.get('w', 'late')).toBe(1);
+      expect(driver.counts.get('w', 'future')).toBe(1);
+      expect(driver.values('out').length).toBe(2);
+      return {
+        outputs: connected ? [...driver.values('late'), ...driver.values('future')] : undefined,
+        letters: driver.deadLetters().map(({ reason, offset, device, message }) => [reason, offset, device, message]),
+      };
+    };
+    const letters = [
+      ['late', 2, 'a', expect.stringMatching(/^w, key a: 1970-01-01T00:00:00.005Z: its window/)],
+      ['future', 3, 'a', 'w, key a: 1970-01-01T00:00:05.000Z is 3998 ms ahead of when it came in'],
+    ];
+    expect(run({}, true)).toEqual({ outputs: [3, 4], letters: [] });
+    // Nobody reads the outputs: nothing is lost without being told to.
+    expect(run({}, false)).toEqual({ outputs: undefined, letters });
+    expect(run({ late: 'dead-letter', future: 'dead-letter' }, true)).toEqual({ outputs: [], letters });
+    expect(run({ late: 'drop', future: 'drop' }, true)).toEqual({ outputs: [], letters: [] });
+    expect(run({ late: 'drop' }, false)).toEqual({ outputs: undefined, letters: letters.slice(1) });
+    expect(run({ late: 'output' }, false)).toEqual({ outputs: undefined, letters: letters.slice(1) });
   });
 
   it('closes the windows of a quiet key by ticks, not by the event time of a backfill', () => {
