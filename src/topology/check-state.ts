@@ -3,13 +3,16 @@ import type { EventLog } from '../log/event-log.ts';
 import type { TaskState } from '../state/task-state.ts';
 import { Executor } from './executor.ts';
 import type { Subtopology } from './plan.ts';
-import { ensureManifest, readManifest, type StoreVersions, writeManifest } from './state-manifest.ts';
+import { ensureManifest, readManifest, type StoreVersions, writeParts, writeStores } from './state-manifest.ts';
 
 export interface StateCheck {
   readonly log: EventLog;
   readonly stateTopic: string;
-  /** Sub-topologies with the groups that their offsets are committed under. */
-  readonly parts: readonly { readonly part: Subtopology; readonly group: string }[];
+  /** Of the whole topology. */
+  readonly group: string;
+  readonly parts: readonly Subtopology[];
+  /** The group that the offsets of a sub-topology are committed under, by its name. */
+  readonly groupOf: (part: string) => string;
   /** Nodes whose stored state may be dropped. */
   readonly discard: readonly string[];
   /** Milliseconds since the epoch. */
@@ -21,36 +24,51 @@ export interface StateCheck {
  * now on. A restore looks again, at every snapshot: an earlier edit may have left some behind.
  * @throws STATE_ORPHANED with every store that does not fit.
  */
-export async function checkState({ log, stateTopic, parts, discard, now }: StateCheck): Promise<void> {
+export async function checkState(check: StateCheck): Promise<void> {
+  const { log, stateTopic, parts, groupOf, discard, now } = check;
   await ensureManifest(log, stateTopic);
   const manifest = await readManifest(log, stateTopic);
+  const isKept = (store: string): boolean => !discard.includes(store.slice(0, store.indexOf('/')));
+  // A group that has committed nothing has no state to lose.
+  const storedOf = async (name: string): Promise<StoreVersions> => {
+    const stored = manifest.stores.get(groupOf(name)) ?? {};
+    return Object.keys(stored).length > 0 && (await log.committed(groupOf(name))).size > 0 ? stored : {};
+  };
   const faults: string[] = [];
-  const changed: { readonly group: string; readonly stores: StoreVersions }[] = [];
-  for (const { part, group } of parts) {
+  const changed: { readonly name: string; readonly stores: StoreVersions | undefined }[] = [];
+  for (const part of parts) {
+    const { name } = part;
     const state = declaredState(part);
     const stores = state.versions();
-    const stored = manifest.get(group);
-    if (JSON.stringify(stored) === JSON.stringify(stores)) continue;
-    changed.push({ group, stores });
-    // A group that has committed nothing has no state to lose.
-    if (stored === undefined || (await log.committed(group)).size === 0) continue;
-    const kept = Object.entries(stored).filter(([name]) => !discard.includes(name.slice(0, name.indexOf('/'))));
-    for (const [name, version] of kept) {
-      if (stores[name] === undefined) faults.push(`${name} belongs to no node`);
-      else if (!state.reads(name, version)) {
-        faults.push(`${name} has codec version ${version}, the topology has ${stores[name]} and no migration`);
+    if (JSON.stringify(manifest.stores.get(groupOf(name))) === JSON.stringify(stores)) continue;
+    changed.push({ name, stores });
+    for (const [store, version] of Object.entries(await storedOf(name))) {
+      if (!isKept(store)) continue;
+      if (stores[store] === undefined) faults.push(`${store} belongs to no node`);
+      else if (!state.reads(store, version)) {
+        faults.push(`${store} has codec version ${version}, the topology has ${stores[store]} and no migration`);
       }
     }
   }
-  if (faults.length > 0) {
-    const groups = parts.map(({ group }) => group);
-    throw new FleetcastError(
-      'STATE_ORPHANED',
-      `the topology does not fit the stored state of ${groups.join(', ')}: ${faults.join('; ')}`,
-      { details: { groups, faults } },
+  const names = parts.map(({ name }) => name).sort();
+  const known = manifest.parts.get(check.group) ?? [];
+  for (const name of known.filter((name) => !names.includes(name))) {
+    changed.push({ name, stores: undefined });
+    const lost = Object.keys(await storedOf(name)).filter(isKept);
+    if (lost.length === 0) continue;
+    faults.push(
+      `${lost.join(', ')} of the tasks that read the source ${name} (the first of theirs by name), which no tasks of the topology do now`,
     );
   }
-  for (const { group, stores } of changed) await writeManifest(log, stateTopic, group, stores, now);
+  if (faults.length > 0) {
+    throw new FleetcastError(
+      'STATE_ORPHANED',
+      `the topology does not fit the stored state of ${check.group}: ${faults.join('; ')}`,
+      { details: { group: check.group, faults } },
+    );
+  }
+  for (const { name, stores } of changed) await writeStores(log, stateTopic, groupOf(name), stores, now);
+  if (known.join() !== names.join()) await writeParts(log, stateTopic, check.group, names, now);
 }
 
 /** The stores that a task of the sub-topology has; nothing is restored or run. */

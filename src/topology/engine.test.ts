@@ -8,6 +8,7 @@ import type { EventLog, LogRecord } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { Engine, type EngineOptions, subtopologyGroup } from './engine.ts';
 import { resetGroup } from './reset.ts';
+import type { TaskEvent } from './task-options.ts';
 import type { Topology, TopologyNode } from './topology.ts';
 
 /** One input record as the sums topology reads it. */
@@ -175,9 +176,14 @@ describe('Engine', () => {
       { key: 'a', v: -1, after: 0 },
       { key: 'a', v: 3, after: 0 },
     ]);
-    const engine = await run(log, sums({ attempts: 3, backoffMs: 0, exhausted: 'dead-letter' }));
+    const told: string[] = [];
+    const onEvent = ({ kind, message }: TaskEvent) => void (kind === 'backing-off' && told.push(message));
+    await run(log, sums({ attempts: 3, backoffMs: 2, exhausted: 'dead-letter' }), { onEvent });
     expect((await all(log, 'dead-letters'))[1]).toHaveLength(1);
-    expect(engine.counts()).toEqual({});
+    expect(told.map((message) => message.replace(/.*starts again/, ''))).toEqual([' in 2 ms', ' in 4 ms', ' in 8 ms']);
+    await expect(
+      run(log, sums({ attempts: 1, backoffMs: 0, exhausted: 'fail' }), { group: 'failing', stateTopic: 'other' }),
+    ).rejects.toThrow(/sum failed at offset 0/);
   });
 
   it('refuses topics that do not fit, and state that belongs to no node', async () => {
@@ -206,7 +212,7 @@ describe('Engine', () => {
     // Before anything runs, with every store that does not fit.
     const engine = new Engine({ log, topology: edited, group: 'g' });
     await expect(engine.start()).rejects.toThrow(
-      'does not fit the stored state of g.in: sum/#timers belongs to no node; sum/factor belongs to no node; sum/sums belongs',
+      'does not fit the stored state of g: sum/#timers belongs to no node; sum/factor belongs to no node; sum/sums belongs',
     );
     expect(engine.status()).toEqual([]);
     // What a start cannot know, a restore finds.
@@ -215,6 +221,37 @@ describe('Engine', () => {
     ]);
     await expect(run(log, edited)).rejects.toThrow(/stored state of sum\/\S+ belongs to no node/);
     await run(log, edited, { discardState: ['sum'] });
+  });
+
+  it('refuses a topology whose tasks have another name: their state and progress would be lost unseen', async () => {
+    const log = await logWith([{ key: 'a', v: 1, after: 0 }]);
+    await run(log, sums());
+    const renamed = (): Topology => {
+      const { nodes, edges, ...rest } = sums();
+      const source = { ...nodes.get('in')!, name: 'input' } as TopologyNode;
+      const others = [...nodes].filter(([name]) => name !== 'in');
+      return {
+        ...rest,
+        nodes: new Map([['input', source], ...others]),
+        edges: edges.map((edge) => ({ ...edge, from: edge.from === 'in' ? 'input' : edge.from })),
+      };
+    };
+    await expect(run(log, renamed())).rejects.toThrow(
+      /^the topology does not fit the stored state of g: sum\/#timers, sum\/factor, sum\/sums, third\/counts of the tasks that read the source in /,
+    );
+    // The former topology still fits.
+    await run(log, sums());
+    expect((await all(log, 'out')).flat()).toHaveLength(2);
+    const discarding = new Engine({ log, topology: renamed(), group: 'g', discardState: ['sum', 'third'] });
+    await discarding.start();
+    await discarding.stop();
+    await run(log, renamed());
+    await expect(run(log, sums())).rejects.toThrow(/of the tasks that read the source input/);
+
+    // A reset with either topology clears what both have left.
+    const report = await resetGroup({ log, topology: sums(), group: 'g', now: 1 });
+    expect(report.tasks.map(({ task }) => task)).toEqual(expect.arrayContaining(['g.in-1', 'g.input-1']));
+    await run(log, sums());
   });
 
   it('says so when the log has lost what the state needs', async () => {

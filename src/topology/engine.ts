@@ -116,7 +116,9 @@ export class Engine {
     await checkState({
       log: this.#options.log,
       stateTopic: this.#options.stateTopic ?? 'state',
-      parts: parts.map((part) => ({ part, group: subtopologyGroup(this.#options.group, part.name) })),
+      group: this.#options.group,
+      parts,
+      groupOf: (name) => subtopologyGroup(this.#options.group, name),
       discard: this.#options.discardState ?? [],
       now: this.#clock.now(),
     });

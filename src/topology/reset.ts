@@ -3,7 +3,7 @@ import type { EventLog, OutRecord } from '../log/event-log.ts';
 import { named, subtopologyGroup, taskName } from './engine.ts';
 import { journalPrefix } from './input-journal.ts';
 import { divide } from './plan.ts';
-import { manifestTopic, writeManifest } from './state-manifest.ts';
+import { manifestTopic, readManifest, writeParts, writeStores } from './state-manifest.ts';
 import { SnapshotReader, type StatePlace } from './state-topic.ts';
 import type { Topology } from './topology.ts';
 
@@ -58,9 +58,15 @@ export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
   const spec = await log.topic(stateTopic);
   if (spec === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `the topic ${stateTopic} does not exist`);
   const parts = divide(named(topology, group));
+  const known = (await readManifest(log, stateTopic)).parts.get(group) ?? [];
+  // Also what an edit has left behind.
+  const names = [...new Set([...parts.map(({ name }) => name), ...known])].sort();
   const offsets: ResetOffset[] = [];
-  for (const { name } of parts) {
-    offsets.push(...(await committedOffsets(log, subtopologyGroup(group, name))));
+  const widths = new Map<string, number>();
+  for (const name of names) {
+    const committed = await committedOffsets(log, subtopologyGroup(group, name));
+    offsets.push(...committed);
+    widths.set(name, Math.max(spec.partitions, ...committed.map(({ partition }) => partition + 1)));
     // Offsets first: a group without offsets refuses to run on state that is left, not the other way round.
     if (!dryRun) await log.deleteGroup(subtopologyGroup(group, name));
   }
@@ -72,8 +78,9 @@ export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
   const tasks: { task: string; keys: number }[] = [];
   const stores = new Map<string, number>();
   let records = 0;
-  for (const { name, sources } of parts) {
-    const partitions = (await log.topic(sources[0]!.topic))?.partitions ?? spec.partitions;
+  for (const name of names) {
+    const [input] = parts.find((part) => part.name === name)?.sources ?? [];
+    const partitions = (input && (await log.topic(input.topic)))?.partitions ?? widths.get(name)!;
     for (let p = 0; p < partitions; p++) {
       const place = { topic: stateTopic, partition: p % spec.partitions, task: taskName(group, name, p) };
       const found = await storedKeys(log, place);
@@ -82,9 +89,10 @@ export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
       for (const [store, keys] of found.stores) stores.set(store, (stores.get(store) ?? 0) + keys);
       if (found.all.length > 0) tasks.push({ task: place.task, keys: found.keys });
     }
-    if (!dryRun && (await log.topic(manifestTopic(stateTopic))) !== undefined) {
-      await writeManifest(log, stateTopic, subtopologyGroup(group, name), undefined, now);
-    }
+  }
+  if (!dryRun && (await log.topic(manifestTopic(stateTopic))) !== undefined) {
+    for (const name of names) await writeStores(log, stateTopic, subtopologyGroup(group, name), undefined, now);
+    await writeParts(log, stateTopic, group, undefined, now);
   }
   return { offsets, tasks, stores: Object.fromEntries([...stores].sort()), repartitions, records };
 }

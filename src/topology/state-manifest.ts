@@ -19,35 +19,71 @@ export async function ensureManifest(log: EventLog, stateTopic: string): Promise
   if ((await log.topic(manifestTopic(stateTopic))) === undefined) await log.ensureTopics([manifestSpec(stateTopic)]);
 }
 
-/** By group of a sub-topology. Empty where the topic does not exist. */
-export async function readManifest(log: EventLog, stateTopic: string): Promise<ReadonlyMap<string, StoreVersions>> {
-  const topic = manifestTopic(stateTopic);
-  const found = new Map<string, StoreVersions>();
-  if ((await log.topic(topic)) === undefined) return found;
-  const { earliest, end } = await log.offsets(topic, 0);
-  for (let offset = earliest; offset < end; ) {
-    const { records, nextOffset } = await log.read(topic, 0, offset);
-    for (const { key, value } of records) {
-      const group = Buffer.from(key ?? []).toString('utf8');
-      if (value === null) found.delete(group);
-      else found.set(group, JSON.parse(Buffer.from(value).toString('utf8')) as StoreVersions);
-    }
-    if (nextOffset <= offset) break;
-    offset = nextOffset;
-  }
-  return found;
+/** Keys under which the names of a group's sub-topologies are; other keys are groups of sub-topologies. */
+const PARTS = '#parts/';
+
+export interface Manifest {
+  /** By group of a sub-topology. */
+  readonly stores: ReadonlyMap<string, StoreVersions>;
+  /** By group of the whole topology: names of the sub-topologies that have run. */
+  readonly parts: ReadonlyMap<string, readonly string[]>;
 }
 
-/** @param stores undefined forgets the group. @param timestamp milliseconds since the epoch. */
-export async function writeManifest(
+/** Empty where the topic does not exist. */
+export async function readManifest(log: EventLog, stateTopic: string): Promise<Manifest> {
+  const topic = manifestTopic(stateTopic);
+  const found = new Map<string, unknown>();
+  if ((await log.topic(topic)) !== undefined) {
+    const { earliest, end } = await log.offsets(topic, 0);
+    for (let offset = earliest; offset < end; ) {
+      const { records, nextOffset } = await log.read(topic, 0, offset);
+      for (const { key, value } of records) {
+        const name = Buffer.from(key ?? []).toString('utf8');
+        if (value === null) found.delete(name);
+        else found.set(name, JSON.parse(Buffer.from(value).toString('utf8')));
+      }
+      if (nextOffset <= offset) break;
+      offset = nextOffset;
+    }
+  }
+  const stores = new Map<string, StoreVersions>();
+  const parts = new Map<string, readonly string[]>();
+  for (const [name, value] of found) {
+    if (name.startsWith(PARTS)) parts.set(name.slice(PARTS.length), value as readonly string[]);
+    else stores.set(name, value as StoreVersions);
+  }
+  return { stores, parts };
+}
+
+/**
+ * @param group of a sub-topology
+ * @param stores undefined forgets the group.
+ * @param timestamp milliseconds since the epoch.
+ */
+export async function writeStores(
   log: EventLog,
   stateTopic: string,
   group: string,
   stores: StoreVersions | undefined,
   timestamp: number,
 ): Promise<void> {
-  const value = stores === undefined ? null : Buffer.from(JSON.stringify(stores));
+  await write(log, stateTopic, group, stores, timestamp);
+}
+
+/** @param group of the whole topology. @param names undefined forgets it. */
+export async function writeParts(
+  log: EventLog,
+  stateTopic: string,
+  group: string,
+  names: readonly string[] | undefined,
+  timestamp: number,
+): Promise<void> {
+  await write(log, stateTopic, PARTS + group, names, timestamp);
+}
+
+async function write(log: EventLog, stateTopic: string, key: string, value: unknown, timestamp: number): Promise<void> {
+  const bytes = value === undefined ? null : Buffer.from(JSON.stringify(value));
   await log.append([
-    { topic: manifestTopic(stateTopic), partition: 0, timestamp, key: Buffer.from(group, 'utf8'), value },
+    { topic: manifestTopic(stateTopic), partition: 0, timestamp, key: Buffer.from(key, 'utf8'), value: bytes },
   ]);
 }
