@@ -11,6 +11,7 @@ export interface PipelineChildOptions {
   readonly member: string;
   readonly topology: 'forecasting' | 'sums-1' | 'sums-2';
   readonly sessionMs?: number;
+  readonly standby?: 'all';
 }
 
 /** A process of `pipeline-process.mjs`. */

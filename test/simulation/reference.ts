@@ -23,7 +23,7 @@ export function undisturbed(group: string, { part, partition, records }: TaskInp
       repartition === undefined
         ? { topic, ...here }
         : {
-            topic: `${group}-${topic}`,
+            topic,
             partitionOf: (key) => partitionFor(key ?? '', PARTITIONS),
             ticks: { from: partition, of: PARTITIONS, partitions: PARTITIONS },
           },

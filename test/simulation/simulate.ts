@@ -1,7 +1,7 @@
 import { decode } from '../../src/events/codec.ts';
 import type { StateSnapshot } from '../../src/events/records.ts';
 import type { EventLog, LogRecord, OutRecord } from '../../src/log/event-log.ts';
-import { Engine, subtopologyGroup, taskName } from '../../src/topology/engine.ts';
+import { Engine, named, subtopologyGroup, taskName } from '../../src/topology/engine.ts';
 import type { EngineClock } from '../../src/topology/engine-clock.ts';
 import { storedRuns, type TopicRun } from '../../src/topology/input-journal.ts';
 import { divide, type Subtopology } from '../../src/topology/plan.ts';
@@ -71,7 +71,7 @@ class World {
     this.#broker = new SimBroker(scheduler, defects);
     const { random } = scheduler;
     this.#scenario = random.chance(0.4) ? SCENARIOS.several() : SCENARIOS.single();
-    this.#parts = divide(this.#scenario.topology);
+    this.#parts = divide(named(this.#scenario.topology, GROUP));
     this.#broker.onCommit = (records) => this.#keepJournal(records);
     this.#sweepLength = 1 + random.below(30);
     this.#maxRecords = 1 + random.below(12);
@@ -275,9 +275,8 @@ class World {
   }
 }
 
-/** Topics of a part's sources; repartition topics belong to the group. */
 function sourceTopics({ sources }: Subtopology): string[] {
-  return sources.map(({ topic, repartition }) => (repartition === true ? `${GROUP}-${topic}` : topic));
+  return sources.map(({ topic }) => topic);
 }
 
 function line({ timestamp, key, value }: LogRecord | OutRecord): string {
