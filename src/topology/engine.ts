@@ -110,7 +110,9 @@ export class Engine {
     if (this.#started) throw new FleetcastError('USAGE', 'the engine has been started before');
     this.#started = true;
     const parts = divide(named(this.#options.topology, this.#options.group));
-    const topics = await this.#ensureRepartitionTopics(parts);
+    const existing = new Map((await this.#options.log.topics()).map((spec) => [spec.name, spec]));
+    for (const part of parts) checkWidths(part, existing);
+    const topics = await this.#ensureRepartitionTopics(parts, existing);
     const planned = parts.map((part) => ({ part, partitions: this.#checkTopics(part, topics) }));
     await this.#ensureStateTopic(topics, Math.max(...planned.map(({ partitions }) => partitions)));
     await checkState({
@@ -359,10 +361,7 @@ export class Engine {
       return spec.partitions;
     };
     const inputs = part.sources.map(({ topic, name }) => partitionsOf(topic, name));
-    if (new Set(inputs).size > 1) {
-      const list = part.sources.map(({ topic }, i) => `${topic} has ${inputs[i]}`).join(', ');
-      throw invalid(`${part.name}: topics that are read together need equal numbers of partitions: ${list}`);
-    }
+    checkWidths(part, topics);
     for (const sink of part.nodes) {
       if (sink.kind !== 'sink') continue;
       const topic = sink.repartition === undefined ? this.#topicOf(sink.topic) : sink.topic;
@@ -376,9 +375,12 @@ export class Engine {
   }
 
   /** Creates the topics between the parts, as wide as the input of the part that feeds them. */
-  async #ensureRepartitionTopics(parts: readonly Subtopology[]): Promise<ReadonlyMap<string, TopicSpec>> {
+  async #ensureRepartitionTopics(
+    parts: readonly Subtopology[],
+    existing: ReadonlyMap<string, TopicSpec>,
+  ): Promise<ReadonlyMap<string, TopicSpec>> {
     const { log } = this.#options;
-    const topics = new Map((await log.topics()).map((spec) => [spec.name, spec]));
+    const topics = new Map(existing);
     for (let grown = -1; grown !== topics.size; ) {
       grown = topics.size;
       for (const { sources, nodes } of parts) {
@@ -432,6 +434,14 @@ export function named(topology: Topology, group: string): Topology {
     return [name, own ? { ...node, topic: `${group}-${node.topic}` } : node];
   });
   return { ...topology, nodes: new Map(nodes) };
+}
+
+/** Of the topics that are there: before any is made after the measure of a wrong one. @throws TOPOLOGY_INVALID */
+function checkWidths({ name, sources }: Subtopology, topics: ReadonlyMap<string, TopicSpec>): void {
+  const found = sources.flatMap(({ topic }) => topics.get(topic) ?? []);
+  if (new Set(found.map(({ partitions }) => partitions)).size < 2) return;
+  const list = found.map(({ name: topic, partitions }) => `${topic} has ${partitions}`).join(', ');
+  throw invalid(`${name}: topics that are read together need equal numbers of partitions: ${list}`);
 }
 
 function hasAllDone({ tasks, partitions }: Running): boolean {

@@ -11,7 +11,7 @@ export interface PipelineChildOptions {
   readonly member: string;
   readonly topology: 'forecasting' | 'sums-1' | 'sums-2';
   readonly sessionMs?: number;
-  readonly standby?: 'all';
+  readonly standby?: 'all' | readonly number[];
 }
 
 /** A process of `pipeline-process.mjs`. */

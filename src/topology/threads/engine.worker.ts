@@ -48,12 +48,18 @@ async function start(): Promise<void> {
   engine = made;
   const tell = (): void => post({ kind: 'status', tasks: made.status(), counts: made.counts() });
   let timer: NodeJS.Timeout | undefined;
+  let joined = false;
+  let stopping = false;
   port.on('message', (message: ToThread) => {
     if (message.kind !== 'stop') return void answer(made, message);
+    stopping = true;
     clearInterval(timer);
-    void stop(made);
+    // A start under way would join after the end.
+    if (joined) void stop(made);
   });
   await made.start();
+  joined = true;
+  if (stopping) return stop(made);
   post({ kind: 'started' });
   tell();
   timer = setInterval(tell, STATUS_MS);
