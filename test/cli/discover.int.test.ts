@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -55,5 +55,27 @@ describe('fleetcast discover', () => {
   it('says what is wrong with the broker', async () => {
     const gone = await cli(['discover', '--broker', 'mqtt://127.0.0.1:1', '--for', '1s']);
     expect([gone.code, gone.notes[0]]).toEqual([1, expect.stringMatching(/^error BRIDGE_CONNECT: cannot listen to/)]);
+  });
+});
+
+describe('fleetcast publish', () => {
+  it('fails where no row can be published, and shows the first', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fleetcast-publish-'));
+    cleanUps.push(() => rmSync(folder, { recursive: true, force: true }));
+    const broker = await startBroker({ port: 0 });
+    cleanUps.push(() => broker.close());
+    const file = join(folder, 'x.csv');
+    const publish = () => cli(['publish', '--csv', file, '--broker', broker.url]);
+    writeFileSync(file, 'time,t\nsoon,1\nlater,2\n');
+    const none = await publish();
+    expect(none.out[0]).toContain(
+      'published 0 · acknowledged 0 · skipped 2 bad-time (first: row 1: bad-time: time is "soon"',
+    );
+    expect([none.code, none.notes[0]]).toEqual([
+      1,
+      expect.stringContaining('nothing could be published; row 1: bad-time'),
+    ]);
+    writeFileSync(file, 'time,t\nsoon,1\n2026-01-01,2\n');
+    expect((await publish()).code).toBe(0);
   });
 });

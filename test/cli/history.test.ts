@@ -58,6 +58,36 @@ describe('fleetcast history', () => {
     expect((await cli(['history', 'export', ...second])).out).toEqual(out);
   });
 
+  it('takes the conventions of publish: German numbers and times by themselves, others by options', async () => {
+    const german = fresh('german');
+    writeFileSync(file('german.csv'), 'Datum;level\n01.08.2026 00:00;20,05\n01.08.2026 01:00;21,5\n');
+    expect((await cli(['history', 'import', file('german.csv'), ...german, '--device', 'p'])).code).toBe(0);
+    const rows = ['p,level,2026-08-01T00:00:00.000Z,20.05,1', 'p,level,2026-08-01T01:00:00.000Z,21.5,1'];
+    expect((await cli(['history', 'export', ...german])).out.slice(1)).toEqual(rows);
+
+    const told = fresh('told');
+    writeFileSync(file('told.csv'), 'device|quantity|time|value\np|level|01.08.26 02:00|1.020,05\n');
+    const options = [
+      '--delimiter',
+      '|',
+      '--decimal',
+      'comma',
+      '--time-format',
+      'dd.MM.yy HH:mm',
+      '--zone',
+      'Europe/Berlin',
+    ];
+    expect(await cli(['history', 'import', file('told.csv'), ...told, ...options])).toMatchObject({
+      code: 0,
+      notes: [],
+    });
+    expect((await cli(['history', 'export', ...told])).out.slice(1)).toEqual([
+      'p,level,2026-08-01T00:00:00.000Z,1020.05,1',
+    ]);
+    const wrong = await cli(['history', 'import', file('told.csv'), ...told, '--decimal', ';']);
+    expect([wrong.code, wrong.notes[0]]).toEqual([2, expect.stringContaining('point or comma')]);
+  });
+
   it('puts readings of a wide table into buckets, and names what it cannot take', async () => {
     const config = fresh('wide');
     writeFileSync(

@@ -98,15 +98,18 @@ function encodingOf(bytes: Buffer, wanted: NonNullable<CsvFormat['encoding']>): 
   return 'latin1';
 }
 
-/** The separator that occurs most evenly in the first lines. */
+/** The separator that occurs most evenly in the first lines; one that the header lacks may be a decimal comma. */
 function findDelimiter(text: string): string {
   const lines = text.split(/\r?\n/, 20).filter((line) => line.trim() !== '');
   let best = ',';
   let most = 0;
+  let named = false;
   for (const candidate of [',', ';', '\t', '|']) {
     const counts = lines.map((line) => line.split(candidate).length - 1);
     const least = Math.min(...counts.slice(1), counts[1] === undefined ? counts[0]! : Number.POSITIVE_INFINITY);
-    if (least > most) {
+    const inHeader = least > 0 && counts[0]! > 0 && counts[0]! <= least;
+    if (named ? inHeader && least > most : inHeader || least > most) {
+      named = inHeader;
       most = least;
       best = candidate;
     }

@@ -46,6 +46,40 @@ async function csv(name: string, text: string | Buffer): Promise<string> {
 }
 
 describe('playCsv', () => {
+  it('finds out German conventions by itself', async () => {
+    const file = await csv('german.csv', 'Datum;Temp;Druck\n01.08.2026 00:00;20,05;1.013,25\n1.8.2026 01:00;-3,5;\n');
+    const { result, sent } = await play({ file });
+    expect(sent.map(({ payload }) => payload)).toEqual([
+      { time: Date.UTC(2026, 7, 1), Temp: 20.05, Druck: 1013.25 },
+      { time: Date.UTC(2026, 7, 1, 1), Temp: -3.5 },
+    ]);
+    expect(result).toMatchObject({ skipped: {}, firstSkipped: undefined, badCells: 0 });
+  });
+
+  it.each([
+    ['day first', 'time,t\n13/08/2026 00:00,1\n', Date.UTC(2026, 7, 13)],
+    [
+      'month first, seen in a later row',
+      'time,t\n08/01/2026 1:30:15 PM,1\n08/13/2026 1:30:15 PM,2\n',
+      Date.UTC(2026, 7, 1, 13, 30, 15),
+    ],
+    ['a date alone', 'date,t\n01.08.2026,1\n', Date.UTC(2026, 7, 1)],
+  ])('reads times with %s', async (name, text, time) => {
+    const { sent } = await play({ file: await csv(`${name}.csv`, text) });
+    expect(sent[0]!.payload['time']).toBe(time);
+  });
+
+  it.each([
+    [
+      'time,t\n01/02/2026 00:00,1\n',
+      /"01\/02\/2026 00:00" may begin with the day or the month: say --time-format "d\/M/,
+    ],
+    ['time;t\n2026-01-01;1,234\n', /no column holds numbers; cells such as "1,234" do .* comma \(--decimal comma\)/],
+    ['time;t;u\n2026-01-01;20,05;x 1.5\n2026-01-02;20,05;7.5\n', /no column holds numbers; cells such as "20,05"/],
+  ])('guesses nothing in %j', async (text, message) => {
+    await expect(play({ file: await csv('unclear.csv', text) })).rejects.toThrow(message);
+  });
+
   it('plays what the options choose, with decimal comma, missing values and a device column', async () => {
     const file = await csv(
       'a.csv',

@@ -41,6 +41,8 @@ export interface PlayProgress {
 export interface PlayResult extends PlayProgress {
   /** Rows that could not be played, by reason. */
   readonly skipped: Readonly<Record<string, number>>;
+  /** The first of them: its number, the reason and how it begins. */
+  readonly firstSkipped: string | undefined;
   /** Cells that were neither a number nor missing; their rows were played without them. */
   readonly badCells: number;
   readonly firstBadCell: string | undefined;
@@ -71,6 +73,7 @@ export async function playCsv(options: PlayOptions): Promise<PlayResult> {
   let acknowledged = 0;
   let badCells = 0;
   let firstBadCell: string | undefined;
+  let firstSkipped: string | undefined;
   let time: number | undefined;
 
   const source = createReadStream(options.file);
@@ -106,6 +109,7 @@ export async function playCsv(options: PlayOptions): Promise<PlayResult> {
       });
       if (typeof row === 'string') {
         skipped[row] = (skipped[row] ?? 0) + 1;
+        firstSkipped ??= `row ${index + 1}: ${row}: ${mapper.describe(cells)}`;
         done.done(index);
         continue;
       }
@@ -141,6 +145,7 @@ export async function playCsv(options: PlayOptions): Promise<PlayResult> {
   return {
     ...progress(),
     skipped,
+    firstSkipped,
     badCells,
     firstBadCell,
     quantities: mapper.quantities,

@@ -1,17 +1,19 @@
 import { FleetcastError } from '../../errors.ts';
 import { Reject } from '../mapping/reject.ts';
-import { compileTime, type TimeFormat } from '../mapping/time.ts';
+import type { TimeFormat } from '../mapping/time.ts';
+import { decimalHint, findDecimal, timeParser } from './conventions.ts';
 import type { CsvLayout } from './layout.ts';
 
 export interface CsvColumns {
   /** Name of the column with the time. Default: `time`, `timestamp`, `date`, `datetime` and the like. */
   readonly timeColumn?: string;
-  /** Default `auto`. */
+  /** Default `auto`, which also knows dates such as 31.12.2026 and, where the rows tell day from month, 12/31/2026. */
   readonly timeFormat?: TimeFormat;
   /** Zone of times that say none. Default UTC. */
   readonly zone?: string;
   /** Columns to publish and the quantities they become; default every column that holds numbers, by its own name. */
   readonly columns?: readonly (string | { readonly column: string; readonly quantity: string })[];
+  /** Default: found out where it is not ambiguous, otherwise a point. */
   readonly decimal?: '.' | ',';
   /** Cells that stand for "no value", as text or as number (`-9999` is `-9999.00` too). Empty cells always do. */
   readonly missing?: readonly string[];
@@ -29,6 +31,8 @@ export interface CsvRow {
 export interface RowMapper {
   readonly timeColumn: string;
   readonly quantities: readonly string[];
+  /** The time cell, and the beginning of the row, for a message. */
+  describe(cells: readonly string[]): string;
   /** The row, or why it cannot be played. `badCell` is called for a cell that is neither a number nor missing. */
   map(cells: readonly string[], badCell: (column: string, cell: string) => void): CsvRow | SkipReason;
 }
@@ -62,8 +66,9 @@ export function rowMapper(layout: CsvLayout, columns: CsvColumns, file: string):
   }
   const timeAt = place(timeColumn);
   const deviceAt = columns.deviceColumn === undefined ? undefined : place(columns.deviceColumn);
-  const parseTime = compileTime(columns.timeFormat ?? 'auto', columns.zone ?? 'UTC');
-  const number = numberParser(columns.decimal ?? '.', columns.missing ?? DEFAULT_MISSING);
+  const parseTime = timeParser(layout, timeAt, columns, file);
+  const decimal = columns.decimal ?? findDecimal(layout, [timeAt, ...(deviceAt === undefined ? [] : [deviceAt])]);
+  const number = numberParser(decimal, columns.missing ?? DEFAULT_MISSING);
   const wanted =
     columns.columns?.map((each) => (typeof each === 'string' ? { column: each, quantity: each } : each)) ??
     names
@@ -72,7 +77,9 @@ export function rowMapper(layout: CsvLayout, columns: CsvColumns, file: string):
       )
       .map((name) => ({ column: name, quantity: name }));
   const fields = wanted.map(({ column, quantity }) => ({ at: place(column), column, quantity }));
-  if (fields.length === 0) throw new FleetcastError('CSV_INVALID', `${file}: no column holds numbers`);
+  if (fields.length === 0) {
+    throw new FleetcastError('CSV_INVALID', `${file}: no column holds numbers${decimalHint(layout, decimal)}`);
+  }
   const clash = fields.find(({ quantity }) => quantity === 'time' || quantity === '__proto__');
   if (clash !== undefined) {
     throw new FleetcastError(
@@ -85,6 +92,10 @@ export function rowMapper(layout: CsvLayout, columns: CsvColumns, file: string):
   return {
     timeColumn,
     quantities: fields.map(({ quantity }) => quantity),
+    describe: (cells) => {
+      const row = cells.join(layout.delimiter);
+      return `${timeColumn} is ${JSON.stringify(cells[timeAt] ?? '')} in ${JSON.stringify(row.length > 80 ? `${row.slice(0, 80)}…` : row)}`;
+    },
     map: (cells, badCell) => {
       const name = deviceAt === undefined ? device : (cells[deviceAt] ?? '').trim();
       if (name === '') return 'no-device';
@@ -114,7 +125,7 @@ export function rowMapper(layout: CsvLayout, columns: CsvColumns, file: string):
 
 type NumberParser = (cell: string) => number | 'missing' | 'bad';
 
-function numberParser(decimal: '.' | ',', missing: readonly string[]): NumberParser {
+export function numberParser(decimal: '.' | ',', missing: readonly string[]): NumberParser {
   const words = new Set(missing.map((each) => each.trim().toLowerCase()));
   const plain = (cell: string) => (decimal === ',' ? cell.replaceAll('.', '').replace(',', '.') : cell);
   const numbers = new Set(

@@ -1,8 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { parse } from 'csv-parse';
 import { FleetcastError, isFleetcastError, messageOf } from '../../errors.ts';
+import { Reject } from '../mapping/reject.ts';
+import type { TimeParser } from '../mapping/time.ts';
+import { findDecimal, timeParser } from './conventions.ts';
 import { type CsvFormat, csvLayout, parserOptions } from './layout.ts';
-import { type CsvColumns, rowMapper } from './row-mapper.ts';
+import { type CsvColumns, numberParser, rowMapper } from './row-mapper.ts';
 
 /** One value of one series in a table. */
 export interface ValueRow {
@@ -27,6 +30,10 @@ export async function* csvValues(options: CsvFormat & CsvColumns): AsyncGenerato
   const layout = await csvLayout(options);
   const long = LONG.every((name) => layout.names.includes(name));
   const index = (name: string): number => layout.names.indexOf(name);
+  const longTime = long ? timeParser(layout, index('time'), options, file) : undefined;
+  const longNumber = long
+    ? numberParser(options.decimal ?? findDecimal(layout, LONG.slice(0, 3).map(index)), options.missing ?? [])
+    : undefined;
   const mapper = long ? undefined : rowMapper(layout, options, file);
   const rows = createReadStream(file, { encoding: layout.encoding }).pipe(
     parse({ ...parserOptions(layout.delimiter), from_line: layout.headerLines + 1 }),
@@ -43,8 +50,8 @@ export async function* csvValues(options: CsvFormat & CsvColumns): AsyncGenerato
           string,
           string,
         ];
-        const time = /^\d+$/.test(at) ? Number(at) : Date.parse(at);
-        const value = text === '' ? Number.NaN : Number(text);
+        const time = options.timeFormat === undefined && /^\d+$/.test(at) ? Number(at) : timeOf(longTime!, at);
+        const value = Number(longNumber!(text));
         const count = index('readings') < 0 ? 1 : Number(cells[index('readings')]);
         if (device === '' || quantity === '') throw wrong('no device or no quantity');
         if (!Number.isFinite(time)) throw wrong(`${JSON.stringify(at)} is no time`);
@@ -58,7 +65,7 @@ export async function* csvValues(options: CsvFormat & CsvColumns): AsyncGenerato
       });
       if (typeof row === 'string') {
         if (row === 'no-values') continue;
-        throw wrong(row === 'bad-time' ? 'its time cannot be read' : 'no device');
+        throw wrong(row === 'bad-time' ? `its time cannot be read: ${mapper.describe(cells)}` : 'no device');
       }
       for (const [quantity, value] of Object.entries(row.values)) {
         yield { device: row.device, quantity, time: row.time, value, count: 1 };
@@ -67,5 +74,15 @@ export async function* csvValues(options: CsvFormat & CsvColumns): AsyncGenerato
   } catch (cause) {
     if (isFleetcastError(cause)) throw cause;
     throw new FleetcastError('CSV_INVALID', `${file}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** NaN where it is no time. */
+function timeOf(parse: TimeParser, cell: string): number {
+  try {
+    return parse(cell);
+  } catch (error) {
+    if (error instanceof Reject) return Number.NaN;
+    throw error;
   }
 }

@@ -11,6 +11,7 @@ import { importHistory } from '../../retraining/history-import.ts';
 import { type HistorySeries, readHistory } from '../../retraining/history-reader.ts';
 import { closest } from '../../service/configuration/suggestion.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
+import { addCsvOptions, type CsvOptions, csvFormat } from '../csv-options.ts';
 import { type Opened, withLog } from '../opened.ts';
 import { list, time } from '../options.ts';
 import { type Terminal, textTable } from '../terminal.ts';
@@ -23,14 +24,11 @@ interface Options extends ConfigOption {
   readonly out?: string;
 }
 
-interface ImportOptions extends ConfigOption {
+interface ImportOptions extends ConfigOption, CsvOptions {
   readonly series?: readonly string[];
   readonly from?: number;
   readonly to?: number;
   readonly aggregate?: boolean;
-  readonly device?: string;
-  readonly deviceColumn?: string;
-  readonly timeColumn?: string;
   readonly json?: boolean;
 }
 
@@ -87,7 +85,7 @@ export function addHistory(program: Command, terminal: Terminal): void {
       }),
     );
 
-  history
+  const importing = history
     .command('import')
     .description('Begin with years of history: buckets, or readings with --aggregate, from CSV or Parquet.')
     .argument('<file>', 'device, quantity, time, value and readings; or CSV with a column for each quantity')
@@ -96,41 +94,30 @@ export function addHistory(program: Command, terminal: Terminal): void {
     .option('--from <time>', 'only values from this time on', time)
     .option('--to <time>', 'only values before this time', time)
     .option('--aggregate', 'values are readings at any time: put them into buckets as the pipeline would')
-    .option('--device <name>', 'name of the device where the file has none')
-    .option('--device-column <name>', 'column with the device, in a file with a column for each quantity')
-    .option('--time-column <name>', 'column with the time')
-    .option('--json', 'as JSON')
-    .action((file: string, options: ImportOptions) =>
-      withLog(
-        options,
-        async ({ log, topics, pipeline, now }) => {
-          const wanted = { ...options, aggregate: options.aggregate ? pipeline.aggregate : undefined };
-          const rows = isParquet(file) ? parquetValues(file) : csvValues({ file, ...csvColumns(options) });
-          const imported = await importHistory(
-            { log, topics, now, interval: pipeline.interval, segment: pipeline.segment },
-            bucketRows(rows, pipeline.interval, wanted),
-          );
-          if (options.json) return terminal.out(JSON.stringify(imported));
-          const { buckets, segments, kept } = imported;
-          const text = (count: number): string => count.toLocaleString('en');
-          terminal.out(`${text(buckets)} buckets in ${text(segments)} segments imported`);
-          if (kept > 0) terminal.out(`${text(kept)} segments are in the history already and were left as they are`);
-        },
-        { create: true },
-      ),
-    );
+    .option('--json', 'as JSON');
+  addCsvOptions(importing).action((file: string, options: ImportOptions) =>
+    withLog(
+      options,
+      async ({ log, topics, pipeline, now }) => {
+        const wanted = { ...options, aggregate: options.aggregate ? pipeline.aggregate : undefined };
+        const rows = isParquet(file) ? parquetValues(file) : csvValues({ file, ...csvFormat(options) });
+        const imported = await importHistory(
+          { log, topics, now, interval: pipeline.interval, segment: pipeline.segment },
+          bucketRows(rows, pipeline.interval, wanted),
+        );
+        if (options.json) return terminal.out(JSON.stringify(imported));
+        const { buckets, segments, kept } = imported;
+        const text = (count: number): string => count.toLocaleString('en');
+        terminal.out(`${text(buckets)} buckets in ${text(segments)} segments imported`);
+        if (kept > 0) terminal.out(`${text(kept)} segments are in the history already and were left as they are`);
+      },
+      { create: true },
+    ),
+  );
 }
 
 function isParquet(file: string): boolean {
   return file.toLowerCase().endsWith('.parquet');
-}
-
-function csvColumns({ device, deviceColumn, timeColumn }: ImportOptions) {
-  return {
-    ...(device === undefined ? {} : { device }),
-    ...(deviceColumn === undefined ? {} : { deviceColumn }),
-    ...(timeColumn === undefined ? {} : { timeColumn }),
-  };
 }
 
 async function read({ log, topics }: Opened, options: Options, terminal: Terminal): Promise<readonly HistorySeries[]> {

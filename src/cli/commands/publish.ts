@@ -1,26 +1,17 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { type PlayProgress, playCsv } from '../../bridges/csv/player.ts';
 import { connectPublisher } from '../../bridges/mqtt/publisher.ts';
+import { FleetcastError } from '../../errors.ts';
 import { resolveSecret } from '../../service/configuration/secret.ts';
-import { defined, factor, list, oneOf, whole } from '../options.ts';
+import { addCsvOptions, type CsvOptions, csvFormat } from '../csv-options.ts';
+import { defined, factor, list, whole } from '../options.ts';
 import { durationText, progressBar, type Terminal } from '../terminal.ts';
 
-interface Options {
+interface Options extends CsvOptions {
   readonly csv: string;
   readonly broker: string;
   readonly topic?: string;
-  readonly device?: string;
-  readonly deviceColumn?: string;
-  readonly timeColumn?: string;
-  readonly timeFormat?: string;
-  readonly zone?: string;
   readonly columns?: readonly { column: string; quantity: string }[];
-  readonly delimiter?: string;
-  readonly encoding?: 'auto' | 'utf8' | 'latin1' | 'utf16le';
-  readonly decimal?: '.' | ',';
-  readonly missing?: readonly string[];
-  readonly header: boolean;
-  readonly skipLines?: number;
   readonly speed?: number;
   readonly asFastAsPossible?: boolean;
   readonly qos: 0 | 1 | 2;
@@ -35,24 +26,14 @@ interface Options {
 }
 
 export function addPublish(program: Command, terminal: Terminal): void {
-  program
+  const command = program
     .command('publish')
     .description('Play a CSV file over MQTT: one JSON message a row, in the order of the file.')
     .requiredOption('--csv <file>', 'the file')
     .requiredOption('--broker <url>', 'such as mqtt://127.0.0.1:1883 or mqtts://broker:8883')
-    .option('--topic <template>', 'MQTT topic; {device} stands for the device', 'fleet/{device}')
-    .option('--device <name>', "name of the device (default: the file's name without its ending)")
-    .option('--device-column <name>', 'column that names the device of each row')
+    .option('--topic <template>', 'MQTT topic; {device} stands for the device', 'fleet/{device}');
+  addCsvOptions(command)
     .option('--columns <list>', 'columns to publish, as name or name=quantity, comma between them', columnList)
-    .option('--time-column <name>', 'column with the time (default: time, date, timestamp and the like)')
-    .option('--time-format <format>', 'auto, iso, epoch-s, epoch-ms, or a pattern: "dd.MM.yyyy HH:mm:ss"', 'auto')
-    .option('--zone <name>', 'IANA zone of times that say none (default: UTC)')
-    .option('--delimiter <character>', 'between columns (default: found out)', delimiter)
-    .option('--encoding <name>', 'auto, utf8, latin1 or utf16le', oneOf(['auto', 'utf8', 'latin1', 'utf16le']))
-    .option('--decimal <character>', 'decimal point or comma', oneOf(['.', ',']))
-    .option('--missing <list>', 'cells that stand for "no value", such as -9999,NaN (empty cells always do)', list)
-    .option('--no-header', 'the first line is a row already; columns are called 1, 2, …')
-    .option('--skip-lines <n>', 'lines before the header', whole(0))
     .option('--speed <factor>', 'event time against real time, such as 3600x', factor)
     .option('--as-fast-as-possible', 'do not wait between rows (the default)')
     .option('--rows <n>', 'play so many rows, counted from the start of the file', whole(1))
@@ -69,22 +50,15 @@ export function addPublish(program: Command, terminal: Terminal): void {
 
 async function publish(options: Options, terminal: Terminal): Promise<void> {
   const started = Date.now();
-  const given = defined({
-    topic: options.topic,
-    device: options.device,
-    deviceColumn: options.deviceColumn,
-    timeColumn: options.timeColumn,
-    timeFormat: options.timeFormat,
-    zone: options.zone,
-    columns: options.columns,
-    delimiter: options.delimiter,
-    encoding: options.encoding,
-    decimal: options.decimal,
-    missing: options.missing,
-    skipLines: options.skipLines,
-    maxRows: options.rows,
-    positionFile: options.resume,
-  });
+  const given = {
+    ...csvFormat(options),
+    ...defined({
+      topic: options.topic,
+      columns: options.columns,
+      maxRows: options.rows,
+      positionFile: options.resume,
+    }),
+  };
   const publisher = await connectPublisher({
     url: options.broker,
     window: options.window,
@@ -103,7 +77,6 @@ async function publish(options: Options, terminal: Terminal): Promise<void> {
     const result = await playCsv({
       ...given,
       file: options.csv,
-      header: options.header,
       speed: options.asFastAsPossible ? 'max' : (options.speed ?? 'max'),
       qos: options.qos,
       publisher,
@@ -121,13 +94,16 @@ async function publish(options: Options, terminal: Terminal): Promise<void> {
           ...(result.resumedAt > 0 ? [`of earlier runs ${result.resumedAt}`] : []),
           `published ${result.published}`,
           `acknowledged ${result.acknowledged}`,
-          `skipped ${skipped.join(', ') || '0'}`,
+          `skipped ${skipped.join(', ') || '0'}${result.firstSkipped === undefined ? '' : ` (first: ${result.firstSkipped})`}`,
           ...(result.badCells > 0
             ? [`cells that are no number ${result.badCells} (first: ${result.firstBadCell})`]
             : []),
           durationText(elapsed),
         ].join(' · '),
       );
+    }
+    if (result.published === 0 && result.firstSkipped !== undefined && !result.interrupted) {
+      throw new FleetcastError('CSV_INVALID', `${options.csv}: nothing could be published; ${result.firstSkipped}`);
     }
     if (result.interrupted) terminal.note(options.resume ? 'interrupted; run it again to go on' : 'interrupted');
   } finally {
@@ -152,12 +128,6 @@ function columnList(text: string): { column: string; quantity: string }[] {
     const at = each.lastIndexOf('=');
     return at < 1 ? { column: each, quantity: each } : { column: each.slice(0, at), quantity: each.slice(at + 1) };
   });
-}
-
-function delimiter(text: string): string {
-  const character = text === '\\t' || text === 'tab' ? '\t' : text;
-  if (character.length !== 1) throw new InvalidArgumentError('one character, or tab.');
-  return character;
 }
 
 function qos(text: string): 0 | 1 | 2 {
