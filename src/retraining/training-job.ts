@@ -22,6 +22,7 @@ import {
 } from './history-reader.ts';
 import type { TrainingRequest } from './request.ts';
 import { readHeldSet, writeHeldSet } from './training-set.ts';
+import { trainKernel } from './two-lengths.ts';
 import { WARM_SETTINGS, warmWindows } from './warm-start.ts';
 
 /** The part of the pipeline's configuration that a data set depends on. */
@@ -168,20 +169,19 @@ async function trainOne(
   const { parent } = others;
   const warm = parent === undefined ? {} : WARM_SETTINGS;
   const change = { ...warm, ...request.settings, inputs: set.inputs?.text ?? '' };
-  const settings = defaultSettings(set, family === 'ridge' ? change : { ...change, family });
+  const wanted = defaultSettings(set, family === 'ridge' ? change : { ...change, family });
   hooks.onStage?.('training', `${set.train.starts.length} windows of ${history.length} series`);
   const { shape, values, measured, validation } = set;
   const train =
     parent === undefined
       ? set.train
-      : warmWindows(set, windows.interval, parent.artefact.training.trainEnd, settings.seed);
-  const result = await trainInWorker(
-    trainerName(request.trainer),
-    { shape, values, measured, train, validation, ...(set.inputs && { inputs: set.inputs }) },
-    settings,
-    hooks,
-    parent?.artefact.weights,
-  );
+      : warmWindows(set, windows.interval, parent.artefact.training.trainEnd, wanted.seed);
+  const trainer = trainerName(request.trainer);
+  const trainable = { shape, values, measured, train, validation, ...(set.inputs && { inputs: set.inputs }) };
+  const { result, settings } =
+    trainer === 'kernel' && parent === undefined
+      ? await trainKernel(trainable, wanted, request.settings.epochs === undefined, hooks)
+      : { result: await trainInWorker(trainer, trainable, wanted, hooks, parent?.artefact.weights), settings: wanted };
 
   hooks.onStage?.('evaluating', `${set.test.starts.length} windows held out`);
   const draft = {

@@ -1,0 +1,38 @@
+import type { TrainHooks, TrainingSet, TrainResult, TrainSettings } from '../models/trainer.ts';
+import { trainInWorker } from '../models/training/train-in-worker.ts';
+
+/** Epochs of the shorter training, and how many more the recipe must want for it to be worth trying. */
+const SHORT_EPOCHS = 20;
+const LEAST_EPOCHS = 2 * SHORT_EPOCHS;
+
+export interface Trained {
+  readonly result: TrainResult;
+  /** Those that the result was made with: a training with them alone gives the same weights. */
+  readonly settings: TrainSettings;
+}
+
+/**
+ * Trains with the kernel; where the set is so small that the recipe goes through it very often, also for fewer epochs, and
+ * takes what is better on the validation part. A noisy series alone is learnt by heart where a regular one needs every epoch
+ * (bench/results/choose-2026-11-27.md), and only the data can tell which it is. Checkpoints are those of the long training:
+ * the short one is over soon, and is made again after an interruption.
+ * @param free whether the number of epochs was left to the recipe
+ * @throws as `trainInWorker`
+ */
+export async function trainKernel(
+  set: TrainingSet,
+  settings: TrainSettings,
+  free: boolean,
+  hooks: TrainHooks,
+): Promise<Trained> {
+  const long = { result: await trainInWorker('kernel', set, settings, hooks), settings };
+  if (!free || settings.epochs < LEAST_EPOCHS || set.validation.starts.length === 0) return long;
+  const fewer = { ...settings, epochs: SHORT_EPOCHS };
+  const { signal, onProgress, threads } = hooks;
+  const short = await trainInWorker('kernel', set, fewer, {
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress }),
+    ...(threads !== undefined && { threads }),
+  });
+  return short.validationLoss < long.result.validationLoss ? { result: short, settings: fewer } : long;
+}
