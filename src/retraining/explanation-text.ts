@@ -26,6 +26,7 @@ export function explanationText(explanation: Explanation, all: boolean): string 
     `window     ${window.length} buckets, ${measured} measured from ${readings} readings, ${window.length - measured} filled, ${corrected} corrected`,
     '',
     heading(explanation, all),
+    '',
   ];
   const rows = all ? window : isNaive(explanation) ? window.filter(counts) : mostImportant(window);
   lines.push(
@@ -49,6 +50,7 @@ export function explanationText(explanation: Explanation, all: boolean): string 
     lines.push(
       '',
       `what the model saw beside it\ncontribution: by how much the forecast's mean would change without it, in the unit of ${forecast.quantity}`,
+      '',
       textTable(['input', 'contribution', ''], rows),
     );
   }

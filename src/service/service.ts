@@ -3,7 +3,7 @@ import { compileMapping, type Mapping } from '../bridges/mapping/mapping.ts';
 import { type BridgeEvent, MqttBridge } from '../bridges/mqtt/bridge.ts';
 import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
 import { refuseLoop } from '../bridges/out/out-config.ts';
-import { FleetcastError, isFleetcastError, messageOf } from '../errors.ts';
+import { FleetcastError, isFleetcastError } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
@@ -362,20 +362,7 @@ function onLearnerEvent(event: LearnerEvent, training: TrainingWatch, logger: Lo
     training.onEnd(event.message, true);
     return;
   }
-  const { kind, modelId, reason, name, details } = event.event;
+  const { kind, modelId, reason, name } = event.event;
   logger.info({ model: modelId, name, reason }, `model ${kind}`);
-  const short = modelId.slice(0, 8);
-  if (kind === 'promoted') training.onEnd(`${short} is in use: ${reason}`, false);
-  else if (kind === 'rolled_back') training.onEnd(`${short} is in use again: ${reason}`, false);
-  else if (kind === 'retired') training.onEnd(`${short} was retired: ${reason}`, false);
-  else if (kind === 'rejected') training.onEnd(`${short} was rejected: ${reason}`, false);
-  else if (kind === 'failed') training.onEnd(failureIn(details, reason), true);
-}
-
-function failureIn(details: string, reason: string): string {
-  try {
-    return `${reason}: ${(JSON.parse(details) as { message?: string }).message ?? ''}`;
-  } catch (error) {
-    return `${reason} (${messageOf(error)})`;
-  }
+  training.onModelEvent(event.event);
 }

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import type { ModelEvent } from '../events/records.ts';
 import type { LearnerStatus } from '../retraining/learner.ts';
 import { TrainingWatch } from './training-watch.ts';
 
@@ -28,4 +29,19 @@ it('follows a training from waiting to its end', () => {
   expect(watch.part(learner('waiting', { champion: 'abc' }), 480)).toMatchObject({ state: 'idle', losses: [0.6, 0.4] });
   watch.onEnd('no disk', true);
   expect(watch.part(learner('waiting'), 480)).toMatchObject({ state: 'failed', message: 'no disk' });
+});
+
+it('tells what has become of models since, also by hand', () => {
+  const watch = new TrainingWatch();
+  const learner = { state: 'waiting', buckets: 12, champion: 'a', challenger: '', progress: undefined } as never;
+  const event = { type: 'ModelEvent', name: 'default', time: 0, reason: 'by hand', details: '{}' } as const;
+  const told = (kind: ModelEvent['kind'], modelId: string, details = '{}') => {
+    watch.onModelEvent({ ...event, kind, modelId, details });
+    const { state, message } = watch.part(learner, 480);
+    return `${state}: ${message}`;
+  };
+  expect(told('promoted', 'bbbbbbbbbbbb')).toBe('idle: bbbbbbbb is in use: by hand');
+  expect(told('rolled_back', 'aaaaaaaaaaaa')).toBe('idle: aaaaaaaa is in use again: by hand');
+  expect(told('retired', 'aaaaaaaaaaaa')).toBe('idle: aaaaaaaa was retired: by hand');
+  expect(told('failed', '', '{"message":"no disk"}')).toBe('failed: by hand: no disk');
 });

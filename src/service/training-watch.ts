@@ -1,3 +1,5 @@
+import { messageOf } from '../errors.ts';
+import type { ModelEvent } from '../events/records.ts';
 import type { TrainProgress } from '../models/trainer.ts';
 import type { LearnerStatus } from '../retraining/learner.ts';
 import type { TrainingStage } from '../retraining/training-job.ts';
@@ -39,6 +41,16 @@ export class TrainingWatch {
     this.#failed = failed ? ended : '';
   }
 
+  /** What an event says of the model that it is about: also what somebody has done by hand. */
+  onModelEvent({ kind, modelId, reason, details }: ModelEvent): void {
+    const short = modelId.slice(0, 8);
+    if (kind === 'promoted') this.onEnd(`${short} is in use: ${reason}`, false);
+    else if (kind === 'rolled_back') this.onEnd(`${short} is in use again: ${reason}`, false);
+    else if (kind === 'retired') this.onEnd(`${short} was retired: ${reason}`, false);
+    else if (kind === 'rejected') this.onEnd(`${short} was rejected: ${reason}`, false);
+    else if (kind === 'failed') this.onEnd(failureIn(details, reason), true);
+  }
+
   part(learner: LearnerStatus | undefined, firstAfter: number): TrainingPart {
     if (learner === undefined || learner.state === 'stopped') return NO_TRAINING;
     const progress = this.#progress;
@@ -64,5 +76,13 @@ export class TrainingWatch {
       return { state: 'waiting', message, ...numbers };
     }
     return { state: 'idle', message: this.#ended, ...numbers };
+  }
+}
+
+function failureIn(details: string, reason: string): string {
+  try {
+    return `${reason}: ${(JSON.parse(details) as { message?: string }).message ?? ''}`;
+  } catch (error) {
+    return `${reason} (${messageOf(error)})`;
   }
 }

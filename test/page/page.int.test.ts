@@ -57,7 +57,11 @@ describe.skipIf(!hasChromium)(`the page in Chromium (${CHROMIUM})`, () => {
     await page.click('#next');
     await expect.poll(() => page.textContent('#page-of')).toMatch(/^2 of 120/);
     expect(await page.textContent('#drops')).toContain('missing-field');
-    expect(await page.textContent('#model')).toContain('better than');
+    expect(await page.textContent('#model')).toMatch(/better than .* the [\d,]+ forecasts scored while it was in use/);
+    // Nothing of what is only noted counts as lost.
+    expect(await page.textContent('#tile-drops')).toBe('252');
+    expect(await page.textContent('#drops')).not.toContain('naive');
+    expect(await page.textContent('#notes')).toContain('the naive forecast went out');
     expect(problems).toEqual([]);
     await page.close();
   });

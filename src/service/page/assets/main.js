@@ -73,10 +73,9 @@ async function explain() {
   const answer = await response?.json().catch(() => undefined);
   const text = answer?.text ?? answer?.error ?? 'The service does not answer.';
   // Sentences wrap, tables keep their columns and scroll.
-  const [facts, ...tables] = text.split('\n\n');
+  const parts = text.split('\n\n');
   target.replaceChildren(
-    element('div', { class: 'wrapped' }, facts),
-    ...tables.map((each) => element('div', { class: 'scroll' }, `\n${each}`)),
+    ...parts.map((each) => element('div', { class: each.includes('──') ? 'scroll' : 'wrapped' }, `${each}\n\n`)),
   );
 }
 

@@ -96,7 +96,7 @@ function compare(errors, id) {
 /** Older errors fade: the newest 5,000 weigh as much as all before them. */
 function span(scored) {
   const all = `the ${whole(scored)} forecasts scored while it was in use`;
-  return scored > 5000 ? `${all}; the newest 5,000 weigh half` : all;
+  return scored > 5000 ? `the latest forecasts: the newest 5,000 weigh half of ${all}` : all;
 }
 
 function drawTraining(training, model) {
