@@ -1,4 +1,4 @@
-import { FleetcastError, isFleetcastError } from '../errors.ts';
+import { type ErrorCode, FleetcastError, isFleetcastError } from '../errors.ts';
 import { Sweep } from '../state/sweep.ts';
 import { untilAborted } from './engine-clock.ts';
 import type { Executor } from './executor.ts';
@@ -121,7 +121,13 @@ function foreign(options: TaskOptions, stored: number, committed: number | undef
 
 /** Failures that another try cannot mend. */
 export function isPermanent(error: unknown): boolean {
-  return (['STATE_ORPHANED', 'STATE_LOG_CUT', 'TOPOLOGY_INVALID', 'LOG_TOPIC_UNKNOWN'] as const).some((code) =>
-    isFleetcastError(error, code),
-  );
+  return isFleetcastError(error) && PERMANENT.has(error.code);
 }
+
+const PERMANENT: ReadonlySet<ErrorCode> = new Set([
+  'STATE_ORPHANED',
+  'STATE_LOG_CUT',
+  'TOPOLOGY_INVALID',
+  'LOG_TOPIC_UNKNOWN',
+  'LOG_RECORD_TOO_LARGE',
+]);

@@ -70,6 +70,11 @@ export class SinkRunner {
       const encoded = this.node.encode(record);
       if (encoded === undefined) return;
       const key = typeof encoded.key === 'string' ? keyBytes(encoded.key, record, batch) : encoded.key;
+      // What the compiler did not see: the log would fail on it, and all that is committed together.
+      if (!isBytes(key)) throw new TypeError(`the key of the output is ${typeof key}, not text, bytes or null`);
+      if (!isBytes(encoded.value)) {
+        throw new TypeError(`the value of the output is ${typeof encoded.value}, not bytes or null`);
+      }
       const { topic } = this.target;
       const out = {
         topic,
@@ -85,6 +90,10 @@ export class SinkRunner {
       this.#poison.handle(this.node, record, error, batch);
     }
   }
+}
+
+function isBytes(value: unknown): value is Uint8Array | null {
+  return value === null || value instanceof Uint8Array;
 }
 
 /** The bytes of a key: those of the input record where it is the same key. */

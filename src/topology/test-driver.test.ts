@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sums } from '../../test/topologies/sums.ts';
 import { isFleetcastError } from '../errors.ts';
+import { TopologyBuilder } from './builder.ts';
 import { TopologyTestDriver } from './test-driver.ts';
 
 describe('TopologyTestDriver', () => {
@@ -82,6 +83,34 @@ describe('TopologyTestDriver', () => {
         message: expect.stringMatching(/sum, key a: Error: negative\n/),
       },
     ]);
+  });
+
+  it('treats an output that no log could take as a failure of its record', () => {
+    const build = (onError: 'fail' | 'dead-letter') => {
+      const builder = new TopologyBuilder('wrong');
+      const source = builder.source<{ room?: string }>('in', {
+        topic: 'in',
+        codec: { decode: ({ value }) => ({ kind: 'record', value: JSON.parse(String(value)), time: 0 }) },
+      });
+      source
+        .keyBy('by-room', ({ room }) => room!, { onError })
+        .sink('out', {
+          topic: 'out',
+          encode: ({ key, value }) => ({ key, value: JSON.stringify(value) as never }),
+          onError,
+        });
+      return new TopologyTestDriver(builder.build());
+    };
+    const going = build('dead-letter');
+    going.pipe('in', 'a', {}, 1);
+    going.pipe('in', 'a', { room: 'hall' }, 2);
+    expect(going.deadLetters().map(({ reason, message }) => [reason, message.split('\n')[0]])).toEqual([
+      ['encode-failed', 'by-room-out, key a: TypeError: the key of the output is undefined, not text, bytes or null'],
+      ['encode-failed', 'out, key hall: TypeError: the value of the output is string, not bytes or null'],
+    ]);
+    expect(() => build('fail').pipe('in', 'a', {}, 1)).toThrow(
+      /^by-room-out failed at offset 0 \(key a\) of in\/0: the key of the output is undefined/,
+    );
   });
 
   it('gives the same bytes for any cuts and restarts', async () => {
