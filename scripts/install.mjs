@@ -21,7 +21,7 @@ export function installMissing() {
   if (missing.length === 0) return;
   const some = missing.slice(0, 5).join(', ');
   console.log(`installing ${missing.length} packages from the lock file (${some}${missing.length > 5 ? ', …' : ''})`);
-  const npm = spawnSync('npm', ['ci', '--no-fund', '--no-audit'], {
+  const npm = spawnSync('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], {
     cwd: root,
     stdio: 'inherit',
     shell: process.platform === 'win32',

@@ -8,15 +8,21 @@ export type {
   Activation,
   Alert,
   DeadLetter,
+  FleetRecord,
   Forecast,
   ForecastInterval,
+  HistoryFlush,
   HistorySegment,
   ModelEvent,
+  NextEvent,
   Reading,
+  ReplacedBucket,
   Score,
+  ScoreEntry,
+  StateSnapshot,
   Tick,
 } from './events/records.ts';
-
+export type { SchemaName } from './events/schema-registry.ts';
 // The log
 export { type EmbeddedLogOptions, openEmbeddedLog } from './log/embedded/embedded-log.ts';
 export type {
@@ -25,6 +31,7 @@ export type {
   GroupOptions,
   LogRecord,
   OutRecord,
+  PartitionOffsets,
   ReadBatch,
   ReadOptions,
   TaskWriter,
@@ -35,7 +42,6 @@ export { openKafkaLog } from './log/kafka/kafka-log.ts';
 export type { KafkaLogOptions } from './log/kafka/kafka-options.ts';
 export { MemoryLog, type MemoryLogOptions } from './log/memory/memory-log.ts';
 export { murmur2, partitionFor } from './log/partitioner.ts';
-
 // Operators and state
 export type {
   Collector,
@@ -49,11 +55,20 @@ export type {
   Timers,
 } from './operators/operator.ts';
 export { jsonCodec, numberCodec, stringCodec } from './state/codecs.ts';
-export type { GlobalStore, KeyedStore, SlabLayout, SlabMigration, SlabStore, StoreCodec } from './state/store.ts';
-
+export type {
+  GlobalStore,
+  KeyedStore,
+  SlabLayout,
+  SlabMigration,
+  SlabRow,
+  SlabStore,
+  SlabType,
+  StoreCodec,
+} from './state/store.ts';
 // Topologies
 export type { Aside } from './topology/aside.ts';
 export { type SourceOptions, type TableOptions, TopologyBuilder } from './topology/builder.ts';
+export type { Counts } from './topology/counts.ts';
 export { describeDot, describeMermaid, describeText } from './topology/describe.ts';
 export { Engine, type EngineOptions, type EngineStateReader } from './topology/engine.ts';
 export type { EngineClock } from './topology/engine-clock.ts';
@@ -73,26 +88,37 @@ export {
   WindowedStream,
 } from './topology/stream.ts';
 export type { BatchBounds, TaskEvent } from './topology/task-options.ts';
-export type { TaskPhase, TaskStatus } from './topology/task-status.ts';
+export type { InputStatus, TaskPhase, TaskStatus } from './topology/task-status.ts';
 export { type SunkRecord, type TestDriverOptions, TopologyTestDriver } from './topology/test-driver.ts';
 export { EngineThreads, type EngineThreadsOptions } from './topology/threads/engine-threads.ts';
 export type { ThreadModule, ThreadSetup } from './topology/threads/messages.ts';
 export type {
+  Edge,
   EncodedRecord,
   ErrorPolicy,
+  OperatorNode,
   Prepare,
   SinkEncoder,
+  SinkNode,
   SourceCodec,
   SourceItem,
+  SourceNode,
+  SourceRecord,
+  SourceTick,
   Topology,
+  TopologyNode,
   ValueCodec,
 } from './topology/topology.ts';
 export type { EmitMode } from './topology/windows/window-operator.ts';
 export {
   type Aggregator,
   type AlignedOptions,
+  type AlignedWindows,
+  type EventTime,
   type EventTimeOptions,
   hopping,
+  type SessionWindows,
+  type SlidingWindows,
   session,
   sliding,
   tumbling,

@@ -48,6 +48,10 @@ export interface EngineOptions {
   readonly stuckMs?: number;
   /** First and longest pause after a failure, milliseconds. Default 100 and 30,000. */
   readonly backoffMs?: readonly [number, number];
+  /**
+   * Without a sign of life for so long, a process loses its partitions to the others. Until then nobody works on those of
+   * one that was killed, also when it is started again at once. Milliseconds; default 10,000.
+   */
   readonly sessionMs?: number;
   readonly clock?: EngineClock;
   readonly onEvent?: (event: TaskEvent) => void;

@@ -185,7 +185,11 @@ export class Task {
   #enter(phase: TaskPhase): void {
     if (phase === this.#phase) return;
     if (phase === 'running' && this.#phase !== 'waiting') this.#tell('restored', `task ${this.name} is restored`);
-    if (phase === 'waiting') this.#tell('waiting', `task ${this.name} waits for something from outside`);
+    if (phase === 'waiting')
+      this.#tell(
+        'waiting',
+        `task ${this.name} waits for what it needs from outside before it goes on, such as a model that is not on the log yet`,
+      );
     this.#phase = phase;
     this.#phaseSince = this.#options.clock.now();
   }

@@ -42,6 +42,16 @@ describe('the command line', () => {
     expect((await cli(['models', 'nothing'])).code).toBe(2);
   });
 
+  it('shows defaults as they are typed', async () => {
+    const help = async (command: string) => (await cli([command, '--help'])).out.join(' ').replaceAll(/\s+/g, ' ');
+    expect(await help('discover')).toContain('how long to listen (default: 60s)');
+    expect(await help('discover')).toContain('comma between them (default: #)');
+    expect(await help('import-keras')).toContain('MEAN,DEVIATION (default: rolling)');
+    for (const command of ['discover', 'import-keras', 'publish', 'backtest', 'train', 'tail', 'evaluate']) {
+      expect(await help(command)).not.toMatch(/default: [[{]|default: \d{4,}/);
+    }
+  });
+
   it('writes an example, and not over a file', async () => {
     const file = join(folder, 'example.yaml');
     expect(await cli(['init', file])).toMatchObject({ code: 0 });

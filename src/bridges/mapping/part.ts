@@ -92,7 +92,7 @@ function compileTimeOf(config: PartConfig, limits: MappingLimits) {
       const found = path.get(path.fromRoot ? root : part);
       if (found === undefined || found === null) {
         if (optional || lenient) return arrival;
-        throw new Reject('missing-field', `no time at ${path.source}`);
+        throw new Reject('missing-field', `the time is missing: nothing at ${JSON.stringify(path.source)}`);
       }
       if (!lenient) return parse(found);
       try {

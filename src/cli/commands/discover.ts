@@ -1,5 +1,5 @@
 import { existsSync, writeFileSync } from 'node:fs';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { Collector } from '../../bridges/discover/collector.ts';
 import { type Discovery, discover, type FoundDevice } from '../../bridges/discover/discover.ts';
 import { listen } from '../../bridges/mqtt/listener.ts';
@@ -28,8 +28,12 @@ export function addDiscover(program: Command, terminal: Terminal): void {
     .command('discover')
     .description('Listen to a broker, recognise what is sent, and write a configuration for it.')
     .requiredOption('--broker <url>', 'such as mqtt://127.0.0.1:1883 or mqtts://broker:8883')
-    .option('--for <duration>', 'how long to listen', duration, 60_000)
-    .option('--filter <list>', 'topic filters to listen to, comma between them', list, ['#'])
+    .addOption(new Option('--for <duration>', 'how long to listen').argParser(duration).default(60_000, '60s'))
+    .addOption(
+      new Option('--filter <list>', 'topic filters to listen to, comma between them')
+        .argParser(list)
+        .default(['#'], '#'),
+    )
     .option('--max <n>', 'most messages to keep', whole(1), 50_000)
     .option('--write <file>', 'write the configuration to this file; - for standard output')
     .option('--force', 'write over a file that exists')

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { FleetcastError } from '../../errors.ts';
 import { importKeras } from '../../models/keras/import.ts';
 import type { KerasModel } from '../../models/keras/read.ts';
@@ -40,11 +40,13 @@ export function addImportKeras(program: Command, terminal: Terminal): void {
     .argument('<file>', 'what model.save wrote; nothing in it is ever run')
     .option('--config <file>', CONFIG_HELP)
     .option('--sample <file>', 'inputs and what Keras predicts of them, to compare: .npz with x and y, .json or .csv')
-    .option(
-      '--scale <kind>',
-      'what values are before the model sees them: rolling (standardised by the last weeks of each series), raw, or MEAN,DEVIATION',
-      scale,
-      scale('rolling'),
+    .addOption(
+      new Option(
+        '--scale <kind>',
+        'what values are before the model sees them: rolling (standardised by the last weeks of each series), raw, or MEAN,DEVIATION',
+      )
+        .argParser(scale)
+        .default(scale('rolling'), 'rolling'),
     )
     .option('--name <name>', 'model line (default: that of the configuration)')
     .option('--note <text>', 'kept with the model')
