@@ -20,7 +20,7 @@ const topic = `consumers-${process.pid}-forecasts`;
 const forecast = (n: number) => ({
   ...{ type: 'Forecast' as const, device: `pump ${n}`, quantity: 'temperature', origin: 1_700_000_000_123 + n },
   ...{ interval: 60_000, values: [n, 0.1], lower: [n - 1, 0], upper: [n + 1, 0.25], level: 0.9, model: 'naive' },
-  ...{ inputOffset: n, arithmetic: 1 },
+  ...{ inputOffset: n, arithmetic: 1, intervals: [{ level: 0.5, lower: [n - 0.5, 0.05], upper: [n + 0.5, 0.2] }] },
 });
 const committed = [0, 1, 2, 3, 4].map(forecast);
 const { type: _type, ...fields } = forecast(0);
