@@ -48,7 +48,7 @@ describe('the command line', () => {
     expect(await help('discover')).toContain('comma between them (default: #)');
     expect(await help('import-keras')).toContain('MEAN,DEVIATION (default: rolling)');
     for (const command of ['discover', 'import-keras', 'publish', 'backtest', 'train', 'tail', 'evaluate']) {
-      expect(await help(command)).not.toMatch(/default: [[{]|default: \d{4,}/);
+      expect(await help(command)).not.toMatch(/default: [[{]/);
     }
   });
 
