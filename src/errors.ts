@@ -176,6 +176,11 @@ export const ERRORS = {
     action: 'Check columns, time format and conventions at the named line.',
     retryable: false,
   },
+  PARQUET_INVALID: {
+    meaning: 'The Parquet file cannot be read or written, or holds other columns than a history has.',
+    action: 'Check that the file is whole and has the columns device, quantity, time and value; export shows the form.',
+    retryable: false,
+  },
   MODEL_UNKNOWN: {
     meaning: 'No model with this id or name is on the models topic.',
     action: 'List the models; ids may be shortened as long as they stay unique.',

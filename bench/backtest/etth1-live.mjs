@@ -150,7 +150,8 @@ async function settled(http, sent) {
 
 async function status(http) {
   try {
-    return await (await fetch(`http://127.0.0.1:${http}/api/status`)).json();
+    const response = await fetch(`http://127.0.0.1:${http}/api/status`);
+    return response.ok ? await response.json() : undefined;
   } catch {
     return undefined;
   }
@@ -182,11 +183,17 @@ function report({ live, once, ridge, network }, models) {
   const index = new Map(table.times.map((at, i) => [at, i]));
   const months = new Map();
   const names = ['loop', 'once', 'network once', 'ridge once', 'seasonal naive', 'last value'];
+  const isNaive = ({ model }) => ['last-value', 'seasonal-naive'].includes(model);
+  // From the first forecast of a model on, whatever served after it: the pipeline falls back to a naive forecast for a
+  // series where that has lately been better, and its errors are the loop's.
+  const served = Math.min(...[...live.values()].filter((one) => !isNaive(one)).map(({ origin }) => time(origin)));
+  let naive = 0;
   for (const [key, forecast] of live) {
     const origin = index.get(time(forecast.origin));
     if (origin === undefined || origin <= first || origin + HORIZON > rows) continue;
     const others = [once, network, ridge].map((each) => each.get(key));
-    if (['last-value', 'seasonal-naive'].includes(forecast.model) || others.includes(undefined)) continue;
+    if (time(forecast.origin) < served || others.includes(undefined)) continue;
+    if (isNaive(forecast)) naive++;
     const { values, deviation } = table.columns.find(({ name }) => name === forecast.quantity);
     const month = new Date(table.times[first] + Math.floor((origin - first) / MONTH) * MONTH * HOUR)
       .toISOString()
@@ -215,7 +222,7 @@ function report({ live, once, ridge, network }, models) {
   }
   console.log(line('all', total));
   console.log(
-    `mean absolute error of live forecasts, in deviations of the first ${first} rows; ${total.count / HORIZON} windows`,
+    `mean absolute error of live forecasts, in deviations of the first ${first} rows; ${total.count / HORIZON} windows, in ${naive} of which the pipeline kept the naive forecast`,
   );
   const list = Array.isArray(models) ? models : models.models;
   console.log(`${list.length} models, ${Math.round((Date.now() - began) / 1000)} s`);

@@ -1,13 +1,11 @@
 import { FleetcastError } from '../errors.ts';
-import { decodeRecord, encodeRecord, HEADER, schemaOf } from '../events/codec.ts';
-import type { DeadLetter } from '../events/records.ts';
+import { schemaOf } from '../events/codec.ts';
 import type { EventLog, LogRecord, OutRecord } from '../log/event-log.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { ModelSource } from '../pipelines/activation.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { runPartition } from '../pipelines/partition-run.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
-import { scan } from './scan.ts';
 
 export interface ReplayOptions {
   readonly log: EventLog;
@@ -57,70 +55,6 @@ export async function replay(options: ReplayOptions & { readonly prefix: string 
   return { outputs };
 }
 
-export interface Difference {
-  readonly topic: string;
-  readonly partition: number;
-  /** Offset in the live topic; −1 where the replay made a record that is not there. */
-  readonly offset: number;
-  /** Fields that differ, or what is missing. */
-  readonly what: string;
-  readonly live: unknown;
-  readonly replayed: unknown;
-}
-
-export interface Verification {
-  readonly compared: number;
-  /** The first difference of each topic and partition. */
-  readonly differences: readonly Difference[];
-  /** Partitions whose input no longer begins at offset 0: what came before is missing from the replay's state. */
-  readonly cut: readonly number[];
-}
-
-/**
- * Replays and compares with what is on the live topics, byte by byte. Of the compacted history, the last record of each
- * key counts. What retention has removed from the live topics is passed over.
- * @param until by partition, offset of `readings` up to which the live pipeline has committed
- */
-export async function verifyReplay(
-  options: ReplayOptions & { readonly until: readonly number[] },
-): Promise<Verification> {
-  const { log, config, until } = options;
-  const { topics } = config;
-  const differences: Difference[] = [];
-  const cut: number[] = [];
-  let compared = 0;
-  const { partitions } = (await log.topic(topics.readings))!;
-  for (let partition = 0; partition < partitions; partition++) {
-    if ((await log.offsets(topics.readings, partition)).earliest > 0) cut.push(partition);
-    const live = new Map<string, LiveReader>();
-    const history = new Map<string, OutRecord>();
-    for (const topic of outputTopics(config)) {
-      if (topic !== topics.history) live.set(topic, new LiveReader(log, topic, partition, topics.readings));
-    }
-    const broken = new Set<string>();
-    for await (const records of outputsOf(options, partition, until[partition] ?? 0)) {
-      for (const record of records) {
-        if (record.topic === topics.history) {
-          history.set(Buffer.from(record.key!).toString(), record);
-          continue;
-        }
-        if (broken.has(record.topic)) continue;
-        const difference = await live.get(record.topic)!.compare(record);
-        if (difference === 'before') continue;
-        compared++;
-        if (difference === undefined) continue;
-        differences.push(difference);
-        broken.add(record.topic);
-      }
-      options.onProgress?.({ partition, partitions, outputs: compared });
-    }
-    const found = await compareHistory(log, topics.history, partition, history);
-    compared += history.size;
-    if (found !== undefined) differences.push(found);
-  }
-  return { compared, differences, cut };
-}
-
 /** @throws USAGE where the topic holds records: those of the pipeline itself, or of another replay */
 async function prepareTopic(log: EventLog, name: string, own: string): Promise<void> {
   const spec = await log.topic(name);
@@ -132,7 +66,7 @@ async function prepareTopic(log: EventLog, name: string, own: string): Promise<v
   }
 }
 
-function outputTopics({ topics, events }: PipelineConfig): string[] {
+export function outputTopics({ topics, events }: PipelineConfig): string[] {
   return [
     ...(events === undefined ? [] : [topics.nextEvents]),
     topics.forecasts,
@@ -143,7 +77,8 @@ function outputTopics({ topics, events }: PipelineConfig): string[] {
   ];
 }
 
-async function* outputsOf(
+/** What the recorded input of a partition makes, batch by batch, within the times that the options name. */
+export async function* outputsOf(
   options: ReplayOptions,
   partition: number,
   until: number,
@@ -179,121 +114,6 @@ function championFrom(name: string, served: ServedModel) {
 
 function isNoActivation({ value }: LogRecord): boolean {
   return value === null || schemaOf(value) !== 'Activation';
-}
-
-/** Reads a live topic alongside a replay. */
-class LiveReader {
-  readonly #log: EventLog;
-  readonly #topic: string;
-  readonly #partition: number;
-  readonly #input: string;
-  #next = -1;
-  #records: readonly LogRecord[] = [];
-  #at = 0;
-
-  constructor(log: EventLog, topic: string, partition: number, input: string) {
-    this.#log = log;
-    this.#topic = topic;
-    this.#partition = partition;
-    this.#input = input;
-  }
-
-  /** `before`: caused by input whose live outputs retention has removed. */
-  async compare(replayed: OutRecord): Promise<Difference | 'before' | undefined> {
-    const first = this.#next < 0;
-    const live = await this.#take();
-    if (live === undefined) return this.#difference(-1, 'the live topic ends before it', undefined, replayed.value);
-    if (first && offsetOf(replayed.value!) < offsetOf(live.value!)) {
-      this.#at--;
-      this.#next = -1;
-      return 'before';
-    }
-    if (
-      sameRecord(live.value, replayed.value) &&
-      equal(live.key, replayed.key) &&
-      live.timestamp === replayed.timestamp
-    ) {
-      return undefined;
-    }
-    return this.#difference(live.offset, fieldsThatDiffer(live.value, replayed.value), live.value, replayed.value);
-  }
-
-  #difference(
-    offset: number,
-    what: string,
-    live: Uint8Array | null | undefined,
-    replayed: Uint8Array | null,
-  ): Difference {
-    const read = (bytes: Uint8Array | null | undefined) => (bytes ? decodeRecord(bytes) : undefined);
-    return { topic: this.#topic, partition: this.#partition, offset, what, live: read(live), replayed: read(replayed) };
-  }
-
-  /** The next record that the pipeline wrote: dead letters of the bridge lie between its own. */
-  async #take(): Promise<LogRecord | undefined> {
-    for (;;) {
-      while (this.#at < this.#records.length) {
-        const record = this.#records[this.#at++]!;
-        if (this.#next < 0) this.#next = record.offset;
-        if (schemaOf(record.value!) !== 'DeadLetter') return record;
-        if ((decodeRecord(record.value!) as DeadLetter).origin === this.#input) return record;
-      }
-      const { earliest, end } = await this.#log.offsets(this.#topic, this.#partition);
-      const next = this.#records.length === 0 ? earliest : this.#records.at(-1)!.offset + 1;
-      if (next >= end) return undefined;
-      this.#records = (await this.#log.read(this.#topic, this.#partition, next, { maxRecords: 1000 })).records;
-      this.#at = 0;
-      if (this.#records.length === 0) return undefined;
-    }
-  }
-}
-
-async function compareHistory(
-  log: EventLog,
-  topic: string,
-  partition: number,
-  replayed: Map<string, OutRecord>,
-): Promise<Difference | undefined> {
-  const live = new Map<string, LogRecord>();
-  const { earliest, end } = await log.offsets(topic, partition);
-  for await (const { records } of scan(log, topic, partition, { from: earliest, to: end })) {
-    for (const record of records) live.set(Buffer.from(record.key!).toString(), record);
-  }
-  for (const [key, record] of replayed) {
-    const held = live.get(key);
-    if (held !== undefined && sameRecord(held.value, record.value)) continue;
-    const offset = held?.offset ?? -1;
-    const what = held === undefined ? 'the live topic lacks it' : fieldsThatDiffer(held.value, record.value);
-    const read = (bytes: Uint8Array | null | undefined) => (bytes ? decodeRecord(bytes) : undefined);
-    return { topic, partition, offset, what, live: read(held?.value), replayed: read(record.value) };
-  }
-  return undefined;
-}
-
-function fieldsThatDiffer(live: Uint8Array | null, replayed: Uint8Array | null): string {
-  if (live === null || replayed === null) return 'one of the two is a tombstone';
-  const one = decodeRecord(live) as unknown as Record<string, unknown>;
-  const other = decodeRecord(replayed) as unknown as Record<string, unknown>;
-  const fields = Object.keys(one).filter((field) => JSON.stringify(one[field]) !== JSON.stringify(other[field]));
-  if (fields.includes('arithmetic'))
-    return `made with version ${one['arithmetic']} of the arithmetic, this is ${other['arithmetic']}`;
-  return fields.length > 0 ? `differs in ${fields.join(', ')}` : 'differs in key or timestamp';
-}
-
-function offsetOf(value: Uint8Array): number {
-  const record = decodeRecord(value);
-  if (record.type === 'DeadLetter') return record.offset;
-  return 'inputOffset' in record ? record.inputOffset : 0;
-}
-
-/** Bytes that an earlier version of the program wrote are compared as what they say in today's schema. */
-function sameRecord(live: Uint8Array | null, replayed: Uint8Array | null): boolean {
-  if (equal(live, replayed)) return true;
-  if (live === null || replayed === null || equal(live.subarray(0, HEADER), replayed.subarray(0, HEADER))) return false;
-  return schemaOf(live) === schemaOf(replayed) && equal(encodeRecord(decodeRecord(live)), replayed);
-}
-
-function equal(a: Uint8Array | null, b: Uint8Array | null): boolean {
-  return a === null || b === null ? a === b : Buffer.compare(a, b) === 0;
 }
 
 function sum(counts: Readonly<Record<string, number>>): number {

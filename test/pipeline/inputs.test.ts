@@ -15,9 +15,9 @@ import { activate } from '../../src/retraining/activate.ts';
 import { explain } from '../../src/retraining/explain.ts';
 import { readHistory } from '../../src/retraining/history-reader.ts';
 import { rebuild } from '../../src/retraining/rebuild.ts';
-import { verifyReplay } from '../../src/retraining/replay.ts';
 import { trainOnHistory } from '../../src/retraining/train.ts';
 import { requestedSet } from '../../src/retraining/training-job.ts';
+import { verifyReplay } from '../../src/retraining/verify-replay.ts';
 import { Engine } from '../../src/topology/engine.ts';
 import { HOUR, reading } from '../readings.ts';
 

@@ -1,17 +1,20 @@
-// A learner on an embedded log that kills itself at a step of its work. Arguments: PATH MEMBER STEP CONFIGURATION OPTIONS.
-// STEP is `before WHAT` or `after WHAT` of a commit (flush, checkpoint, or the kind of a model event), `stage STAGE` of a
-// training, or `never`. Lines on stdout: `event KIND` for each event that it sees.
+// A learner that kills itself at a step of its work. Arguments: LOG MEMBER STEP CONFIGURATION OPTIONS. LOG is JSON, with
+// `path` of an embedded log or `brokers` and `prefix` on Kafka. STEP is `before WHAT`, `during WHAT` (the commit has been
+// begun and not been acknowledged) or `after WHAT` of a commit (flush, checkpoint, or the kind of a model event), `stage
+// STAGE` of a training, or `never`. Lines on stdout: `event KIND` for each event that it sees.
 import { decode, schemaOf } from '../../dist/events/codec.js';
 import { openEmbeddedLog } from '../../dist/log/embedded/embedded-log.js';
+import { openKafkaLog } from '../../dist/log/kafka/kafka-log.js';
 import { ModelRegistry } from '../../dist/pipelines/model-registry.js';
 import { pipelineConfig } from '../../dist/pipelines/pipeline-config.js';
 import { Learner } from '../../dist/retraining/learner.js';
 
-const [path, memberId, step, configuration, options] = process.argv.slice(2);
+const [place, memberId, step, configuration, options] = process.argv.slice(2);
 const config = pipelineConfig(JSON.parse(configuration));
 const { topics } = config;
 const say = (line) => process.stdout.write(`${line}\n`);
-const log = await openEmbeddedLog({ path });
+const where = JSON.parse(place);
+const log = await (where.path === undefined ? openKafkaLog(where) : openEmbeddedLog(where));
 
 function at(moment) {
   if (moment === step) process.kill(process.pid, 'SIGKILL');
@@ -39,7 +42,10 @@ log.join = async (group) => {
     writer.commit = async (records, offsets) => {
       const kinds = whatIsIn(records);
       for (const kind of kinds) at(`before ${kind}`);
-      const done = await commit(records, offsets);
+      const committing = commit(records, offsets);
+      // A transaction of Kafka takes longer: records have been sent, its end has not.
+      if ([...kinds].some((kind) => `during ${kind}` === step)) setTimeout(() => at(step), 3);
+      const done = await committing;
       for (const kind of kinds) at(`after ${kind}`);
       return done;
     };

@@ -11,9 +11,9 @@ import { type HistorySeries, readHistory } from '../../src/retraining/history-re
 import type { Learner } from '../../src/retraining/learner.ts';
 import { readModelLine } from '../../src/retraining/model-line.ts';
 import { rebuild } from '../../src/retraining/rebuild.ts';
-import { verifyReplay } from '../../src/retraining/replay.ts';
 import { newRequest, publishTrained, requestedEvent, trainRequest } from '../../src/retraining/train.ts';
 import { trainApart } from '../../src/retraining/train-apart.ts';
+import { verifyReplay } from '../../src/retraining/verify-replay.ts';
 import { startKafka } from '../log/kafka-broker.ts';
 import {
   config,

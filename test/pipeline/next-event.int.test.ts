@@ -12,7 +12,7 @@ import { pipelineConfig } from '../../src/pipelines/pipeline-config.ts';
 import { topicSpecs } from '../../src/pipelines/topics.ts';
 import { activate } from '../../src/retraining/activate.ts';
 import { guideModel, publishEvents, trainEvents } from '../../src/retraining/event-training.ts';
-import { verifyReplay } from '../../src/retraining/replay.ts';
+import { verifyReplay } from '../../src/retraining/verify-replay.ts';
 import { Engine } from '../../src/topology/engine.ts';
 import { dataFile } from '../data-folder.ts';
 import { nextEventSamples, occupancyEvents } from '../models/occupancy-events.ts';

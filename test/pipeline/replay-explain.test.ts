@@ -4,8 +4,10 @@ import type { Forecast } from '../../src/events/records.ts';
 import { compileSchema, fingerprint } from '../../src/events/schema-registry.ts';
 import { explain } from '../../src/retraining/explain.ts';
 import { rebuild } from '../../src/retraining/rebuild.ts';
-import { replay, verifyReplay } from '../../src/retraining/replay.ts';
+import { replay } from '../../src/retraining/replay.ts';
 import { trainOnHistory } from '../../src/retraining/train.ts';
+import { verifyReplay } from '../../src/retraining/verify-replay.ts';
+import { HOUR } from '../readings.ts';
 import { releasedOf } from '../schema-evolution.ts';
 import {
   all,
@@ -51,6 +53,16 @@ describe('what the log tells afterwards', () => {
     const verified = await verifyReplay({ log, config, models, until });
     expect(verified).toMatchObject({ differences: [], cut: [] });
     expect(verified.compared).toBeGreaterThan(2000);
+
+    // A part of the time.
+    const middle = T0 + 150 * HOUR;
+    const [early, late] = [
+      await verifyReplay({ log, config, models, until, to: middle }),
+      await verifyReplay({ log, config, models, until, from: middle }),
+    ];
+    expect([early.differences, late.differences]).toEqual([[], []]);
+    expect(early.compared).toBeGreaterThan(500);
+    expect(late.compared).toBeGreaterThan(500);
 
     // Another configuration differs, and the first difference is named.
     const changed = await verifyReplay({ log, config: { ...config, level: 0.8 }, models, until });
@@ -119,15 +131,12 @@ describe('what the log tells afterwards', () => {
         return { topic: 'forged', partition, timestamp, key, value: encodeRecord(changedValue) };
       }),
     );
-    const found = await verifyReplay({
-      log,
-      config: { ...config, topics: { ...topics, forecasts: 'forged' } },
-      models,
-      until,
-    });
+    const forgery = { ...config, topics: { ...topics, forecasts: 'forged' } };
+    const found = await verifyReplay({ log, config: forgery, models, until });
     expect(found.differences.find(({ partition: p }) => p === partition)).toMatchObject({
       topic: 'forged',
       offset: 100,
+      cause: decode<Forecast>('Forecast', records[100]!.value!).inputOffset,
       what: 'differs in model',
     });
 
@@ -149,6 +158,23 @@ describe('what the log tells afterwards', () => {
     }
     const old = { ...config, topics: { ...topics, forecasts: 'earlier' } };
     expect((await verifyReplay({ log, config: old, models, until })).differences).toEqual([]);
+    // So is one too many at the end.
+    await log.ensureTopics([{ name: 'twice', partitions: PARTITIONS, cleanup: 'delete' }]);
+    const topic = 'twice';
+    await log.append(
+      [...records, records.at(-1)!].map(({ timestamp, key, value }) => ({ topic, partition, timestamp, key, value })),
+    );
+    const doubled = await verifyReplay({
+      log,
+      config: { ...config, topics: { ...topics, forecasts: topic } },
+      models,
+      until,
+    });
+    expect(doubled.differences.find(({ partition: p }) => p === partition)).toMatchObject({
+      topic,
+      offset: records.length,
+      what: 'the replay does not make it',
+    });
   }, 300_000);
 
   it('rebuilds a network bit for bit', async () => {

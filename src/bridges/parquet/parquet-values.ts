@@ -22,7 +22,7 @@ export async function writeParquet(file: string, rows: Iterable<ValueRow>): Prom
       rowGroupSize: GROUP,
     });
   } catch (cause) {
-    throw new FleetcastError('USAGE', `cannot write ${file}: ${messageOf(cause)}`, { cause });
+    throw new FleetcastError('PARQUET_INVALID', `cannot write ${file}: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -35,17 +35,17 @@ function* records(rows: Iterable<ValueRow>): Generator<Record<string, unknown>> 
 /**
  * The values of a Parquet file with the columns device, quantity, time (timestamp, or milliseconds since the epoch), value
  * and, if any, readings. Uncompressed or Snappy.
- * @throws USAGE, naming file and row
+ * @throws PARQUET_INVALID, naming file and row
  */
 export async function* parquetValues(file: string): AsyncGenerator<ValueRow> {
   const failed = (cause: unknown): FleetcastError =>
-    isFleetcastError(cause) ? cause : new FleetcastError('USAGE', `${file}: ${messageOf(cause)}`, { cause });
+    isFleetcastError(cause) ? cause : new FleetcastError('PARQUET_INVALID', `${file}: ${messageOf(cause)}`, { cause });
   try {
     const buffer = await asyncBufferFromFile(file);
     const metadata = await parquetMetadataAsync(buffer);
     const names = metadata.schema.slice(1).map(({ name }) => name);
     const missing = COLUMNS.filter((name) => !names.includes(name));
-    if (missing.length > 0) throw new FleetcastError('USAGE', `${file} has no column ${missing.join(', ')}`);
+    if (missing.length > 0) throw new FleetcastError('PARQUET_INVALID', `${file} has no column ${missing.join(', ')}`);
     const columns = [...COLUMNS, ...(names.includes('readings') ? ['readings'] : [])];
     const total = Number(metadata.num_rows);
     for (let from = 0; from < total; from += GROUP) {
@@ -63,10 +63,10 @@ function checked(row: Record<string, unknown>, file: string, number: number): Va
   const time = at instanceof Date ? at.getTime() : typeof at === 'string' ? Date.parse(at) : Number(at);
   const count = Number(readings);
   if (typeof device !== 'string' || typeof quantity !== 'string' || device === '' || quantity === '') {
-    throw new FleetcastError('USAGE', `${file}, row ${number}: no device or no quantity`);
+    throw new FleetcastError('PARQUET_INVALID', `${file}, row ${number}: no device or no quantity`);
   }
   if (!Number.isFinite(time) || typeof value !== 'number' || !Number.isFinite(value) || !(count >= 1)) {
-    throw new FleetcastError('USAGE', `${file}, row ${number}: time, value or readings is no number`);
+    throw new FleetcastError('PARQUET_INVALID', `${file}, row ${number}: time, value or readings is no number`);
   }
   return { device, quantity, time, value, count };
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { servedBy } from '../../models/load.ts';
+import type { ModelArtefact } from '../../models/model.ts';
 import { summarise } from '../../models/summary.ts';
 import { type LifecycleOptions, promote, retire, rollBack, shadow } from '../../retraining/lifecycle.ts';
 import { lifeIn } from '../../retraining/model-line.ts';
@@ -95,6 +96,10 @@ export function addModels(program: Command, terminal: Terminal): void {
             `trained   by ${training.trainer}, seed ${training.seed}, ${training.windows} windows`,
             `on        ${training.ranges.map(({ topic, partition, from, to }) => `${topic}/${partition} ${from}…${to - 1}`).join(', ')}`,
             `served    by ${servedBy(artefact)}`,
+            `series    ${seriesOf(training.settings)}`,
+            ...(training.trainEnd === 0
+              ? []
+              : [`labels    before ${minute(training.trainEnd)}${spanOf(training.settings)}`]),
             `parent    ${artefact.parent || 'none'}`,
             ...Object.entries(artefact.metrics).map(([name, value]) => `${name.padEnd(26)} ${value.toFixed(4)}`),
             ...events.map(({ kind, time, reason }) => `${time.slice(0, 19)}  ${kind}: ${reason}`),
@@ -141,6 +146,26 @@ export function addModels(program: Command, terminal: Terminal): void {
         terminal.out(`${await retire(lifecycle(opened, options), wanted)} is retired`);
       }),
     );
+}
+
+type Settings = ModelArtefact['training']['settings'];
+
+/** Which series it was trained on, as the request named them. */
+function seriesOf({ series }: Settings): string {
+  const keys = typeof series === 'string' && series !== '' ? (JSON.parse(series) as string[]) : [];
+  return keys.length === 0 ? 'all' : keys.join(', ');
+}
+
+/** The part of the history that the request named. */
+function spanOf({ from, to }: Settings): string {
+  const bounds = [from ? `from ${minute(Number(from))}` : '', to ? `before ${minute(Number(to))}` : ''].filter(
+    (text) => text !== '',
+  );
+  return bounds.length === 0 ? '' : `, of the history ${bounds.join(' and ')}`;
+}
+
+function minute(time: number): string {
+  return new Date(time).toISOString().slice(0, 16);
 }
 
 function lifecycle(

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { FleetcastError } from '../../errors.ts';
-import { type Difference, type ReplayProgress, replay, verifyReplay } from '../../retraining/replay.ts';
+import { type ReplayProgress, replay } from '../../retraining/replay.ts';
+import { type Difference, verifyReplay } from '../../retraining/verify-replay.ts';
 import { pipelineOf } from '../../service/pipeline-settings.ts';
 import { groupOf } from '../../service/service.ts';
 import { subtopologyGroup } from '../../topology/engine.ts';
@@ -79,12 +80,16 @@ async function run(opened: Opened, options: Options, terminal: Terminal): Promis
       );
     }
   }
+  if (compared === 0) {
+    throw new FleetcastError('USAGE', 'nothing was compared: the pipeline has committed no outputs in that time');
+  }
   const [first] = differences;
   if (first !== undefined) throw new FleetcastError('NOT_REPRODUCED', differenceText(first), { details: { ...first } });
   if (!options.json) terminal.out('identical, byte for byte');
 }
 
-function differenceText({ topic, partition, offset, what }: Difference): string {
+function differenceText({ topic, partition, offset, cause, what }: Difference): string {
   const place = offset < 0 ? `${topic}/${partition}` : `${topic}/${partition} offset ${offset}`;
-  return `the first record that differs is ${place}: ${what}`;
+  const from = cause === undefined ? '' : `, caused by offset ${cause} of the readings`;
+  return `the first record that differs is ${place}${from}: ${what}`;
 }

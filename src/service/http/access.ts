@@ -38,7 +38,11 @@ export function authorise(request: IncomingMessage, token: string | undefined, h
   const cookie = new RegExp(`(?:^|; )${COOKIE}=([^;]*)`).exec(request.headers.cookie ?? '')?.[1];
   if (same(bearer, token) || same(cookie && decodeURIComponent(cookie), token)) return undefined;
   const given = url.searchParams.get('token') ?? undefined;
-  if (!same(given, token)) return { code: 401, error: 'a token is needed: open the page with ?token=…' };
+  if (!same(given, token))
+    return {
+      code: 401,
+      error: 'a token is needed: as Authorization: Bearer …, or once as ?token=… in the address of the page',
+    };
   const value = encodeURIComponent(token);
   return { code: 401, error: '', cookie: `${COOKIE}=${value}; Path=/; HttpOnly; SameSite=Strict` };
 }

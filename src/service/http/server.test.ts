@@ -111,12 +111,22 @@ describe('the HTTP interfaces', () => {
       403,
     );
     const unknown = await post(url, '/api/models/promote', { id: 'x' }, bearer);
-    expect([unknown.status, await unknown.json()]).toEqual([409, { code: 'MODEL_UNKNOWN', error: 'no model x' }]);
+    expect([unknown.status, await unknown.json()]).toEqual([404, { code: 'MODEL_UNKNOWN', error: 'no model x' }]);
     expect((await post(url, '/api/models/retire', { id: 'x' })).status).toBe(401);
     expect(await (await post(url, '/api/models/retire', { id: 'x' }, bearer)).json()).toEqual({ id: 'x' });
     const wish = { series: ['pump/level'], from: '2026-01-01' };
     expect(await (await post(url, '/api/models/train', wish, bearer)).json()).toEqual({ id: 'asked for pump/level' });
-    expect((await post(url, '/api/models/train', { from: 'soon' }, bearer)).status).toBe(409);
+    expect((await post(url, '/api/models/train', { from: 'soon' }, bearer)).status).toBe(400);
+    const misspelt = await post(url, '/api/models/train', { form: '2026-01-01' }, bearer);
+    expect([misspelt.status, await misspelt.json()]).toEqual([
+      400,
+      { code: 'USAGE', error: 'unknown field form; allowed are series, from, to, reason' },
+    ]);
+    const nameless = await post(url, '/api/models/promote', {}, bearer);
+    expect([nameless.status, ((await nameless.json()) as { error: string }).error]).toEqual([
+      400,
+      expect.stringContaining('id names the model'),
+    ]);
     expect((await post(url, '/api/models/train', wish)).status).toBe(401);
     const one = await fetch(`${url}/api/models/9f`, { headers: bearer });
     expect(await one.json()).toMatchObject({

@@ -148,13 +148,13 @@ function addActions(app: FastifyInstance, source: PageSource, allowed: boolean):
         return { id: await act((request.body ?? {}) as Record<string, unknown>) };
       } catch (error) {
         if (!(error instanceof FleetcastError)) throw error;
-        return reply.code(error.retryable ? 503 : 409).send({ code: error.code, error: error.message });
+        return reply.code(statusOf(error)).send({ code: error.code, error: error.message });
       }
     });
-  action('/api/models/promote', ({ id }) => source.promote(String(id ?? ''), 'by hand, over HTTP'));
-  action('/api/models/retire', ({ id }) => source.retire(String(id ?? ''), 'by hand, over HTTP'));
-  action('/api/models/train', (body) => source.train(trainingWish(body), 'by hand, over HTTP'));
-  action('/api/models/rollback', () => source.rollBack('by hand, over HTTP'));
+  action('/api/models/promote', (body) => source.promote(modelIn(body), reasonIn(body)));
+  action('/api/models/retire', (body) => source.retire(modelIn(body), reasonIn(body)));
+  action('/api/models/train', (body) => source.train(trainingWish(body), reasonIn(body)));
+  action('/api/models/rollback', (body) => source.rollBack(reasonIn(fieldsOf(body, []))));
 }
 
 /** State by key, or by range: keys `from` ≤ key < `to` in order, at most `limit` of them. */
@@ -184,8 +184,33 @@ function defined(fields: { from: string | undefined; to: string | undefined }): 
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
+function statusOf({ code, retryable }: FleetcastError): number {
+  if (retryable) return 503;
+  return code === 'MODEL_UNKNOWN' ? 404 : code === 'USAGE' ? 400 : 409;
+}
+
+/** @throws USAGE for a field that is none of these: one that is misspelt must not be passed over */
+function fieldsOf(body: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+  const allowed = [...names, 'reason'];
+  const other = Object.keys(body).find((name) => !allowed.includes(name));
+  if (other === undefined) return body;
+  throw new FleetcastError('USAGE', `unknown field ${other}; allowed are ${allowed.join(', ')}`);
+}
+
+/** @throws USAGE */
+function modelIn(body: Record<string, unknown>): string {
+  const { id } = fieldsOf(body, ['id']);
+  if (typeof id === 'string' && id !== '') return id;
+  throw new FleetcastError('USAGE', 'id names the model: its id or the beginning of it');
+}
+
+function reasonIn({ reason }: Record<string, unknown>): string {
+  return typeof reason === 'string' && reason !== '' ? `${reason.slice(0, 500)} (over HTTP)` : 'by hand, over HTTP';
+}
+
 /** @throws USAGE for fields that are not what they must be */
-function trainingWish({ series, from, to }: Record<string, unknown>): TrainingWish {
+function trainingWish(body: Record<string, unknown>): TrainingWish {
+  const { series, from, to } = fieldsOf(body, ['series', 'from', 'to']);
   const at = (name: string, value: unknown): number | undefined => {
     if (value === undefined) return undefined;
     const time = typeof value === 'number' ? value : Date.parse(String(value));
