@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { openEmbeddedLog } from '../../src/log/embedded/embedded-log.ts';
-import { activationsIn, type Mortal, mortalLearners, TRAINING, tryPoorModels } from './learner-kills.ts';
+import {
+  activationsIn,
+  continueAZombie,
+  type Mortal,
+  mortalLearners,
+  TRAINING,
+  tryPoorModels,
+} from './learner-kills.ts';
 import { kinds, newWorld, play, until } from './world.ts';
 
 const folders: string[] = [];
@@ -67,8 +74,20 @@ describe('a learner that is killed', () => {
     await play(world, 180, () => 12);
     await learners.dieAt('after promoted');
     const [champion] = await world.registry.list();
-    await tryPoorModels(world, [['champion', champion!.id]], (what) => dieAtEach(learners, [what]));
+    const before = { sofar: [['champion', champion!.id] as const], wave: () => 12 };
+    await tryPoorModels(world, before, (what) => dieAtEach(learners, [what]));
   }, 120_000);
+
+  it.skipIf(process.platform !== 'linux')(
+    'is not heard when it comes back after another has taken over',
+    async () => {
+      const path = newFolder();
+      const world = await newWorld(await openEmbeddedLog({ path }));
+      await play(world, 180, () => 12);
+      await continueAZombie(world, learnersOn({ path }));
+    },
+    60_000,
+  );
 
   it('works alone, however many processes there are', async () => {
     const path = newFolder();

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { decode, schemaOf } from '../../src/events/codec.ts';
@@ -29,6 +30,8 @@ interface Started {
   readonly child: ChildProcess;
   /** The signal that ended it. */
   readonly ended: Promise<string | null>;
+  /** What it has said so far. */
+  text(): string;
 }
 
 export interface Mortal {
@@ -48,9 +51,14 @@ export function mortalLearners() {
     const start = (step: string): Started => {
       const script = fileURLToPath(new URL('./learner-process.mjs', import.meta.url));
       const args = [script, JSON.stringify(place), `learner-${children.length}`, step, configuration, options];
-      const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
       children.push(child);
-      return { child, ended: new Promise((resolve) => child.on('close', (_code, signal) => resolve(signal))) };
+      let text = '';
+      child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      const ended = new Promise<string | null>((resolve) => child.on('close', (_code, signal) => resolve(signal)));
+      return { child, ended, text: () => text };
     };
     const dieAt = async (step: string, already: () => Promise<boolean> = async () => false): Promise<void> => {
       const { child, ended } = start(step);
@@ -76,15 +84,10 @@ export function mortalLearners() {
 
 export type ActivationText = readonly [role: Activation['role'], modelId: string];
 
-/**
- * Expects these activations in every partition, and that the pipeline scores no model but the last champion.
- * @param last after others; else there are no others
- */
-export async function activationsIn(world: World, expected: readonly ActivationText[], last = false): Promise<void> {
+/** Expects these activations and no others in every partition, and that the pipeline scores no model but the last champion. */
+export async function activationsIn(world: World, expected: readonly ActivationText[]): Promise<void> {
   for (let partition = 0; partition < PARTITIONS; partition++) {
-    const found = await activations(world.log, partition);
-    const wanted = expected.map(([role, id]) => `${role} ${id.slice(0, 8)}`);
-    expect(last ? found.slice(-wanted.length) : found).toEqual(wanted);
+    expect(await activations(world.log, partition)).toEqual(expected.map(([role, id]) => `${role} ${id.slice(0, 8)}`));
   }
   const line = await readModelLine(world.log, topics.modelEvents, 'default');
   const champion = expected.findLast(([role]) => role === 'champion')![1];
@@ -115,14 +118,33 @@ async function activations(log: EventLog, partition: number): Promise<string[]> 
 }
 
 /**
+ * A learner is suspended when it has trained and is about to say so. Another takes over and does it; then the first goes
+ * on where it was, and must not be heard.
+ */
+export async function continueAZombie(world: World, { start }: Mortal): Promise<void> {
+  const { log } = world;
+  const zombie = start('stop before trained');
+  await until(async () => /\) T /.test(readFileSync(`/proc/${zombie.child.pid}/stat`, 'utf8')));
+  expect(await kinds(log)).toEqual(['requested']);
+  start('never');
+  await until(async () => (await kinds(log)).includes('promoted'));
+  zombie.child.kill('SIGCONT');
+  await until(async () => zombie.text().trimEnd().endsWith('state standby'));
+  expect(await kinds(log)).toEqual(['requested', 'trained', 'promoted']);
+  const [one, ...others] = await world.registry.list();
+  expect(others).toEqual([]);
+  await activationsIn(world, [['champion', one!.id]]);
+}
+
+/**
  * Three poor models beside a good champion: one whose hold-out is bad, one in shadow, one that was made champion. The
  * learners have to reject two and roll back the third.
- * @param sofar the activations before them
+ * @param sofar the activations before them; the wave is the one that the champion knows
  * @param die runs learners that die around the commit of such an event, until it has been done
  */
 export async function tryPoorModels(
   world: World,
-  sofar: readonly ActivationText[],
+  { sofar, wave }: { readonly sofar: readonly ActivationText[]; readonly wave: (hour: number) => number },
   die: (what: 'rejected' | 'rolled_back') => Promise<void>,
 ) {
   const { log } = world;
@@ -146,11 +168,11 @@ export async function tryPoorModels(
   const byHand = { ...desk, name: 'default', reason: 'by hand' };
   const [b, c] = [second!.encoded.id, third!.encoded.id];
   await activate({ ...byHand, modelId: b, role: 'challenger' });
-  await play(world, 110, () => 12);
+  await play(world, 110, wave);
   await die('rejected');
 
   await activate({ ...byHand, modelId: c, role: 'champion', shadow: champion });
-  await play(world, 110, () => 12);
+  await play(world, 110, wave);
   await die('rolled_back');
 
   const story = ['requested', 'trained', 'rejected', 'shadowed', 'rejected', 'promoted', 'shadowed', 'rolled_back'];

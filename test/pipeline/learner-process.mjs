@@ -1,7 +1,8 @@
 // A learner that kills itself at a step of its work. Arguments: LOG MEMBER STEP CONFIGURATION OPTIONS. LOG is JSON, with
 // `path` of an embedded log or `brokers` and `prefix` on Kafka. STEP is `before WHAT`, `during WHAT` (the commit has been
 // begun and not been acknowledged) or `after WHAT` of a commit (flush, checkpoint, or the kind of a model event), `stage
-// STAGE` of a training, or `never`. Lines on stdout: `event KIND` for each event that it sees.
+// STAGE` of a training, or `never`. After `stop ` it suspends itself there instead. Lines on stdout: `event KIND` for each
+// event that it sees, and `state STATE` when that changes.
 import { decode, schemaOf } from '../../dist/events/codec.js';
 import { openEmbeddedLog } from '../../dist/log/embedded/embedded-log.js';
 import { openKafkaLog } from '../../dist/log/kafka/kafka-log.js';
@@ -18,6 +19,7 @@ const log = await (where.path === undefined ? openKafkaLog(where) : openEmbedded
 
 function at(moment) {
   if (moment === step) process.kill(process.pid, 'SIGKILL');
+  if (`stop ${moment}` === step) process.kill(process.pid, 'SIGSTOP');
 }
 
 function whatIsIn(records) {
@@ -69,3 +71,9 @@ const learner = new Learner({
   onEvent: (event) => say(event.kind === 'error' ? `error ${event.message}` : `event ${event.event.kind}`),
 });
 await learner.start();
+let state = '';
+setInterval(() => {
+  if (learner.status().state === state) return;
+  state = learner.status().state;
+  say(`state ${state}`);
+}, 20);
