@@ -46,7 +46,7 @@ export async function deadLettersOf(log: EventLog): Promise<DeadLetter[]> {
 }
 
 /** Waits for something outside to become true. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
   for (const end = Date.now() + ms; !(await holds()); ) {
     if (Date.now() > end) throw new Error(`waited ${ms} ms in vain: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
