@@ -158,6 +158,8 @@ export class SimBroker {
     this.#groups.set(options.group, group);
     const member: Member = { process, options, callbacks: Promise.resolve() };
     group.members.add(member);
+    // The request of a process that has died on the way: its session runs out as any other.
+    if (!process.alive) this.#scheduler.post(undefined, () => this.expire(process), 100);
     this.#scheduler.post(undefined, () => this.rebalance(options.group));
     return {
       memberId: options.memberId,
