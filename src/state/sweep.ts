@@ -116,7 +116,9 @@ export class Sweep {
    */
   resume(snapshot: StateSnapshot): number {
     const header = parseHeader(snapshot);
-    if (header.inputs.join() !== this.#inputs.join()) {
+    const [fewer, more] = [header.inputs, this.#inputs].sort((a, b) => a.length - b.length) as [string[], string[]];
+    // One that was added or taken away is the restore's matter.
+    if (!fewer.every((topic) => more.includes(topic))) {
       throw new FleetcastError(
         'STATE_ORPHANED',
         `the state of task ${this.#task} was kept for the input ${header.inputs.join(', ')}, not ${this.#inputs.join(', ')}`,

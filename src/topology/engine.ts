@@ -3,10 +3,11 @@ import type { EventLog, GroupMember, TopicSpec } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { checkState } from './check-state.ts';
 import { type EngineClock, systemClock } from './engine-clock.ts';
-import { divide, type Subtopology } from './plan.ts';
+import { divide, keepNames, type Subtopology } from './plan.ts';
 import type { SinkTarget } from './sink-runner.ts';
 import type { StandbyStatus } from './standby.ts';
 import { Standbys } from './standbys.ts';
+import { readManifest } from './state-manifest.ts';
 import { readState, type StateRange } from './state-reader.ts';
 import { Task } from './task.ts';
 import type { BatchBounds, TaskEvent, TaskOptions } from './task-options.ts';
@@ -113,18 +114,20 @@ export class Engine {
   async start(): Promise<void> {
     if (this.#started) throw new FleetcastError('USAGE', 'the engine has been started before');
     this.#started = true;
-    const parts = divide(named(this.#options.topology, this.#options.group));
-    const existing = new Map((await this.#options.log.topics()).map((spec) => [spec.name, spec]));
+    const { log, topology, group, stateTopic = 'state' } = this.#options;
+    const { parts: known } = await readManifest(log, stateTopic);
+    const parts = keepNames(divide(named(topology, group)), known.get(group) ?? []);
+    const existing = new Map((await log.topics()).map((spec) => [spec.name, spec]));
     for (const part of parts) checkWidths(part, existing);
     const topics = await this.#ensureRepartitionTopics(parts, existing);
     const planned = parts.map((part) => ({ part, partitions: this.#checkTopics(part, topics) }));
     await this.#ensureStateTopic(topics, Math.max(...planned.map(({ partitions }) => partitions)));
     await checkState({
-      log: this.#options.log,
-      stateTopic: this.#options.stateTopic ?? 'state',
-      group: this.#options.group,
+      log,
+      stateTopic,
+      group,
       parts,
-      groupOf: (name) => subtopologyGroup(this.#options.group, name),
+      groupOf: (name) => subtopologyGroup(group, name),
       discard: this.#options.discardState ?? [],
       now: this.#clock.now(),
     });

@@ -26,6 +26,8 @@ export class InputJournal {
   readonly #place: StatePlace;
   readonly #topics: readonly string[];
   #entries: JournalEntry[] = [];
+  /** Was made up and is not on the log yet. */
+  #adopted: JournalEntry | undefined;
 
   constructor(place: StatePlace, topics: readonly string[]) {
     this.#place = place;
@@ -42,13 +44,25 @@ export class InputJournal {
     return last === undefined ? 0 : last.base + lengthOf(last);
   }
 
-  /** An entry as it is read from the state topic, in any order; undefined value for a tombstone. */
+  /**
+   * An entry as it is read from the state topic, in any order; undefined value for a tombstone. A run of a topic that no
+   * source reads any more has −1 for its source.
+   */
   restore(base: number, snapshot: StateSnapshot | undefined): void {
     this.#entries = this.#entries.filter((entry) => entry.base !== base);
     if (snapshot === undefined) return;
     const runs = storedRuns(snapshot).map(({ topic, from, to }) => ({ source: this.#topics.indexOf(topic), from, to }));
     this.#entries.push({ base, runs });
     this.#entries.sort((a, b) => a.base - b.base);
+  }
+
+  /**
+   * The task had one source before, and its sequence was that partition: what a restore needs of it becomes the first
+   * entry, written with the next commit.
+   */
+  adopt(source: number, from: number, to: number): void {
+    this.#adopted = { base: from, runs: [{ source, from, to }] };
+    this.#entries = [this.#adopted];
   }
 
   /**
@@ -59,7 +73,12 @@ export class InputJournal {
     this.#entries.push(entry);
     const gone = this.#entries.slice(0, -1).filter((old) => old.base + lengthOf(old) - 1 <= needless);
     this.#entries = this.#entries.slice(gone.length);
-    return [...gone.map(({ base }) => this.#record(base, null, timestamp)), this.#write(entry, timestamp)];
+    const written = this.#adopted === undefined ? [entry] : [this.#adopted, entry];
+    this.#adopted = undefined;
+    return [
+      ...written.map((one) => this.#write(one, timestamp)),
+      ...gone.map(({ base }) => this.#record(base, null, timestamp)),
+    ];
   }
 
   #write(entry: JournalEntry, timestamp: number): OutRecord {

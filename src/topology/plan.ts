@@ -33,6 +33,20 @@ export function divide(topology: Topology): Subtopology[] {
   return parts.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/**
+ * Sub-topologies under the names that they have had: a source that was added may be the first by name now, but state and
+ * offsets are kept under the name from before.
+ * @param known names of the sub-topologies of this group that have run
+ */
+export function keepNames(parts: readonly Subtopology[], known: readonly string[]): Subtopology[] {
+  const taken = new Set(parts.map(({ name }) => name));
+  return parts.map((part) => {
+    if (known.includes(part.name)) return part;
+    const before = known.filter((name) => !taken.has(name) && part.sources.some((source) => source.name === name));
+    return before.length === 1 ? { ...part, name: before[0]! } : part;
+  });
+}
+
 /** Names of the nodes that lie on a cycle or behind one. */
 export function unordered(topology: Topology): string[] {
   const ordered = new Set(order(topology, [...topology.nodes.keys()].sort()));

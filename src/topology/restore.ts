@@ -44,12 +44,13 @@ export async function restore(
   hooks: RestoreHooks,
 ): Promise<Restored> {
   const { part, clock } = options;
-  const { executor, journal } = follower;
+  const { executor } = follower;
   const topics = part.sources.map(({ topic }) => topic);
   const fresh = committed.every((offset) => offset === undefined);
   await follower.toEnd(hooks.onSnapshots);
-  const { globals, newest } = follower;
-  const sequence = journal === undefined ? start[0]! : journal.end;
+  const { globals, newest, journal } = follower;
+  const before = journal === undefined || journal.entries.length > 0 ? undefined : onlySource(committed);
+  const sequence = before?.to ?? (journal === undefined ? start[0]! : journal.end);
   if (newest >= 0 && (fresh || newest >= sequence)) throw foreign(options, newest, fresh ? undefined : sequence);
 
   const sweep = new Sweep(
@@ -62,6 +63,7 @@ export async function restore(
     { offset: sequence - 1, time: clock.now() },
   );
   const from = globals === undefined ? sequence : sweep.resume(globals) + 1;
+  if (before !== undefined) journal?.adopt(before.source, from, sequence);
   hooks.onPrepare();
   await untilAborted(executor.prepare(), signal);
   const restored = { sweep, journal, sequence };
@@ -70,6 +72,12 @@ export async function restore(
   const entries = journal?.entries ?? [{ base: from, runs: [{ source: 0, from, to: sequence }] }];
   await replay(executor, intake, options, entries, from, sequence, signal, hooks);
   return restored;
+}
+
+/** Of a task that has several sources now: the one that it had before, with its next offset; undefined for none. */
+function onlySource(committed: readonly (number | undefined)[]): { source: number; to: number } | undefined {
+  const known = committed.flatMap((to, source) => (to === undefined ? [] : [{ source, to }]));
+  return known.length === 1 ? known[0] : undefined;
 }
 
 /** Runs journal entries again, from a place in the sequence on, with outputs off. */
@@ -92,6 +100,7 @@ async function replay(
     let base = entry.base;
     if (base + lengthOf(entry) <= from) continue;
     for (const run of entry.runs) {
+      if (run.source < 0) throw sourceGone(options);
       const shift = base - run.from;
       base += run.to - run.from;
       const first = Math.max(run.from, from - shift);
@@ -107,6 +116,15 @@ async function replay(
     executor.run();
   }
   if (!signal.aborted) executor.batch.replaying = false;
+}
+
+function sourceGone({ name }: TaskOptions): FleetcastError {
+  return new FleetcastError(
+    'STATE_ORPHANED',
+    `task ${name}: its newest state needs records of a topic that no source of the topology reads any more; where the ` +
+      'earlier topology has run without input until its state was written (idleSweepMs), nothing needs them',
+    { details: { task: name } },
+  );
 }
 
 function foreign(options: TaskOptions, stored: number, committed: number | undefined): FleetcastError {

@@ -10,12 +10,13 @@ import type { TaskOptions } from './task-options.ts';
  */
 export class StateFollower {
   readonly executor: Executor;
-  /** Undefined for a task with one source. */
-  readonly journal: InputJournal | undefined;
+  /** Undefined for a task with one source, unless it had several. */
+  journal: InputJournal | undefined;
   /** The newest globals, with the header of the sweep; undefined where there are none. */
   globals: StateSnapshot | undefined;
   readonly #discard: readonly string[];
   readonly #inputs: string;
+  readonly #newJournal: () => InputJournal;
   readonly #reader: SnapshotReader<string>;
 
   constructor(executor: Executor, options: TaskOptions) {
@@ -23,7 +24,8 @@ export class StateFollower {
     const place: StatePlace = { topic: options.stateTopic, partition: options.statePartition, task: options.name };
     const topics = part.sources.map(({ topic }) => topic);
     this.executor = executor;
-    this.journal = topics.length > 1 ? new InputJournal(place, topics) : undefined;
+    this.#newJournal = () => new InputJournal(place, topics);
+    this.journal = topics.length > 1 ? this.#newJournal() : undefined;
     this.#discard = discardState;
     this.#inputs = journalPrefix(place);
     this.#reader = new SnapshotReader(log, place, [`${place.task}/`, this.#inputs]);
@@ -55,6 +57,7 @@ export class StateFollower {
   #take({ prefix, key, snapshot }: StateEntry & { readonly prefix: string }): void {
     const { state } = this.executor;
     if (prefix === this.#inputs) {
+      if (snapshot !== undefined) this.journal ??= this.#newJournal();
       this.journal?.restore(Number(key), snapshot);
     } else if (key === '') {
       this.globals = snapshot === undefined ? undefined : withoutNodes(snapshot, this.#discard);

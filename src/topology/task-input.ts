@@ -74,21 +74,22 @@ export class TaskInput {
 
   /** There is more on the log than was polled. */
   get behind(): boolean {
-    return this.#cursors.some(({ position, end }) => position < end);
+    return this.#cursors.some(({ source, position, end }) => position < Math.min(end, this.#boundOf(source)));
   }
 
   /** Every source has come to its bound. */
   get done(): boolean {
-    return this.#sources.every(({ topic }, i) => {
-      const bound = this.#bound(topic);
-      return bound !== undefined && this.#cursors[i]!.position >= bound;
-    });
+    return this.#cursors.every(({ source, position }) => position >= this.#boundOf(source));
   }
 
   /** What is there; empty when nothing came for a while. */
   async poll(): Promise<InputPart[]> {
-    const loading = this.#cursors.some(({ position }, i) => position < this.#loadUntil[i]!);
-    const active = this.#cursors.filter(({ position }, i) => !loading || position < this.#loadUntil[i]!);
+    const loads = this.#cursors.map(({ position }, i) => position < Math.min(this.#loadUntil[i]!, this.#boundOf(i)));
+    const loading = loads.includes(true);
+    const active = this.#cursors.filter(({ source, position }) => {
+      return loading ? loads[source] : position < this.#boundOf(source);
+    });
+    if (active.length === 0) return [];
     for (const cursor of active) cursor.pending ??= this.#ask(cursor);
     await Promise.race(active.map(({ pending }) => pending));
     // What is on the log of another source may be older than what is there already.
@@ -99,8 +100,11 @@ export class TaskInput {
   /** The log is known to hold more of this source, and it has not come yet. */
   #awaited(cursor: Cursor): boolean {
     if (cursor.ready !== undefined || cursor.quiet) return false;
-    const end = Math.min(cursor.end, this.#bound(this.#sources[cursor.source]!.topic) ?? cursor.end);
-    return cursor.position < end;
+    return cursor.position < Math.min(cursor.end, this.#boundOf(cursor.source));
+  }
+
+  #boundOf(source: number): number {
+    return this.#bound(this.#sources[source]!.topic) ?? Number.POSITIVE_INFINITY;
   }
 
   /** What is there in the order of timestamps, up to where something must be awaited. */
