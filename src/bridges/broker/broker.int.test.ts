@@ -84,6 +84,49 @@ describe('startBroker', () => {
     expect(running.status().refused).toMatchObject({ 'bad-credentials': 3, 'topic-not-allowed': 2 });
   });
 
+  it('keeps nothing for a session that its user may not read', async () => {
+    const running = await broker({
+      users: [
+        { name: 'app', password: 'p', subscribe: ['a/#'] },
+        { name: 'other', password: 'p', subscribe: ['b/#'] },
+        { name: 'dev', password: 'p' },
+      ],
+      maxQueuedMessages: 1,
+    });
+    const session = (username: string) =>
+      connect(running.url, { clientId: 's', username, password: 'p', clean: false, protocolVersion: 4 });
+    const first = session('app');
+    cleanUps.push(() => first.endAsync(true));
+    const answers = await new Promise((resolve) =>
+      first.subscribe(['a/#', 'secret/#'], { qos: 1 }, (_error, _granted, packet) =>
+        resolve((packet as { granted?: number[] } | undefined)?.granted),
+      ),
+    );
+    expect(answers).toEqual([1, 128]);
+    await first.endAsync();
+    const device = await client(running.url, 'dev', 'p');
+    for (const topic of ['secret/x', 'secret/y', 'a/x']) await device.publishAsync(topic, 'x', { qos: 1 });
+    expect(running.status().refused['session-queue-full']).toBeUndefined();
+    const seen: string[] = [];
+    const again = session('app');
+    cleanUps.push(() => again.endAsync(true));
+    again.on('message', (topic) => seen.push(topic));
+    await until('what it may read', () => seen.length > 0);
+    expect(seen).toEqual(['a/x']);
+    await again.endAsync();
+
+    // What was queued for one user is not for another who comes with the same client id.
+    await device.publishAsync('a/z', 'x', { qos: 1 });
+    const other = session('other');
+    cleanUps.push(() => other.endAsync(true));
+    const seenByOther: string[] = [];
+    other.on('message', (topic) => seenByOther.push(topic));
+    await other.subscribeAsync('b/#', { qos: 1 });
+    await device.publishAsync('b/x', 'x', { qos: 1 });
+    await until('what it may read', () => seenByOther.length > 0);
+    expect(seenByOther).toEqual(['b/x']);
+  });
+
   it('bounds packets and connections', async () => {
     const running = await broker({ maxPacketBytes: 10_000, maxConnections: 2 });
     const big = await client(running.url);

@@ -151,9 +151,13 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
       const allowed = own.has(client.id) || mayRead(options, userOf.get(client), client.id, subscription.topic);
       const reason = allowed && !own.has(client.id) ? kept.refuses(client) : undefined;
       if (reason !== undefined) refuse({ type: 'client-refused', clientId: client.id, reason });
-      done(null, allowed && reason === undefined ? subscription : null);
+      const granted = allowed && reason === undefined;
+      kept.decided(subscription, granted);
+      done(null, granted ? subscription : null);
     },
     authorizeForward: (client, packet) => {
+      // A session may hold what was queued for a user with other rights.
+      if (!own.has(client.id) && !mayRead(options, userOf.get(client), client.id, packet.topic)) return null;
       // While such a session takes nothing, what nobody has promised to keep must not stand in the way of the rest.
       const full = packet.qos === 0 && own.has(client.id) && client.conn.writableLength > MAX_UNSENT_BYTES;
       if (!full) return packet;
@@ -185,10 +189,9 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     onAcknowledged: (counter) => acks.onAcknowledged(counter),
   });
   for (const { clientId, keeps = [] } of keeping) {
-    await persistence.addSubscriptions(
-      { id: clientId },
-      keeps.map(({ filter, qos }) => ({ topic: filter, qos })),
-    );
+    const subscriptions = keeps.map(({ filter, qos }) => ({ topic: filter, qos }));
+    for (const each of subscriptions) kept.decided(each, true);
+    await persistence.addSubscriptions({ id: clientId }, subscriptions);
   }
   aedes.on('publish', (_packet, client) => {
     if (client !== null) published++;

@@ -29,6 +29,8 @@ export interface KeptLimits {
 export interface KeptLimit {
   /** Why this client may not subscribe to one more filter, or undefined where it may. */
   refuses(client: { readonly id: string; readonly clean: boolean }): string | undefined;
+  /** To be told of each subscription before it is stored: what was not granted, is not. */
+  decided(subscription: object, granted: boolean): void;
 }
 
 /** Per topic, besides its name and payload. */
@@ -60,11 +62,24 @@ export function limitKept(persistence: KeptPersistence, limits: KeptLimits): Kep
   const add = persistence.addSubscriptions.bind(persistence);
   const remove = persistence.removeSubscriptions.bind(persistence);
   const clean = persistence.cleanSubscriptions.bind(persistence);
+  const decisions = new WeakMap<object, boolean>();
+  /** How far a packet's list has been stored. */
+  const stored = new WeakMap<object, number>();
   persistence.addSubscriptions = async (client, subscriptions) => {
+    // Aedes comes with the whole list of a packet for each filter that was granted, also with those that were not.
+    const granted: { topic: string; qos: number }[] = [];
+    let at = stored.get(subscriptions) ?? 0;
+    for (; at < subscriptions.length; at++) {
+      const decision = decisions.get(subscriptions[at]!);
+      if (decision === undefined) break;
+      if (decision) granted.push(subscriptions[at]!);
+    }
+    stored.set(subscriptions, at);
+    if (granted.length === 0) return;
     const filters = sessions.get(client.id) ?? new Set();
     sessions.set(client.id, filters);
-    for (const { topic } of subscriptions) filters.add(topic);
-    await add(client, subscriptions);
+    for (const { topic } of granted) filters.add(topic);
+    await add(client, granted);
   };
   persistence.removeSubscriptions = async (client, topics) => {
     const filters = sessions.get(client.id);
@@ -77,6 +92,7 @@ export function limitKept(persistence: KeptPersistence, limits: KeptLimits): Kep
     await clean(client);
   };
   return {
+    decided: (subscription, granted) => decisions.set(subscription, granted),
     refuses: (client) => {
       const { id, clean: forgets } = client;
       const { subscriptions = {} } = client as { subscriptions?: object };
