@@ -70,10 +70,14 @@ async function run(opened: Opened, options: Options, terminal: Terminal): Promis
   const committed = await log.committed(subtopologyGroup(groupOf(opened.configuration), 'readings'));
   const partitions = (await log.topic(topics.readings))?.partitions ?? 0;
   const until = Array.from({ length: partitions }, (_, p) => committed.get(`${topics.readings}/${p}`) ?? 0);
-  const { compared, differences, cut } = await verifyReplay({ ...common, until });
-  if (options.json) terminal.out(JSON.stringify({ identical: differences.length === 0, compared, differences, cut }));
-  else {
+  const { compared, differences, cut, passed } = await verifyReplay({ ...common, until });
+  if (options.json) {
+    terminal.out(JSON.stringify({ identical: differences.length === 0, compared, differences, cut, passed }));
+  } else {
     terminal.out(`${compared.toLocaleString('en')} outputs compared`);
+    if (passed > 0) {
+      terminal.out(`${passed.toLocaleString('en')} passed over: retention has removed them from the live topics`);
+    }
     if (cut.length > 0) {
       terminal.out(
         `partitions ${cut.join(', ')}: retention has removed input, so that what came of it cannot be compared`,
