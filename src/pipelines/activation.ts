@@ -1,4 +1,4 @@
-import { type ErrorCode, isFleetcastError } from '../errors.ts';
+import { type ErrorCode, type FleetcastError, isFleetcastError } from '../errors.ts';
 import type { Activation, HistoryFlush } from '../events/records.ts';
 import { isFlush } from '../operators/history.ts';
 import type { PreparedActivation, ServedModel } from '../operators/served-model.ts';
@@ -15,6 +15,11 @@ export interface ModelSource {
 
 const REFUSED: readonly ErrorCode[] = ['MODEL_INVALID', 'MODEL_DISAGREES', 'CODEC_MALFORMED'];
 
+/** Whether an artefact can be read and will never be servable. */
+export function isRefusal(error: unknown): error is FleetcastError {
+  return isFleetcastError(error) && REFUSED.includes(error.code);
+}
+
 /**
  * Makes an activation ready before the micro-batch that begins with it: the task waits here until the artefact can be
  * read and never goes on with the old model. An artefact that can be read and is invalid will never be servable: the
@@ -29,7 +34,7 @@ export function activationPreparer(names: readonly string[], models: ModelSource
     try {
       return { activation, served: await models.load(activation.modelId, signal), refusal: '' };
     } catch (error) {
-      if (!isFleetcastError(error) || !REFUSED.includes(error.code)) throw error;
+      if (!isRefusal(error)) throw error;
       return { activation, served: undefined, refusal: error.message };
     }
   };

@@ -3,8 +3,11 @@ import { CHECKPOINT_KEY } from '../pipelines/model-registry.ts';
 import type { TrainingRequest } from './request.ts';
 import { scan } from './scan.ts';
 
-/** Larger ones stay away from the log: the training is then done again from its beginning. */
-const MOST_BYTES = 900 * 1024;
+/**
+ * Larger ones stay away from the log: the training is then done again from its beginning. A record may have
+ * 16 MiB on Kafka; a segment LSTM of width 128 needs 1.7 MB.
+ */
+const MOST_BYTES = 12 * 2 ** 20;
 const HEADER = 8;
 
 /**

@@ -1,17 +1,20 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { HOUR, reading } from '../../test/readings.ts';
+import { HOUR, reading, ridgeArtefact, testModel } from '../../test/readings.ts';
+import { FleetcastError } from '../errors.ts';
 import { decode, encodeRecord, schemaOf } from '../events/codec.ts';
 import type { Forecast, ModelEvent } from '../events/records.ts';
-import type { EventLog } from '../log/event-log.ts';
+import type { EventLog, OutRecord, TaskWriter } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { Random } from '../models/random.ts';
+import type { ServedModel } from '../operators/served-model.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { topicSpecs } from '../pipelines/topics.ts';
 import { Engine } from '../topology/engine.ts';
-import { Learner, type LearnerOptions } from './learner.ts';
+import { Learner, type LearnerEvent, type LearnerOptions } from './learner.ts';
+import { promote, retire } from './lifecycle.ts';
 
 const T0 = Date.UTC(2026, 0, 1);
 const shape = { lookback: 24, horizon: 6, season: 12 };
@@ -175,11 +178,99 @@ describe('learner', () => {
     await until(async () => second.status().state === 'waiting');
     expect((await events(log)).map(({ kind }) => kind)).toEqual(['requested', 'trained', 'promoted']);
   });
+
+  it.each([
+    { by: 'retires it', end: 'retired', champion: false },
+    { by: 'promotes another', end: 'shadowed', champion: true },
+  ])('heeds what is decided by hand while it is being compared: somebody $by', async ({ end, champion }) => {
+    const log = await newLog();
+    const other = testModel(ridgeArtefact(9, shape)).encoded;
+    const topic = topics.models;
+    const byHand = { log, topics, registry: new ModelRegistry({ log, topic }), now: () => T0, name: 'default', shape };
+    const registry = loading(log, async (id) => {
+      if ((await events(log)).length > 2) return;
+      const key = Buffer.from(other.id);
+      if (champion) await log.append([{ topic, partition: 0, timestamp: 0, key, value: other.bytes }]);
+      await (champion ? promote(byHand, other.id) : retire(byHand, id));
+    });
+    await startEngine(log, byHand.registry);
+    await play(log, 0, 260);
+    const learner = new Learner(learnerOptions(log, registry));
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).at(-1)?.kind === end);
+    const { rounds } = learner.status();
+    await until(async () => learner.status().rounds > rounds + 2);
+    const all = (await events(log)).map(({ kind }) => kind);
+    expect(all).toEqual(['requested', 'trained', ...(champion ? ['promoted'] : []), end]);
+  });
+
+  it('rejects a model that cannot be served, and goes on', async () => {
+    const log = await newLog();
+    const registry = loading(log, () => {
+      throw new FleetcastError('MODEL_DISAGREES', 'computes something else');
+    });
+    await startEngine(log, new ModelRegistry({ log, topic: topics.models }));
+    await play(log, 0, 260);
+    const learner = new Learner(learnerOptions(log, registry));
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).at(-1)?.kind === 'rejected');
+    expect((await events(log)).at(-1)!.reason).toBe('MODEL_DISAGREES: computes something else');
+    const { rounds } = learner.status();
+    await until(async () => learner.status().rounds > rounds);
+  });
+
+  it('ends a training whose artefact is too large for the log', async () => {
+    const log = await newLog();
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    await startEngine(log, registry);
+    await play(log, 0, 260);
+    const learner = new Learner(learnerOptions(refusing(log, true), registry));
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).length === 2);
+    const failed = (await events(log)).at(-1)!;
+    expect([failed.kind, failed.reason]).toEqual(['failed', 'LOG_RECORD_TOO_LARGE']);
+    expect((JSON.parse(failed.details) as { cpuMs: number }).cpuMs).toBeGreaterThan(0);
+  });
+
+  it('trains on without checkpoints that are too large for the log, and says so once', async () => {
+    const log = await newLog();
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    await startEngine(log, registry);
+    await play(log, 0, 260);
+    const told: LearnerEvent[] = [];
+    const learner = new Learner(
+      learnerOptions(refusing(log, false), registry, {
+        request: { family: 'segment-lstm', settings: { width: 4, epochs: 4 } },
+        checkpointMs: 0,
+        onEvent: (event) => told.push(event),
+      }),
+    );
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).some(({ kind }) => kind === 'trained'));
+    const others = told.filter(({ kind }) => kind !== 'model-event');
+    const message = expect.stringMatching(/checkpoint of \d+ bytes is too large for/) as string;
+    expect(others).toEqual([{ kind: 'warning', message }]);
+  });
 });
 
-/** A log whose group commits end after the commit that writes an event of the given kind: the learner died there. */
-function failingAfter(log: EventLog, kind: string): EventLog {
-  let dead = false;
+/** A registry that does something before it has a model. */
+function loading(log: EventLog, before: (id: string) => void | Promise<void>): ModelRegistry {
+  return new (class extends ModelRegistry {
+    override async load(id: string, signal?: AbortSignal): Promise<ServedModel> {
+      await before(id);
+      return super.load(id, signal);
+    }
+  })({ log, topic: topics.models });
+}
+
+type Commit = TaskWriter['commit'];
+
+/** A log whose group commits go through what `around` makes of them, anew for each writer. */
+function withCommits(log: EventLog, around: (commit: Commit) => Commit): EventLog {
   return new Proxy(log, {
     get(target, name) {
       const value = Reflect.get(target, name) as unknown;
@@ -189,20 +280,38 @@ function failingAfter(log: EventLog, kind: string): EventLog {
         const openWriter = member.openWriter.bind(member);
         member.openWriter = async (partition) => {
           const writer = await openWriter(partition);
-          const commit = writer.commit.bind(writer);
-          writer.commit = async (records, offsets) => {
-            if (dead) throw new Error('dead');
-            const done = await commit(records, offsets);
-            dead = records.some(
-              (record) =>
-                record.topic === topics.modelEvents && decode<ModelEvent>('ModelEvent', record.value!).kind === kind,
-            );
-            return done;
-          };
+          writer.commit = around(writer.commit.bind(writer));
           return writer;
         };
         return member;
       };
     },
+  });
+}
+
+/** A log whose group commits end after the commit that writes an event of the given kind: the learner died there. */
+function failingAfter(log: EventLog, kind: string): EventLog {
+  let dead = false;
+  return withCommits(log, (commit) => async (records, offsets) => {
+    if (dead) throw new Error('dead');
+    const done = await commit(records, offsets);
+    dead = records.some(
+      ({ topic, value }) => topic === topics.modelEvents && decode<ModelEvent>('ModelEvent', value!).kind === kind,
+    );
+    return done;
+  });
+}
+
+/** A log that refuses artefacts, or checkpoints; a writer that was refused is dead, as on Kafka. */
+function refusing(log: EventLog, artefacts: boolean): EventLog {
+  return withCommits(log, (commit) => {
+    let dead: FleetcastError | undefined;
+    return async (records, offsets) => {
+      const isLarge = ({ topic, key, value }: OutRecord) =>
+        topic === topics.models && value !== null && artefacts !== String(key).startsWith('checkpoint/');
+      if (records.some(isLarge)) dead ??= new FleetcastError('LOG_RECORD_TOO_LARGE', 'too large');
+      if (dead !== undefined) throw dead;
+      return commit(records, offsets);
+    };
   });
 }

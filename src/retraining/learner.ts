@@ -6,6 +6,7 @@ import type { TrainProgress } from '../models/trainer.ts';
 import { threadsBesideStream } from '../models/training/threads.ts';
 import { modelName } from '../operators/forecast.ts';
 import type { ServedModel } from '../operators/served-model.ts';
+import { isRefusal } from '../pipelines/activation.ts';
 import type { ModelRegistry } from '../pipelines/model-registry.ts';
 import type { TopicNames } from '../pipelines/topics.ts';
 import { activate, leaveShadow } from './activate.ts';
@@ -60,6 +61,7 @@ export interface LearnerOptions extends Pick<TrainingHooks, 'onStage' | 'onProgr
 
 export type LearnerEvent =
   | { readonly kind: 'model-event'; readonly event: ModelEvent }
+  | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'error'; readonly message: string; readonly code: string };
 
 export interface LearnerStatus {
@@ -173,7 +175,7 @@ export class Learner {
   async #run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted && !this.#stop.signal.aborted) {
       try {
-        this.#writer ??= await (await this.#joined).openWriter(0);
+        if (this.#writer === undefined) await this.#openWriter();
         while (await this.#step(signal)) signal.throwIfAborted();
         this.#rounds++;
         await pause(this.#options.pollMs ?? POLL_MS, signal);
@@ -191,6 +193,12 @@ export class Learner {
     }
     await this.#writer?.close().catch(() => undefined);
     this.#writer = undefined;
+  }
+
+  async #openWriter(): Promise<void> {
+    await this.#writer?.close().catch(() => undefined);
+    this.#writer = undefined;
+    this.#writer = await (await this.#joined).openWriter(0);
   }
 
   /** One step of the loop. @returns whether there may be more to do at once */
@@ -236,6 +244,10 @@ export class Learner {
         limitMs: Math.min(left, this.#budgetTime(request)),
         checkpointMs: this.#options.checkpointMs,
         onCheckpoint: this.#options.onCheckpoint,
+        onLeftOut: (bytes) => {
+          const message = `a checkpoint of ${bytes} bytes is too large for ${desk.topics.models}: an interrupted training begins anew`;
+          this.#options.onEvent?.({ kind: 'warning', message });
+        },
         signal,
       });
     } finally {
@@ -256,12 +268,17 @@ export class Learner {
     const { evaluation } = JSON.parse(events.find(({ kind }) => kind === 'trained')!.details) as {
       evaluation: Evaluation;
     };
-    const { accept, reason } = judgeHoldOut(evaluation);
+    const decision = judgeHoldOut(evaluation);
+    // The pipeline of this process shares the registry: it finds the model compared and ready, and does not wait for it.
+    const refusal = decision.accept ? await this.#refusal(id, signal) : undefined;
+    // That took seconds, in which somebody may have decided by hand, about this model or another.
+    await this.#readEvents(signal);
+    if (this.#line.models.get(id)?.status !== 'trained') return;
+    const accept = decision.accept && refusal === undefined;
+    const reason = refusal ?? decision.reason;
     if (accept) {
       // Against the naive forecasts the hold-out is enough; a model that serves is not replaced without a trial.
       const role = this.#line.champion === '' ? 'champion' : 'challenger';
-      // The pipeline of this process shares the registry: it finds the model compared and ready, and does not wait for it.
-      await this.#served(id, signal);
       await activate({ ...desk, name, modelId: id, role, reason });
     } else {
       const event = { name, kind: 'rejected', modelId: id, time: desk.now(), reason } as const;
@@ -349,6 +366,17 @@ export class Learner {
     return id === '' ? undefined : await this.#options.registry.load(id, signal);
   }
 
+  /** Why a model can never serve, where it is so: it would be no other the next time. */
+  async #refusal(id: string, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      await this.#options.registry.load(id, signal);
+      return undefined;
+    } catch (error) {
+      if (isRefusal(error)) return `${error.code}: ${error.message}`;
+      throw error;
+    }
+  }
+
   #hooks(signal: AbortSignal): TrainingHooks {
     const { onStage, onProgress } = this.#options;
     return {
@@ -365,7 +393,11 @@ export class Learner {
   #desk(): Desk {
     const { log, topics, now } = this.#options;
     const publish = async (records: readonly OutRecord[]): Promise<void> => {
-      const offsets = await this.#writer!.commit(records, new Map());
+      const offsets = await this.#writer!.commit(records, new Map()).catch(async (error: unknown) => {
+        // What is too large is told on the log, by another writer: this one may be dead.
+        if (isFleetcastError(error, 'LOG_RECORD_TOO_LARGE')) await this.#openWriter();
+        throw error;
+      });
       records.forEach(({ topic }, i) => {
         if (topic === topics.modelEvents) this.#eventsWritten = Math.max(this.#eventsWritten, offsets[i]! + 1);
       });

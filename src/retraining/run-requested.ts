@@ -16,6 +16,8 @@ export interface RunRequestedOptions {
   readonly checkpointMs?: number | undefined;
   /** After a checkpoint is on the log. */
   readonly onCheckpoint?: (() => void) | undefined;
+  /** Once, where checkpoints are too large for the log: an interrupted training begins anew. */
+  readonly onLeftOut?: ((bytes: number) => void) | undefined;
   /** Ends it without an event: the next learner goes on. */
   readonly signal: AbortSignal;
 }
@@ -23,9 +25,12 @@ export interface RunRequestedOptions {
 /** Timers cannot be longer. */
 const MOST_TIMER_MS = 2 ** 31 - 1;
 
+const TOO_LARGE = 'LOG_RECORD_TOO_LARGE';
+
 /**
  * Does the training that is open, from its last checkpoint where there is one, and ends it with `trained` or `failed`.
- * @throws the errors of the log, and the signal's reason: the request stays open then
+ * @throws the errors of the log, and the signal's reason: the request stays open then. An artefact that is larger than
+ * the log's records may be is no such error, because it would be the next time as well: the training has failed.
  */
 export async function runRequested(desk: Desk, request: TrainingRequest, options: RunRequestedOptions): Promise<void> {
   const { windows, champion, ridgeBeside, checkpointMs, signal } = options;
@@ -37,14 +42,26 @@ export async function runRequested(desk: Desk, request: TrainingRequest, options
   const abort = new AbortController();
   const limit = AbortSignal.timeout(Math.max(1, Math.min(MOST_TIMER_MS, Math.floor(options.limitMs))));
   const ended = AbortSignal.any([signal, limit, abort.signal]);
+  let leftOut = false;
+  const leaveOut = (bytes: number): void => {
+    if (!leftOut) options.onLeftOut?.(bytes);
+    leftOut = true;
+  };
   const save = (state: Uint8Array): void => {
+    if (leftOut || ended.aborted) return;
     const record = checkpointRecord(topic, request, state);
-    if (record === undefined || ended.aborted) return;
+    if (record === undefined) {
+      leaveOut(state.length);
+      return;
+    }
     saving = saving
       .then(() => publish(desk, [record]))
       .then(options.onCheckpoint, (error: unknown) => {
-        lost ??= { error };
-        abort.abort();
+        if (isFleetcastError(error, TOO_LARGE)) leaveOut(state.length);
+        else {
+          lost ??= { error };
+          abort.abort();
+        }
       });
   };
   const train = (resume: Uint8Array | undefined): Promise<TrainedModel> => {
@@ -68,10 +85,11 @@ export async function runRequested(desk: Desk, request: TrainingRequest, options
     await saving;
     // A failure of the log is no failure of the training: it is done again.
     if (lost !== undefined) throw (lost as { readonly error: unknown }).error;
-    if (signal.aborted || (isFleetcastError(error) && error.code.startsWith('LOG_'))) throw error;
+    const tooLarge = isFleetcastError(error, TOO_LARGE);
+    if (signal.aborted || (!tooLarge && isFleetcastError(error) && error.code.startsWith('LOG_'))) throw error;
     const cpuMs = processorTime(request, performance.now() - began, options.hooks.threads);
     const late = 'the training had not ended by its deadline or within the budget';
-    const why = limit.aborted ? new FleetcastError('TRAINING_CANCELLED', late) : error;
+    const why = limit.aborted && !tooLarge ? new FleetcastError('TRAINING_CANCELLED', late) : error;
     await publish(desk, [failedEvent(desk, request, why, cpuMs), noCheckpoint(topic, request, desk.now())]);
   }
 }

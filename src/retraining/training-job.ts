@@ -151,7 +151,7 @@ function checkDigest(series: readonly HistorySeries[], recorded: RecordedSet | u
   if (recorded?.digest === undefined || recorded.digest === historyDigest(series)) return;
   const why =
     recorded.held === undefined
-      ? 'the model is from a version that did not keep what its set held, and compaction has removed it since'
+      ? 'the model does not say what its set held (its version did not, or the list was too large to keep), and compaction has removed it since'
       : 'the offsets that it was trained on hold other buckets than then';
   throw new FleetcastError('NOT_REPRODUCED', `the training set is not the one of then: ${why}`);
 }

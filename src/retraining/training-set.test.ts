@@ -125,5 +125,8 @@ describe('a training set', () => {
     const held = writeHeldSet(assembled(then).segments, CORRECT_FOR);
     const again = readAgain([...then, one('a', 8), one('a', 36), one('c', 0), one('b', 44)], then.length, held);
     expect(historyDigest(again.series)).toBe(historyDigest(assembled(then).series));
+    // The artefact has no field for an empty one.
+    expect(writeHeldSet(assembled(then).segments, CORRECT_FOR, held.length)).toEqual(held);
+    expect(writeHeldSet(assembled(then).segments, CORRECT_FOR, held.length - 1)).toHaveLength(0);
   });
 });

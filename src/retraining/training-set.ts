@@ -22,14 +22,18 @@ export type HeldSet = ReadonlyMap<string, HeldSeries>;
 /** Key, interval, end, settled, and start and revision of each segment that was open, one after the other. */
 type Line = readonly [string, number, number, number, readonly number[]];
 
+/** A list that is larger, compressed, would crowd out the weights of the artefact: it is not kept. */
+const MOST_HELD_BYTES = 4 * 2 ** 20;
+
 /** Bytes that a record may inflate to. */
 const MOST_BYTES = 256 * 2 ** 20;
 
 /**
  * Says what a set is made of, so that it can be told after compaction: a few numbers for each series.
  * @param correctFor how long after the end of a series' newest bucket a bucket can be corrected, milliseconds
+ * @param mostBytes of a larger one nothing is said, and a rebuild after compaction says why it cannot be
  */
-export function writeHeldSet(segments: SeriesSegments, correctFor: number): Uint8Array {
+export function writeHeldSet(segments: SeriesSegments, correctFor: number, mostBytes = MOST_HELD_BYTES): Uint8Array {
   const lines: Line[] = [];
   for (const [key, ofSeries] of [...segments].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const sorted = [...ofSeries.values()].sort((a, b) => a.start - b.start);
@@ -39,7 +43,8 @@ export function writeHeldSet(segments: SeriesSegments, correctFor: number): Uint
     const marks = open.flatMap(({ start, revision }) => [start, revision]);
     lines.push([key, sorted[0]!.interval, Number.isFinite(end) ? end : 0, sorted.length - open.length, marks]);
   }
-  return new Uint8Array(deflateRawSync(JSON.stringify(lines)));
+  const bytes = new Uint8Array(deflateRawSync(JSON.stringify(lines)));
+  return bytes.length > mostBytes ? new Uint8Array(0) : bytes;
 }
 
 /** @throws MODEL_INVALID */

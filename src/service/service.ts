@@ -362,6 +362,10 @@ function onLearnerEvent(event: LearnerEvent, training: TrainingWatch, logger: Lo
     training.onEnd(event.message, true);
     return;
   }
+  if (event.kind === 'warning') {
+    logger.warn(event.message);
+    return;
+  }
   const { kind, modelId, reason, name } = event.event;
   logger.info({ model: modelId, name, reason }, `model ${kind}`);
   training.onModelEvent(event.event);
