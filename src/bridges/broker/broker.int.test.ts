@@ -98,14 +98,14 @@ describe('startBroker', () => {
     const first = session('app');
     cleanUps.push(() => first.endAsync(true));
     const answers = await new Promise((resolve) =>
-      first.subscribe(['a/#', 'secret/#'], { qos: 1 }, (_error, _granted, packet) =>
+      first.subscribe(['secret/#', 'a/#', 'hidden/#'], { qos: 1 }, (_error, _granted, packet) =>
         resolve((packet as { granted?: number[] } | undefined)?.granted),
       ),
     );
-    expect(answers).toEqual([1, 128]);
+    expect(answers).toEqual([128, 1, 128]);
     await first.endAsync();
     const device = await client(running.url, 'dev', 'p');
-    for (const topic of ['secret/x', 'secret/y', 'a/x']) await device.publishAsync(topic, 'x', { qos: 1 });
+    for (const topic of ['secret/x', 'hidden/x', 'secret/y', 'a/x']) await device.publishAsync(topic, 'x', { qos: 1 });
     expect(running.status().refused['session-queue-full']).toBeUndefined();
     const seen: string[] = [];
     const again = session('app');
@@ -230,6 +230,26 @@ describe('startBroker', () => {
     const back = await connectAsync(running.url, { clientId: 's1', clean: false, protocolVersion: 4 }, false);
     await back.subscribeAsync('other/#');
     await back.endAsync(true);
+  });
+
+  it.each([true, false])('counts the filters of one packet too (clean: %s)', async (clean) => {
+    const running = await broker({ maxSubscriptions: 20 });
+    const greedy = await connectAsync(running.url, { clientId: 'greedy', clean, protocolVersion: 4 }, false);
+    cleanUps.push(() => greedy.endAsync(true));
+    const filters = Array.from({ length: 5_000 }, (_, i) => `f/${i}`);
+    const ask = (wanted: string[]) =>
+      new Promise<number[]>((resolve) =>
+        greedy.subscribe(wanted, { qos: 1 }, (_error, _granted, packet) =>
+          resolve((packet as unknown as { granted: number[] }).granted),
+        ),
+      );
+    const granted = (await ask(filters)).filter((qos) => qos === 1);
+    expect(granted).toHaveLength(20);
+    expect(running.status().refused['too-many-subscriptions']).toBe(4_980);
+    // What it has it may ask for again; for what it gives up it may have another.
+    expect(await ask(['f/3', 'f/20'])).toEqual([1, 128]);
+    await greedy.unsubscribeAsync('f/3');
+    expect(await ask(['f/20', 'f/3'])).toEqual([1, 128]);
   });
 
   it('bounds what waits for all sessions together', async () => {

@@ -149,10 +149,10 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     },
     authorizeSubscribe: (client, subscription, done) => {
       const allowed = own.has(client.id) || mayRead(options, userOf.get(client), client.id, subscription.topic);
-      const reason = allowed && !own.has(client.id) ? kept.refuses(client) : undefined;
+      const reason = allowed && !own.has(client.id) ? kept.refuses(client, subscription.topic) : undefined;
       if (reason !== undefined) refuse({ type: 'client-refused', clientId: client.id, reason });
       const granted = allowed && reason === undefined;
-      kept.decided(subscription, granted);
+      kept.decided(client, subscription, granted);
       done(null, granted ? subscription : null);
     },
     authorizeForward: (client, packet) => {
@@ -190,12 +190,14 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
   });
   for (const { clientId, keeps = [] } of keeping) {
     const subscriptions = keeps.map(({ filter, qos }) => ({ topic: filter, qos }));
-    for (const each of subscriptions) kept.decided(each, true);
-    await persistence.addSubscriptions({ id: clientId }, subscriptions);
+    const session = { id: clientId };
+    for (const each of subscriptions) kept.decided(session, each, true);
+    await persistence.addSubscriptions(session, subscriptions);
   }
   aedes.on('publish', (_packet, client) => {
     if (client !== null) published++;
   });
+  aedes.on('unsubscribe', (filters, client) => kept.released(client, filters));
   const onError = (client: Client, error: Error) =>
     refuse({ type: 'client-error', clientId: client.id ?? '', reason: reasonOf(error) });
   aedes.on('clientError', onError);

@@ -28,9 +28,11 @@ export interface KeptLimits {
 
 export interface KeptLimit {
   /** Why this client may not subscribe to one more filter, or undefined where it may. */
-  refuses(client: { readonly id: string; readonly clean: boolean }): string | undefined;
+  refuses(client: { readonly id: string; readonly clean: boolean }, filter: string): string | undefined;
   /** To be told of each subscription before it is stored: what was not granted, is not. */
-  decided(subscription: object, granted: boolean): void;
+  decided(client: object, subscription: { readonly topic: string }, granted: boolean): void;
+  /** To be told of what a client has given up. */
+  released(client: object, filters: readonly string[]): void;
 }
 
 /** Per topic, besides its name and payload. */
@@ -62,6 +64,8 @@ export function limitKept(persistence: KeptPersistence, limits: KeptLimits): Kep
   const add = persistence.addSubscriptions.bind(persistence);
   const remove = persistence.removeSubscriptions.bind(persistence);
   const clean = persistence.cleanSubscriptions.bind(persistence);
+  /** Filters of each client, from the moment that they are granted: a packet may ask for many at once. */
+  const held = new WeakMap<object, Set<string>>();
   const decisions = new WeakMap<object, boolean>();
   /** How far a packet's list has been stored. */
   const stored = new WeakMap<object, number>();
@@ -92,11 +96,21 @@ export function limitKept(persistence: KeptPersistence, limits: KeptLimits): Kep
     await clean(client);
   };
   return {
-    decided: (subscription, granted) => decisions.set(subscription, granted),
-    refuses: (client) => {
+    decided: (client, subscription, granted) => {
+      decisions.set(subscription, granted);
+      if (!granted) return;
+      const filters = held.get(client) ?? new Set();
+      held.set(client, filters.add(subscription.topic));
+    },
+    released: (client, filters) => {
+      for (const filter of filters) held.get(client)?.delete(filter);
+    },
+    refuses: (client, filter) => {
       const { id, clean: forgets } = client;
-      const { subscriptions = {} } = client as { subscriptions?: object };
-      if (Object.keys(subscriptions).length >= limits.maxSubscriptions) return 'too-many-subscriptions';
+      const filters = held.get(client);
+      if (filters?.has(filter) === true) return undefined;
+      const kept = forgets ? 0 : (sessions.get(id)?.size ?? 0);
+      if (Math.max(filters?.size ?? 0, kept) >= limits.maxSubscriptions) return 'too-many-subscriptions';
       return !forgets && !sessions.has(id) && sessions.size >= limits.maxSessions ? 'too-many-sessions' : undefined;
     },
   };
