@@ -4,7 +4,8 @@ import { HOUR } from '../../test/readings.ts';
 import type { HistoryFlush, HistorySegment } from '../events/records.ts';
 import { TopologyBuilder } from '../topology/builder.ts';
 import { TopologyTestDriver } from '../topology/test-driver.ts';
-import { History, type HistoryConfig } from './history.ts';
+import { ByteWriter } from './binary.ts';
+import { History, type HistoryConfig, historyCodec } from './history.ts';
 import type { Bucket } from './items.ts';
 
 const T0 = Date.UTC(2026, 0, 1);
@@ -121,5 +122,22 @@ describe('history', () => {
       ),
       { numRuns: 50 },
     );
+  });
+
+  it('takes state over that did not remember corrections: what was written last is still exact', () => {
+    const writer = new ByteWriter().count(1).text('q').number(T0).count(3);
+    for (const [revision, dirty] of [
+      [3, 0],
+      [3, 1],
+      [0, 1],
+    ] as const) {
+      writer.number(T0).numbers([1]).numbers([1]).count(revision).count(dirty);
+    }
+    const [series] = historyCodec.migrate!(writer.done(), 1);
+    expect(series!.segments.map(({ exactFrom, dirty }) => [exactFrom, dirty])).toEqual([
+      [2, false],
+      [3, true],
+      [0, true],
+    ]);
   });
 });

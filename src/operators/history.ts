@@ -58,7 +58,7 @@ export class History implements Operator<Bucket, HistorySegment | HistoryFlush> 
   }
 
   init(context: OperatorContext): void {
-    this.#devices = context.keyed('segments', codec);
+    this.#devices = context.keyed('segments', historyCodec);
     this.#timers = context.timers;
     this.#fireTimers = () => context.fireTimers();
   }
@@ -186,7 +186,7 @@ export function isFlush(value: unknown): value is HistoryFlush {
   return (value as { readonly type?: unknown }).type === 'HistoryFlush';
 }
 
-const codec: StoreCodec<SeriesHistory[]> = {
+export const historyCodec: StoreCodec<SeriesHistory[]> = {
   version: 2,
   encode(device) {
     const writer = new ByteWriter().count(device.length);
@@ -216,7 +216,9 @@ function read(bytes: Uint8Array, version: number): SeriesHistory[] {
     const counts = Float64Array.from(reader.numbers());
     const revision = reader.count();
     const flags = reader.count();
-    const exactFrom = version === 1 ? revision : reader.count();
+    const dirty = (flags & 1) !== 0;
+    // What it is now was written last, or never was.
+    const exactFrom = version === 1 ? (dirty ? revision : Math.max(0, revision - 1)) : reader.count();
     const replaced = Array.from({ length: version === 1 ? 0 : reader.count() }, () => {
       return { revision: reader.count(), at: reader.count(), value: reader.number(), count: reader.number() };
     });
@@ -225,7 +227,7 @@ function read(bytes: Uint8Array, version: number): SeriesHistory[] {
       values,
       counts,
       revision,
-      dirty: (flags & 1) !== 0,
+      dirty,
       complete: (flags & 2) !== 0,
       replaced,
       exactFrom,
