@@ -116,6 +116,11 @@ describe('publish, run, tail, train, evaluate and models on one embedded log', (
       family: 'lstm',
       architecture: { layers: 2, decoding: 'autoregressive', width: 4 },
     });
+    // The width is the parent's where none is asked for, and not the configuration's.
+    const { id: parent } = JSON.parse(plain.out[0]!) as { id: string };
+    const warm = await cli(['train', ...config, ...stacked.slice(0, -2), '--parent', parent, ...small]);
+    expect(warm.code, warm.notes.join('\n')).toBe(0);
+    expect(JSON.parse(warm.out[0]!)).toMatchObject({ architecture: { width: 4 } });
     const layers = join(folder, 'layers.yaml');
     writeFileSync(layers, '- {type: GRU, units: 4}\n- {type: Dense, units: 12}\n');
     const own = await cli(['train', ...config, '--layers', layers, ...small]);

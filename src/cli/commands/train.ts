@@ -54,7 +54,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
     .option('--name <name>', 'model line (default: that of the configuration)')
     .option('--trainer <name>', TRAINER_NAMES.join(', '), oneOf(TRAINER_NAMES))
     .option('--family <name>', 'segment-lstm, lstm or sequential', oneOf(['segment-lstm', 'lstm', 'sequential']))
-    .option('--width <n>', 'width of the LSTM', whole(4))
+    .option('--width <n>', 'width of the LSTM (default: that of the parent, or of the configuration)', whole(4))
     .option('--recurrent-layers <n>', 'layers of the family lstm', whole(1))
     .option('--decoding <kind>', 'of the family lstm: direct or autoregressive', oneOf(['direct', 'autoregressive']))
     .option('--layers <file>', 'the model of the family sequential, as YAML or JSON')
@@ -89,7 +89,10 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
     };
     const { champion: championId } = await line();
     const champion = championId === '' ? undefined : await registry.load(championId, terminal.signal);
-    const { recurrentLayers, decoding, width, maxSteps, seed } = options;
+    const parentId = options.parent === undefined ? '' : (await registry.find(options.parent)).id;
+    const parentModel = parentId === '' ? undefined : await registry.load(parentId, terminal.signal);
+    const width = options.width ?? (parentModel?.artefact.architecture['width'] as number | undefined);
+    const { recurrentLayers, decoding, maxSteps, seed } = options;
     const family = options.family ?? (options.layers === undefined ? undefined : 'sequential');
     const choice = {
       ...learner,
@@ -101,8 +104,6 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
     note(windowText(shape));
     const started = performance.now();
     const progress = new ProgressLines(terminal, options.json ?? false);
-    const parentId = options.parent === undefined ? '' : (await registry.find(options.parent)).id;
-    const parentModel = parentId === '' ? undefined : await registry.load(parentId, terminal.signal);
     const trained = await trainOnHistory({
       log,
       topics,
