@@ -42,6 +42,15 @@ it('compares every model with TensorFlow.js when it is loaded, and refuses what 
     }),
   );
   const registry = new ModelRegistry({ log, topic: topics.models });
+  // A stop does not wait for the comparison, and does not end it for others.
+  const stop = new AbortController();
+  const order: string[] = [];
+  const stopped = registry.load(good.id, stop.signal).catch((error: Error) => order.push(error.name));
+  const others = registry.load(good.id).then(({ model }) => order.push(model.id));
+  await new Promise(setImmediate);
+  stop.abort();
+  await Promise.all([stopped, others]);
+  expect(order).toEqual(['AbortError', good.id]);
   expect((await registry.load(good.id)).model.id).toBe(good.id);
   await expect(registry.load(bad.id)).rejects.toMatchObject({ code: 'MODEL_DISAGREES' });
   // The task goes on with the model that it has; a replay refuses it too.

@@ -3,6 +3,7 @@ import type { EventLog } from '../log/event-log.ts';
 import { modelFromArtefact, needsVerification } from '../models/load.ts';
 import type { ModelArtefact } from '../models/model.ts';
 import type { ServedModel } from '../operators/served-model.ts';
+import { untilAborted } from '../topology/engine-clock.ts';
 import type { ModelSource } from './activation.ts';
 import { decodeModel, modelId } from './model-codec.ts';
 import { verifyApart } from './verify-apart.ts';
@@ -53,7 +54,14 @@ export class ModelRegistry implements ModelSource {
       if (ready !== undefined) return ready;
       if (this.#offsets.has(id)) {
         const bytes = await this.#read(id);
-        if (bytes !== undefined) return this.#verified(id, bytes);
+        if (bytes !== undefined) {
+          const verified = this.#verified(id, bytes);
+          if (signal === undefined) return verified;
+          // The comparison goes on for whoever else waits for it.
+          const served = await untilAborted(verified, signal);
+          if (served !== undefined) return served;
+          continue;
+        }
       }
       await this.#advance(waitMs, signal);
     }
