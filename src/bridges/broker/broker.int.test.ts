@@ -275,6 +275,36 @@ describe('startBroker', () => {
     expect(running.status().refused['session-queue-full']).toBe(before);
   });
 
+  it('takes the room for others from the sessions that somebody has left behind', async () => {
+    const running = await broker({ maxQueuedBytesInAll: 20_000 });
+    const session = async (clientId: string, filter: string) => {
+      const made = await connectAsync(running.url, { clientId, clean: false, protocolVersion: 4 }, false);
+      cleanUps.push(() => made.endAsync(true));
+      await made.subscribeAsync(filter, { qos: 1 });
+      return made;
+    };
+    for (const id of ['left1', 'left2']) await (await session(id, 'a/#')).endAsync();
+    const publisher = await client(running.url);
+    for (let i = 0; i < 15; i++) await publisher.publishAsync('a/x', 'x'.repeat(800), { qos: 1 });
+    await until('full', () => (running.status().refused['session-queue-full'] ?? 0) > 0);
+
+    const connected = await session('connected', 'b/#');
+    let closed = 0;
+    let seen = 0;
+    connected.on('close', () => closed++);
+    connected.on('message', () => seen++);
+    const away = await session('away', 'b/#');
+    await away.endAsync();
+    for (let i = 0; i < 4; i++) await publisher.publishAsync('b/x', 'x'.repeat(800), { qos: 1 });
+    await until('delivered', () => seen === 4);
+    expect(closed).toBe(0);
+    const back = connect(running.url, { clientId: 'away', clean: false, protocolVersion: 4 });
+    cleanUps.push(() => back.endAsync(true));
+    let kept = 0;
+    back.on('message', () => kept++);
+    await until('what waited', () => kept === 4);
+  });
+
   it('asks for the right to a will as to any message', async () => {
     const running = await broker({
       users: [

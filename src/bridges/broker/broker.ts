@@ -165,7 +165,10 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
       return null;
     },
   });
-  const { persistence } = aedes as unknown as { persistence: OutgoingPersistence & KeptPersistence };
+  const { persistence, clients } = aedes as unknown as {
+    persistence: OutgoingPersistence & KeptPersistence;
+    clients: Readonly<Record<string, Client>>;
+  };
   const kept = limitKept(persistence, {
     maxRetained: options.maxRetained ?? 10_000,
     maxRetainedBytes: options.maxRetainedBytes ?? 64 * 1024 * 1024,
@@ -185,6 +188,7 @@ export async function startBroker(options: BrokerOptions = {}): Promise<Broker> 
     maxBytesInAll: options.maxQueuedBytesInAll ?? 256 * 1024 * 1024,
     neverDrop: keeping.map(({ clientId }) => clientId),
     onDrop: (clientId) => refuse({ type: 'message-dropped', clientId, reason: 'session-queue-full' }),
+    isAway: (clientId) => clients[clientId] === undefined,
     onQueued: (counter, sessions) => acks.onQueued(counter, sessions),
     onAcknowledged: (counter) => acks.onAcknowledged(counter),
   });

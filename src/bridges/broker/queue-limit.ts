@@ -4,6 +4,8 @@ export interface OutgoingPersistence {
   outgoingEnqueue(sub: { readonly clientId: string }, packet: QueuedPacket): Promise<void>;
   outgoingUpdate(client: { readonly id: string }, packet: QueuedPacket): Promise<void>;
   outgoingClearMessageId(client: { readonly id: string }, packet: QueuedPacket): Promise<QueuedPacket | undefined>;
+  /** What waits for a session, the oldest first. */
+  outgoingStream(client: { readonly id: string }): AsyncIterable<QueuedPacket>;
 }
 
 export interface QueuedPacket {
@@ -24,6 +26,8 @@ export interface QueueLimits {
   /** Client ids whose messages must not be dropped: while their queue is full, nobody may publish. */
   readonly neverDrop: readonly string[];
   readonly onDrop: (clientId: string) => void;
+  /** A session has no connection. */
+  readonly isAway: (clientId: string) => boolean;
   /** A message was queued for so many sessions of `neverDrop`. */
   readonly onQueued?: (counter: number, sessions: number) => void;
   /** One of them has acknowledged it. */
@@ -40,7 +44,9 @@ const PACKET_BYTES = 200;
 
 /**
  * Bounds what the broker keeps in memory for sessions that are away or slow: aedes itself queues without end. A session
- * over its limit loses new messages; one that must lose nothing makes the broker refuse publishers instead.
+ * over its limit loses new messages; one that must lose nothing makes the broker refuse publishers instead. Where all
+ * together are over theirs, the largest queue of a session that is away loses its oldest, so that one who leaves
+ * sessions behind does not take the room of the others.
  */
 export function limitQueues(persistence: OutgoingPersistence, limits: QueueLimits): QueueLimit {
   const sizes = new Map<string, { messages: number; bytes: number }>();
@@ -52,7 +58,7 @@ export function limitQueues(persistence: OutgoingPersistence, limits: QueueLimit
   };
   const take = (id: string, packet: QueuedPacket): boolean => {
     if (!guarded.has(id)) {
-      if (over(id) || inAll >= limits.maxBytesInAll) {
+      if (over(id) || (inAll >= limits.maxBytesInAll && !makeRoom(id, bytesOf(packet)))) {
         limits.onDrop(id);
         return false;
       }
@@ -71,6 +77,37 @@ export function limitQueues(persistence: OutgoingPersistence, limits: QueueLimit
   const clear = persistence.outgoingClearMessageId.bind(persistence);
   /** QoS 2: aedes puts the PUBREL in the message's place and forgets which one it was. */
   const secondHalves = new Map<string, number>();
+  let shortening = false;
+  /** False where no other session has more than this one. */
+  const makeRoom = (id: string, bytes: number): boolean => {
+    let largest = limits.isAway(id) ? (sizes.get(id)?.bytes ?? 0) + bytes : 0;
+    let victim: string | undefined;
+    for (const [each, size] of sizes) {
+      if (size.bytes <= largest || each === id || guarded.has(each) || !limits.isAway(each)) continue;
+      largest = size.bytes;
+      victim = each;
+    }
+    if (victim === undefined) return false;
+    if (!shortening) void shorten(victim);
+    return true;
+  };
+  /** Takes an eighth off a queue, so that the largest need not be looked for at each message. */
+  const shorten = async (id: string) => {
+    shortening = true;
+    const before = sizes.get(id)?.bytes ?? 0;
+    for await (const packet of persistence.outgoingStream({ id })) {
+      // One that comes back is being sent what waits for it.
+      if (!limits.isAway(id)) break;
+      if ((await remove({ id }, packet)) !== undefined) limits.onDrop(id);
+      if ((sizes.get(id)?.bytes ?? 0) <= before * (7 / 8)) break;
+    }
+    // Nothing was there: a wrong count must not keep others from being looked at.
+    if (sizes.get(id)?.bytes === before && limits.isAway(id)) {
+      inAll -= before;
+      sizes.delete(id);
+    }
+    shortening = false;
+  };
   persistence.outgoingEnqueue = async (sub, packet) => {
     if (take(sub.clientId, packet)) await enqueue(sub, packet);
   };
@@ -100,7 +137,9 @@ export function limitQueues(persistence: OutgoingPersistence, limits: QueueLimit
   };
   persistence.outgoingClearMessageId = async (client, packet) => {
     // Aedes means a copy that it has not sent, of a message that the session has got already: there is none in the queue.
-    if (packet.messageId === undefined) return undefined;
+    return packet.messageId === undefined ? undefined : remove(client, packet);
+  };
+  const remove = async (client: { readonly id: string }, packet: QueuedPacket) => {
     const cleared = await clear(client, packet);
     if (cleared === undefined) return cleared;
     if (guarded.has(client.id)) {
