@@ -1,3 +1,4 @@
+import { FleetcastError } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
@@ -5,7 +6,7 @@ import type { TopicNames } from '../pipelines/topics.ts';
 import { type ModelLine, readModelLine, readModelLines } from '../retraining/model-line.ts';
 import type { WindowSettings } from '../retraining/training-job.ts';
 import type { LoadedConfiguration } from '../service/configuration/load.ts';
-import { openExistingLog, openLog } from '../service/open-log.ts';
+import { logPlace, openExistingLog, openLog } from '../service/open-log.ts';
 import { namesOf, pipelineOf, specsOf } from '../service/pipeline-settings.ts';
 import { type ConfigOption, configured } from './configured.ts';
 
@@ -27,17 +28,28 @@ export interface Opened {
 /**
  * Opens the configured log for `work`, and closes it whatever comes. Topics that are missing are created.
  * @param create also a data folder that is missing: for what begins a log
+ * @param looks refuses a log without the topic of readings, see {@link withLogAsItIs}
  */
 export async function withLog<T>(
   option: ConfigOption,
   work: (opened: Opened) => Promise<T>,
-  { create = false } = {},
+  { create = false, looks = false } = {},
 ): Promise<T> {
   const configuration = configured(option);
   const log = create ? await openLog(configuration) : await openExistingLog(configuration);
   try {
-    await log.ensureTopics(specsOf(configuration));
     const topics = namesOf(configuration);
+    if (looks && (await log.topic(topics.readings)) === undefined) {
+      const where = `topic ${topics.readings} does not exist on ${logPlace(configuration)}`;
+      throw new FleetcastError(
+        'LOG_TOPIC_UNKNOWN',
+        `${where}: is topics.prefix "${configuration.topics.prefix}" right?`,
+        {
+          details: { topic: topics.readings },
+        },
+      );
+    }
+    await log.ensureTopics(specsOf(configuration));
     const pipeline = pipelineOf(configuration);
     const { shape, interval, scaleLength, minMeasured, level, statics, correctFor } = pipeline;
     return await work({
@@ -54,4 +66,13 @@ export async function withLog<T>(
   } finally {
     await log.close();
   }
+}
+
+/**
+ * {@link withLog} for commands that only look: a mistyped prefix must not make a set of topics. Where the readings are
+ * there, what a later version has added is still created.
+ * @throws LOG_TOPIC_UNKNOWN
+ */
+export function withLogAsItIs<T>(option: ConfigOption, work: (opened: Opened) => Promise<T>): Promise<T> {
+  return withLog(option, work, { looks: true });
 }

@@ -53,6 +53,24 @@ describe('fleetcast history', () => {
     const empty = await cli(['history', 'export', ...second, '--series', 'pump1/level', '--from', iso(1000)]);
     expect([empty.code, empty.notes[0]]).toEqual([2, expect.stringMatching(/has no buckets in 2026-02-11T/)]);
 
+    // A look at a log with a mistyped prefix makes no topics.
+    const typo = `log: {embedded: {path: ${file('first')}}}\ntopics: {partitions: 2, prefix: tpyo.}\n`;
+    writeFileSync(file('typo.yaml'), typo);
+    for (const look of [
+      ['history', 'list'],
+      ['models', 'list'],
+      ['replay', '--verify'],
+      ['explain', 'a/b'],
+    ]) {
+      const { code, notes } = await cli([...look, '--config', file('typo.yaml')]);
+      expect([code, notes[0]]).toEqual([
+        expect.any(Number),
+        expect.stringMatching(/^error LOG_TOPIC_UNKNOWN: topic tpyo\.readings does not exist .*prefix "tpyo\."/),
+      ]);
+      expect(code).not.toBe(0);
+    }
+    expect((await cli(['tail', 'tpyo.models', ...first])).notes[0]).toMatch(/LOG_TOPIC_UNKNOWN/);
+
     const again = await cli(['history', 'import', file('all.parquet'), ...second]);
     expect(again.out.join(' ')).toContain('segments are in the history already');
     expect((await cli(['history', 'export', ...second])).out).toEqual(out);

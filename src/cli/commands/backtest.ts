@@ -5,7 +5,7 @@ import { TRAINER_NAMES } from '../../models/training/trainers.ts';
 import { backtest, backtestDetails, backtestTable } from '../../retraining/backtest.ts';
 import { inputsText, widthOf } from '../../service/pipeline-settings.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
-import { withLog } from '../opened.ts';
+import { withLogAsItIs } from '../opened.ts';
 import { list, oneOf, time, whole } from '../options.ts';
 import { backtestPicture } from '../picture/backtest-picture.ts';
 import type { Terminal } from '../terminal.ts';
@@ -37,7 +37,7 @@ export function addBacktest(program: Command, terminal: Terminal): void {
     .option('--picture <file>', 'also as a picture (SVG): by period, horizon step and device')
     .option('--json', 'as JSON')
     .action((options: Options) =>
-      withLog(options, async ({ configuration, log, topics, windows, now }) => {
+      withLogAsItIs(options, async ({ configuration, log, topics, windows, now }) => {
         const { maxSteps, seed, trainer: configured } = configuration.learner;
         const width = widthOf({ ...configuration.learner, family: 'segment-lstm' }, windows.shape);
         const trainer = options.trainer ?? configured;

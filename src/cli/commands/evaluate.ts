@@ -5,7 +5,7 @@ import { historyRanges } from '../../retraining/history-reader.ts';
 import { requestedHistory } from '../../retraining/train.ts';
 import { requestedSet } from '../../retraining/training-job.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
-import { type Opened, withLog } from '../opened.ts';
+import { type Opened, withLogAsItIs } from '../opened.ts';
 import { list, oneOf, time } from '../options.ts';
 import { type Terminal, textTable } from '../terminal.ts';
 import { windowText } from '../window-text.ts';
@@ -37,7 +37,7 @@ export function addEvaluate(program: Command, terminal: Terminal): void {
     .option('--by-steps', 'errors by horizon step too')
     .option('--json', 'as JSON')
     .action((model: string | undefined, options: Options) =>
-      withLog(options, (opened) => evaluateModel(opened, model, options, terminal)),
+      withLogAsItIs(options, (opened) => evaluateModel(opened, model, options, terminal)),
     );
 }
 

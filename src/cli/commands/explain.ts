@@ -3,7 +3,7 @@ import { FleetcastError } from '../../errors.ts';
 import { explain } from '../../retraining/explain.ts';
 import { explanationText } from '../../retraining/explanation-text.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
-import { withLog } from '../opened.ts';
+import { withLogAsItIs } from '../opened.ts';
 import { time } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -23,7 +23,7 @@ export function addExplain(program: Command, terminal: Terminal): void {
     .option('--all', 'every bucket of the window, not only those that mattered most')
     .option('--json', 'as JSON')
     .action((forecast: string, options: Options) =>
-      withLog(options, async ({ log, pipeline, registry }) => {
+      withLogAsItIs(options, async ({ log, pipeline, registry }) => {
         const which = whichOf(forecast, options.origin);
         const explanation = await explain({ log, config: pipeline, models: registry, which, signal: terminal.signal });
         terminal.out(options.json ? JSON.stringify(explanation) : explanationText(explanation, options.all ?? false));

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { FleetcastError } from '../../errors.ts';
 import { exportArtefact } from '../../models/keras/export-artefact.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
-import { withLog } from '../opened.ts';
+import { withLogAsItIs } from '../opened.ts';
 import type { Terminal } from '../terminal.ts';
 
 export function addExportKeras(program: Command, terminal: Terminal): void {
@@ -15,7 +15,7 @@ export function addExportKeras(program: Command, terminal: Terminal): void {
     .option('--config <file>', CONFIG_HELP)
     .option('--force', 'overwrite the file')
     .action((wanted: string, file: string, options: ConfigOption & { force?: boolean }) =>
-      withLog(options, async ({ registry, now }) => {
+      withLogAsItIs(options, async ({ registry, now }) => {
         if (!file.endsWith('.keras')) throw new FleetcastError('USAGE', `${file}: the name has to end with .keras`);
         const { id, artefact } = await registry.find(wanted);
         const bytes = await exportArtefact(artefact, now());

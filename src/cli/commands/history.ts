@@ -12,7 +12,7 @@ import { type HistorySeries, readHistory } from '../../retraining/history-reader
 import { closest } from '../../service/configuration/suggestion.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { addCsvOptions, type CsvOptions, csvFormat } from '../csv-options.ts';
-import { type Opened, withLog } from '../opened.ts';
+import { type Opened, withLog, withLogAsItIs } from '../opened.ts';
 import { list, time } from '../options.ts';
 import { type Terminal, textTable } from '../terminal.ts';
 
@@ -48,7 +48,7 @@ export function addHistory(program: Command, terminal: Terminal): void {
   add('list', 'Series with their spans, buckets and gaps.')
     .option('--json', 'as JSON')
     .action((options: Options) =>
-      withLog(options, async (opened) => {
+      withLogAsItIs(options, async (opened) => {
         const rows = (await read(opened, options, terminal)).map(describe);
         if (options.json) return terminal.out(JSON.stringify(rows));
         if (rows.length === 0) return terminal.out('no history yet');
@@ -73,7 +73,7 @@ export function addHistory(program: Command, terminal: Terminal): void {
   add('export', 'Every measured bucket as a row: device, quantity, time, value, readings. CSV, or Parquet by the name.')
     .option('--out <file>', 'a file (.csv or .parquet) instead of standard output')
     .action((options: Options) =>
-      withLog(options, async (opened) => {
+      withLogAsItIs(options, async (opened) => {
         const rows = valueRows(await read(opened, options, terminal));
         if (options.out === undefined) {
           for (const line of csvLines(rows)) terminal.out(line);

@@ -5,7 +5,7 @@ import { summarise } from '../../models/summary.ts';
 import { type LifecycleOptions, promote, retire, rollBack, shadow } from '../../retraining/lifecycle.ts';
 import { lifeIn } from '../../retraining/model-line.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
-import { type Opened, withLog } from '../opened.ts';
+import { type Opened, withLog, withLogAsItIs } from '../opened.ts';
 import { type Terminal, textTable } from '../terminal.ts';
 
 interface Options extends ConfigOption {
@@ -26,7 +26,7 @@ export function addModels(program: Command, terminal: Terminal): void {
   add('list', 'All models, and what has become of each.')
     .option('--json', 'as JSON')
     .action((options: Options) =>
-      withLog(options, async ({ registry, lines: read }) => {
+      withLogAsItIs(options, async ({ registry, lines: read }) => {
         const [listed, lines] = await Promise.all([registry.list(), read()]);
         const rows = listed.map(({ id, artefact }) => ({
           id,
@@ -61,7 +61,7 @@ export function addModels(program: Command, terminal: Terminal): void {
     .argument('<model>', 'its id or the beginning of it')
     .option('--json', 'as JSON')
     .action((wanted: string, options: Options) =>
-      withLog(options, async ({ registry, lines }) => {
+      withLogAsItIs(options, async ({ registry, lines }) => {
         const { id, offset, artefact } = await registry.find(wanted);
         const life = lifeIn(await lines(), id);
         const events = (life?.events ?? []).map(({ kind, time, reason }) => ({

@@ -3,7 +3,7 @@ import { FleetcastError } from '../../errors.ts';
 import { rebuild } from '../../retraining/rebuild.ts';
 import type { TrainingHooks } from '../../retraining/training-job.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
-import { withLog } from '../opened.ts';
+import { withLogAsItIs } from '../opened.ts';
 import { progressBar, type Terminal } from '../terminal.ts';
 
 export function addRebuild(program: Command, terminal: Terminal): void {
@@ -14,7 +14,7 @@ export function addRebuild(program: Command, terminal: Terminal): void {
     .option('--config <file>', CONFIG_HELP)
     .option('--json', 'as JSON')
     .action((wanted: string, options: ConfigOption & { json?: boolean }) =>
-      withLog(options, async ({ log, topics, registry, pipeline }) => {
+      withLogAsItIs(options, async ({ log, topics, registry, pipeline }) => {
         const { id } = await registry.find(wanted);
         const served = await registry.load(id, terminal.signal);
         const hooks: TrainingHooks = {

@@ -6,7 +6,7 @@ import { pipelineOf } from '../../service/pipeline-settings.ts';
 import { groupOf } from '../../service/service.ts';
 import { subtopologyGroup } from '../../topology/engine.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
-import { type Opened, withLog } from '../opened.ts';
+import { type Opened, withLogAsItIs } from '../opened.ts';
 import { time } from '../options.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -34,7 +34,7 @@ export function addReplay(program: Command, terminal: Terminal): void {
     .option('--topology <file>', 'another configuration, whose pipeline section is used instead')
     .option('--verify', 'write nothing: compare with the live outputs, byte by byte')
     .option('--json', 'as JSON')
-    .action((options: Options) => withLog(options, (opened) => run(opened, options, terminal)));
+    .action((options: Options) => withLogAsItIs(options, (opened) => run(opened, options, terminal)));
 }
 
 async function run(opened: Opened, options: Options, terminal: Terminal): Promise<void> {
