@@ -41,14 +41,14 @@ export async function runRequested(desk: Desk, request: TrainingRequest, options
   let lost: { readonly error: unknown } | undefined;
   const abort = new AbortController();
   const limit = AbortSignal.timeout(Math.max(1, Math.min(MOST_TIMER_MS, Math.floor(options.limitMs))));
-  const ended = AbortSignal.any([signal, limit, abort.signal]);
+  const cut = AbortSignal.any([signal, abort.signal]);
   let leftOut = false;
   const leaveOut = (bytes: number): void => {
     if (!leftOut) options.onLeftOut?.(bytes);
     leftOut = true;
   };
   const save = (state: Uint8Array): void => {
-    if (leftOut || ended.aborted) return;
+    if (leftOut || cut.aborted || limit.aborted) return;
     const record = checkpointRecord(topic, request, state);
     if (record === undefined) {
       leaveOut(state.length);
@@ -67,7 +67,8 @@ export async function runRequested(desk: Desk, request: TrainingRequest, options
   const train = (resume: Uint8Array | undefined): Promise<TrainedModel> => {
     const hooks: TrainingHooks = {
       ...options.hooks,
-      signal: ended,
+      signal: cut,
+      limit,
       onCheckpoint: save,
       ...(checkpointMs === undefined ? {} : { checkpointMs }),
       ...(resume === undefined ? {} : { resume }),

@@ -16,6 +16,9 @@ export interface TrainingStart {
   readonly threads: number | undefined;
 }
 
+/** `limit`: the time is up; see `LimitedHooks`. */
+export type ToTraining = 'cancel' | 'limit';
+
 export type FromTraining =
   | { readonly kind: 'stage'; readonly stage: TrainingStage; readonly detail: string }
   | { readonly kind: 'progress'; readonly progress: TrainProgress }
@@ -30,9 +33,9 @@ export type FromTraining =
  * CHECKPOINT_UNUSABLE
  */
 export async function trainApart({ history, ...job }: TrainingJob, hooks: TrainingHooks = {}): Promise<TrainedBytes> {
-  const { signal, onProgress, onStage, onCheckpoint, checkpointMs, resume, threads } = hooks;
+  const { signal, limit, onProgress, onStage, onCheckpoint, checkpointMs, resume, threads } = hooks;
   const packed = await packHistory(history);
-  if (signal?.aborted) throw cancelled();
+  if (signal?.aborted || limit?.aborted) throw cancelled();
   const checkpoints = onCheckpoint !== undefined;
   const start: TrainingStart = { job, history: packed, checkpoints, checkpointMs, resume, threads };
   const worker = new Worker(workerFile(), {
@@ -42,13 +45,16 @@ export async function trainApart({ history, ...job }: TrainingJob, hooks: Traini
   return new Promise((resolve, reject) => {
     let force: NodeJS.Timeout | undefined;
     const cancel = (): void => {
-      worker.postMessage({ kind: 'cancel' });
+      worker.postMessage('cancel' satisfies ToTraining);
       force = setTimeout(() => {
         void worker.terminate();
         reject(cancelled());
       }, GRACE_MS);
     };
     signal?.addEventListener('abort', cancel, { once: true });
+    // Never by force: it ends the training itself, or has a result and is about to tell it.
+    const tellLimit = (): void => worker.postMessage('limit' satisfies ToTraining);
+    limit?.addEventListener('abort', tellLimit, { once: true });
     worker.on('message', (message: FromTraining) => {
       if (message.kind === 'stage') onStage?.(message.stage, message.detail);
       else if (message.kind === 'progress') onProgress?.(message.progress);
@@ -62,6 +68,7 @@ export async function trainApart({ history, ...job }: TrainingJob, hooks: Traini
     worker.on('exit', (code) => {
       clearTimeout(force);
       signal?.removeEventListener('abort', cancel);
+      limit?.removeEventListener('abort', tellLimit);
       reject(new FleetcastError('TRAINER_UNAVAILABLE', `the training thread ended with code ${code}`));
     });
   });

@@ -16,6 +16,7 @@ import { DEFAULT_SPLIT, type TrainingRequest } from './request.ts';
 import { trainApart } from './train-apart.ts';
 import type { RecordedSet, TrainedBytes, TrainingHooks, WindowSettings } from './training-job.ts';
 import type { Extent } from './triggers.ts';
+import { withLimit } from './two-lengths.ts';
 
 export interface TrainedModel extends TrainedBytes {
   readonly artefact: ModelArtefact;
@@ -129,7 +130,7 @@ export async function trainRequest(
 ): Promise<TrainedModel> {
   const began = performance.now();
   hooks.onStage?.('reading', `${request.ranges.length} partitions of history`);
-  const history = await readRawHistory(readOptions(desk, request, hooks.signal), recorded !== undefined);
+  const history = await readRawHistory(readOptions(desk, request, withLimit(hooks).signal), recorded !== undefined);
   const trained = await trainApart(
     {
       history,

@@ -3,7 +3,6 @@ import { buildArtefact, inputsOf } from '../models/artefact.ts';
 import { type ModelInputs, readInputs, writeInputs } from '../models/inputs/spec.ts';
 import { loadVerifiedModel, modelFromArtefact } from '../models/load.ts';
 import { calibrate } from '../models/metrics.ts';
-import type { TrainHooks } from '../models/trainer.ts';
 import { architectureOf } from '../models/training/families.ts';
 import { defaultSettings } from '../models/training/settings.ts';
 import { trainInWorker } from '../models/training/train-in-worker.ts';
@@ -22,7 +21,7 @@ import {
 } from './history-reader.ts';
 import type { TrainingRequest } from './request.ts';
 import { readHeldSet, writeHeldSet } from './training-set.ts';
-import { trainKernel } from './two-lengths.ts';
+import { isLate, type LimitedHooks, trainKernel, withLimit } from './two-lengths.ts';
 import { WARM_SETTINGS, warmWindows } from './warm-start.ts';
 
 /** The part of the pipeline's configuration that a data set depends on. */
@@ -32,7 +31,7 @@ export type WindowSettings = Pick<PipelineConfig, 'shape' | 'interval' | 'scaleL
 /** How far a training has come, for a progress display. */
 export type TrainingStage = 'flushing' | 'reading' | 'training' | 'evaluating' | 'publishing';
 
-export interface TrainingHooks extends TrainHooks {
+export interface TrainingHooks extends LimitedHooks {
   readonly onStage?: (stage: TrainingStage, detail: string) => void;
 }
 
@@ -124,16 +123,21 @@ export async function runTrainingJob(job: TrainingJob, hooks: TrainingHooks = {}
   const parent = servedOf(job.parent);
   const trained = await trainOne(series, held, windows, request, hooks, { champion, parent });
   if (!job.ridgeBeside || request.family === 'ridge') return trained;
-  const { signal } = hooks;
+  const { signal, limit } = hooks;
   const { inputs } = request.settings;
   const ridge = await trainOne(
     series,
     held,
     windows,
     { ...request, family: 'ridge', trainer: 'ridge', settings: inputs === undefined ? {} : { inputs }, parent: '' },
-    signal === undefined ? {} : { signal },
+    { ...(signal && { signal }), ...(limit && { limit }) },
     { champion, parent: undefined },
-  );
+  ).catch((error: unknown) => {
+    if (isLate(error, hooks)) return undefined;
+    throw error;
+  });
+  // The network is there: that the time is up by now does not undo it.
+  if (ridge === undefined) return trained;
   const [network, linear] = [trained.evaluation.rows[0]!, ridge.evaluation.rows[0]!];
   const better = linear.mae < network.mae ? ridge : trained;
   const other = better === ridge ? { ...network, name: request.family } : { ...linear, name: RIDGE };
@@ -181,7 +185,10 @@ async function trainOne(
   const { result, settings } =
     trainer === 'kernel' && parent === undefined
       ? await trainKernel(trainable, wanted, request.settings.epochs === undefined, hooks)
-      : { result: await trainInWorker(trainer, trainable, wanted, hooks, parent?.artefact.weights), settings: wanted };
+      : {
+          result: await trainInWorker(trainer, trainable, wanted, withLimit(hooks), parent?.artefact.weights),
+          settings: wanted,
+        };
 
   hooks.onStage?.('evaluating', `${set.test.starts.length} windows held out`);
   const draft = {

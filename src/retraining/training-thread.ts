@@ -2,13 +2,14 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { isFleetcastError, messageOf } from '../errors.ts';
 import { lowPriority } from '../models/training/low-priority.ts';
 import { unpackHistory } from './packed-history.ts';
-import type { FromTraining, TrainingStart } from './train-apart.ts';
+import type { FromTraining, ToTraining, TrainingStart } from './train-apart.ts';
 import { runTrainingJob } from './training-job.ts';
 
 /** Entry of the thread of a training: one job, then it ends. */
 const port = parentPort!;
 const controller = new AbortController();
-port.on('message', () => controller.abort());
+const limit = new AbortController();
+port.on('message', (message: ToTraining) => (message === 'limit' ? limit : controller).abort());
 
 lowPriority();
 
@@ -18,6 +19,7 @@ try {
     { ...job, history: unpackHistory(history) },
     {
       signal: controller.signal,
+      limit: limit.signal,
       onStage: (stage, detail) => post({ kind: 'stage', stage, detail }),
       onProgress: (progress) => post({ kind: 'progress', progress }),
       ...(checkpoints ? { onCheckpoint: (checkpoint) => post({ kind: 'checkpoint', checkpoint }) } : {}),

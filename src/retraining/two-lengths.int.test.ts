@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { protocolSet } from '../../test/models/sets.ts';
 import { Random } from '../models/random.ts';
+import type { TrainProgress } from '../models/trainer.ts';
 import { defaultSettings } from '../models/training/settings.ts';
 import { trainKernel } from './two-lengths.ts';
 
@@ -34,5 +35,21 @@ describe('a small set', () => {
     const regular = setOf(0.02);
     const settings = defaultSettings(regular, { width: 16, maxSteps: 300, batch: 64 });
     expect((await trainKernel(regular, settings, true, {})).settings).toEqual(settings);
+  });
+
+  it('keeps the long training where the limit ends the short one, and nothing where somebody cancels', async () => {
+    const regular = setOf(0.02);
+    const settings = defaultSettings(regular, { width: 4, maxSteps: 300, batch: 64 });
+    expect(settings.epochs).toBeGreaterThan(40);
+    const cutShort = async (by: 'limit' | 'signal') => {
+      const cut = new AbortController();
+      const onProgress = ({ epochs }: TrainProgress) => (epochs === 20 ? cut.abort() : undefined);
+      return trainKernel(regular, settings, true, { [by]: cut.signal, onProgress });
+    };
+    const long = await trainKernel(regular, settings, false, {});
+    expect(await cutShort('limit')).toEqual(long);
+    await expect(cutShort('signal')).rejects.toMatchObject({ code: 'TRAINING_CANCELLED' });
+    const limit = AbortSignal.abort();
+    await expect(trainKernel(regular, settings, true, { limit })).rejects.toMatchObject({ code: 'TRAINING_CANCELLED' });
   });
 });
