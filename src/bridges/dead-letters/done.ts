@@ -25,6 +25,7 @@ interface Done {
 export class DoneLetters {
   readonly #key: string;
   #done: Done[] = [];
+  #again = false;
 
   constructor(deadLetters: string, partition: number) {
     this.#key = `${DONE_KEY}${deadLetters}/${partition}`;
@@ -51,8 +52,15 @@ export class DoneLetters {
     }
   }
 
+  /** For another round of a selection, or of all letters; what others have done stays on record. */
+  beginAgain(selection: Selection | undefined): void {
+    this.#again = true;
+    const text = JSON.stringify(selection);
+    this.#done = this.#done.filter((one) => JSON.stringify(one.selection) !== text);
+  }
+
   has(letter: DeadLetter, offset: number): boolean {
-    return this.#done.some(({ covers, next }) => offset < next && covers(letter));
+    return !this.#again && this.#done.some(({ covers, next }) => offset < next && covers(letter));
   }
 
   /**

@@ -138,6 +138,34 @@ describe('replayDeadLetters', () => {
     expect(times).toEqual([0, 60_000, 120_000]);
   });
 
+  it('takes the letters of one message for one', async () => {
+    for (const reason of ['not-a-number', 'not-json']) {
+      const letter = {
+        type: 'DeadLetter',
+        reason,
+        message: '',
+        time: ARRIVAL,
+        origin: 'mqtt',
+        mqttTopic: 'a/two',
+        partition: -1,
+        offset: -1,
+        device: 'two',
+        payload: Buffer.from('{"t":"8"}'),
+      } as const;
+      const value = encodeRecord(letter);
+      await log.append([{ topic: TOPICS.deadLetters, partition: 0, timestamp: ARRIVAL, key: null, value }]);
+    }
+    expect(await replay({ mqttTopic: 'a/two' })).toMatchObject({ letters: 5, mended: 2 });
+    expect((await afterQuality(log)).map(({ device }) => device)).toEqual(['two']);
+  });
+
+  it('remembers what other choices have done through another round of one', async () => {
+    expect(await replay({ mqttTopic: 'a/z' })).toMatchObject({ readings: 1 });
+    expect(await replay({ mqttTopic: 'a/x', all: true })).toMatchObject({ readings: 1 });
+    expect(await replay({ mqttTopic: 'a/z' })).toMatchObject({ readings: 0 });
+    expect(await replay({ mqttTopic: 'a/z', all: true })).toMatchObject({ readings: 1 });
+  });
+
   it('refuses a filter that is none', async () => {
     await expect(replay({ mqttTopic: 'a/b#/c' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });

@@ -44,8 +44,8 @@ const GROUP = 'fleetcast-dead-letter-replay';
 
 /**
  * Puts dead letters through the mapping again, after it was mended. Readings get their old arrival as the time where
- * the device has no clock, and count as redelivered under a fingerprint that the letter's place is in: the same letter
- * put through again is not taken twice, and two letters that say the same are two.
+ * the device has no clock, and count as redelivered under a fingerprint that the arrival is in: the same letter put
+ * through again is not taken twice, nor are several letters of one message; two messages that say the same are two.
  *
  * Readings and the position are committed together, also that of a selection by `reasons` or `mqttTopic`: every letter
  * is put through once, whatever fails in between and however it was chosen, until `all` asks for another round.
@@ -69,7 +69,8 @@ export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayR
   const partitions = Array.from({ length: letters!.partitions }, (_, partition) => partition);
   const doneIn = async (partition: number): Promise<DoneLetters> => {
     const done = new DoneLetters(topics.deadLetters, partition);
-    if (options.all !== true) await done.read(log, topics.memory);
+    await done.read(log, topics.memory);
+    if (options.all === true) done.beginAgain(selectionOf(options));
     return done;
   };
   if (options.dryRun === true) {
@@ -172,7 +173,7 @@ class Replay {
       return [];
     }
     const isMessage = letter.origin === 'mqtt';
-    const records = isMessage ? this.#message(letter, offset) : this.#reading(letter, offset, this.#options.now());
+    const records = isMessage ? this.#message(letter) : this.#reading(letter, offset, this.#options.now());
     if (records === undefined) {
       this.#skipped++;
       return [];
@@ -184,10 +185,12 @@ class Replay {
   }
 
   /** A message as it came from the broker. */
-  #message(letter: DeadLetter, offset: number): readonly OutRecord[] {
+  #message(letter: DeadLetter): readonly OutRecord[] {
     const before = new Map(this.#maker.dropped);
     const message = { topic: letter.mqttTopic, payload: letter.payload, retained: false, duplicate: true };
-    const records = this.#maker.make(message, letter.time, fingerprint(message, placeOf(offset)));
+    // The letters of one message agree in their time, messages that say the same do not.
+    const print = fingerprint({ topic: `${letter.mqttTopic}@${letter.time}`, payload: letter.payload }, 0);
+    const records = this.#maker.make(message, letter.time, print);
     for (const [reason, count] of this.#maker.dropped) {
       const more = count - (before.get(reason) ?? 0);
       if (more > 0) this.#stillBad[reason] = (this.#stillBad[reason] ?? 0) + 1;
