@@ -1,7 +1,7 @@
 import type { MqttClient } from 'mqtt';
 
 /** Where Mosquitto counts the messages that it has thrown away because a client's queue was full. */
-const TOPIC = '$SYS/broker/publish/messages/dropped';
+export const DROPS_TOPIC = '$SYS/broker/publish/messages/dropped';
 
 /**
  * Watches the broker's own count of messages that it has dropped, of any client, where it has one and shows it to us.
@@ -23,7 +23,7 @@ export class BrokerDrops {
   ask(client: MqttClient): void {
     if (this.#refused) return;
     this.#asking = true;
-    client.subscribe(TOPIC, { qos: 0 }, (error, granted) => {
+    client.subscribe(DROPS_TOPIC, { qos: 0 }, (error, granted) => {
       if (error === null) this.#asking = false;
       if (granted?.some(({ qos }) => qos > 2)) this.#refused = true;
     });
@@ -36,7 +36,7 @@ export class BrokerDrops {
 
   /** Takes a message if it is the count. */
   take(topic: string, payload: Uint8Array): boolean {
-    if (topic !== TOPIC) return false;
+    if (topic !== DROPS_TOPIC) return false;
     const total = Number(Buffer.from(payload).toString());
     if (!Number.isSafeInteger(total)) return true;
     // A broker that was restarted begins anew.

@@ -1,7 +1,8 @@
 import { connect, type MqttClient } from 'mqtt';
 import { messageOf } from '../../errors.ts';
 import type { Subscription } from '../mapping/subscriptions.ts';
-import { BrokerDrops } from './broker-drops.ts';
+import { matchesFilter } from '../mapping/topic-filter.ts';
+import { BrokerDrops, DROPS_TOPIC } from './broker-drops.ts';
 import { type ConnectionOptions, clientOptions, displayUrl } from './connection.ts';
 import { acknowledge, deferAcknowledgements, isDeferral, type Receipt, type Take } from './deferred-acks.ts';
 import { Takeovers } from './takeovers.ts';
@@ -76,6 +77,8 @@ export class MqttSession {
   #farewell: { readonly code: number; readonly text: string } | undefined;
   readonly #takeovers: Takeovers;
   readonly #drops: BrokerDrops | undefined;
+  /** A subscription has the broker's count of dropped messages too: they are its messages, at its QoS. */
+  readonly #dropsAreWanted: boolean;
   #reading: Promise<void> | undefined;
   readonly #waiting: (() => void)[] = [];
   readonly #keepalive: NodeJS.Timeout;
@@ -84,6 +87,7 @@ export class MqttSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#backOff = options.reconnectMs?.min ?? 250;
+    this.#dropsAreWanted = options.subscriptions.some(({ filter }) => matchesFilter(filter, DROPS_TOPIC));
     this.#takeovers = new Takeovers(2 * (options.reconnectMs?.max ?? 30_000));
     if (options.watchDrops === true) this.#drops = new BrokerDrops((total, more) => this.#onDrops(total, more));
     const base = clientOptions(options);
@@ -102,7 +106,7 @@ export class MqttSession {
         : {}),
     });
     deferAcknowledgements(this.#client, (message, receipt) => {
-      if (this.#drops?.take(message.topic, message.payload) === true) return undefined;
+      if (this.#drops?.take(message.topic, message.payload) === true && !this.#dropsAreWanted) return undefined;
       const wait = options.onMessage(message, receipt);
       if (wait !== undefined) this.#hold(wait);
       return wait;
@@ -111,6 +115,8 @@ export class MqttSession {
     this.#client.on('disconnect', ({ reasonCode = 0, properties }) => {
       this.#farewell = { code: reasonCode, text: properties?.reasonString ?? '' };
     });
+    // Before mqtt.js reads how long to wait.
+    this.#client.prependListener('close', () => this.#forgetTakeover());
     this.#client.on('close', () => this.#onClose());
     this.#client.on('error', (error) => this.#onError(error));
     // mqtt.js answers a quiet line with a ping, but cannot see the answer while the reader is held: it would hang up.
@@ -212,7 +218,7 @@ export class MqttSession {
       }
       this.#emit({ type: 'subscribed', filters });
       this.#onSubscribed();
-      this.#drops?.ask(this.#client);
+      if (!this.#dropsAreWanted) this.#drops?.ask(this.#client);
     });
   }
 
@@ -239,6 +245,13 @@ export class MqttSession {
     if (taken) this.#emit({ type: 'taken-over', message: this.#takenOverText() });
     const reason = farewell === undefined ? undefined : `0x${farewell.code.toString(16)} ${farewell.text}`.trim();
     this.#emit({ type: 'disconnected', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** A connection that has lasted ends the suspicion, and the waiting because of it. */
+  #forgetTakeover(): void {
+    if (this.#ended || !this.#connackSeen || this.#takeovers.active(performance.now())) return;
+    this.#backOff = this.#options.reconnectMs?.min ?? 250;
+    this.#client.options.reconnectPeriod = this.#backOff;
   }
 
   #takenOverText(): string {
