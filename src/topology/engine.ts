@@ -1,8 +1,9 @@
 import { FleetcastError } from '../errors.ts';
-import type { EventLog, GroupMember, TopicSpec } from '../log/event-log.ts';
+import type { EventLog, GroupMember } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { checkState } from './check-state.ts';
 import { type EngineClock, systemClock } from './engine-clock.ts';
+import { prepareTopics } from './engine-topics.ts';
 import { divide, keepNames, type Subtopology } from './plan.ts';
 import type { SinkTarget } from './sink-runner.ts';
 import type { StandbyStatus } from './standby.ts';
@@ -117,11 +118,10 @@ export class Engine {
     const { log, topology, group, stateTopic = 'state' } = this.#options;
     const { parts: known } = await readManifest(log, stateTopic);
     const parts = keepNames(divide(named(topology, group)), known.get(group) ?? []);
-    const existing = new Map((await log.topics()).map((spec) => [spec.name, spec]));
-    for (const part of parts) checkWidths(part, existing);
-    const topics = await this.#ensureRepartitionTopics(parts, existing);
-    const planned = parts.map((part) => ({ part, partitions: this.#checkTopics(part, topics) }));
-    await this.#ensureStateTopic(topics, Math.max(...planned.map(({ partitions }) => partitions)));
+    const topicOf = (topic: string): string => this.#topicOf(topic);
+    const deadLetterTopic = topicOf(this.#options.deadLetterTopic ?? 'dead-letters');
+    const { widths, partitionsOf } = await prepareTopics({ log, parts, stateTopic, deadLetterTopic, topicOf });
+    for (const [topic, partitions] of partitionsOf) this.#partitionsOf.set(topic, partitions);
     await checkState({
       log,
       stateTopic,
@@ -131,7 +131,8 @@ export class Engine {
       discard: this.#options.discardState ?? [],
       now: this.#clock.now(),
     });
-    for (const { part, partitions } of planned) {
+    for (const [i, part] of parts.entries()) {
+      const partitions = widths[i]!;
       const bounded = part.sources.some(({ repartition }) => repartition === true);
       const openWriter = (): Promise<never> => Promise.reject(new Error('a standby does not write'));
       const running: Running = {
@@ -354,69 +355,6 @@ export class Engine {
   #topicOf(topic: string): string {
     return this.#options.outputTopic?.(topic) ?? topic;
   }
-
-  /** @returns the number of partitions of the part's input. */
-  #checkTopics(part: Subtopology, topics: ReadonlyMap<string, TopicSpec>): number {
-    const partitionsOf = (topic: string, node: string): number => {
-      const spec = topics.get(topic);
-      if (spec === undefined) {
-        throw new FleetcastError('LOG_TOPIC_UNKNOWN', `the topic ${topic} of ${node} does not exist`, {
-          details: { topic, node },
-        });
-      }
-      this.#partitionsOf.set(topic, spec.partitions);
-      return spec.partitions;
-    };
-    const inputs = part.sources.map(({ topic, name }) => partitionsOf(topic, name));
-    checkWidths(part, topics);
-    for (const sink of part.nodes) {
-      if (sink.kind !== 'sink') continue;
-      const topic = sink.repartition === undefined ? this.#topicOf(sink.topic) : sink.topic;
-      const partitions = partitionsOf(topic, sink.name);
-      if (sink.repartition === undefined && partitions < inputs[0]!) {
-        throw invalid(`the sink ${sink.name} writes ${inputs[0]} partitions to ${topic}, which has ${partitions}`);
-      }
-    }
-    partitionsOf(this.#topicOf(this.#options.deadLetterTopic ?? 'dead-letters'), 'the dead letters');
-    return inputs[0]!;
-  }
-
-  /** Creates the topics between the parts, as wide as the input of the part that feeds them. */
-  async #ensureRepartitionTopics(
-    parts: readonly Subtopology[],
-    existing: ReadonlyMap<string, TopicSpec>,
-  ): Promise<ReadonlyMap<string, TopicSpec>> {
-    const { log } = this.#options;
-    const topics = new Map(existing);
-    for (let grown = -1; grown !== topics.size; ) {
-      grown = topics.size;
-      for (const { sources, nodes } of parts) {
-        const width = topics.get(sources[0]!.topic)?.partitions;
-        for (const node of nodes) {
-          if (node.kind !== 'sink' || node.repartition === undefined || topics.has(node.topic)) continue;
-          const partitions = node.repartition.partitions ?? width;
-          if (partitions === undefined) continue;
-          const spec = {
-            name: node.topic,
-            partitions,
-            cleanup: 'delete',
-            retentionMs: REPARTITION_RETENTION_MS,
-          } as const;
-          await log.ensureTopics([spec]);
-          topics.set(node.topic, spec);
-        }
-      }
-    }
-    return topics;
-  }
-
-  async #ensureStateTopic(topics: ReadonlyMap<string, TopicSpec>, partitions: number): Promise<void> {
-    const name = this.#options.stateTopic ?? 'state';
-    const existing = topics.get(name);
-    if (existing === undefined) await this.#options.log.ensureTopics([{ name, partitions, cleanup: 'compact' }]);
-    else if (existing.cleanup !== 'compact') throw invalid(`the state topic ${name} is not compacted`);
-    this.#partitionsOf.set(name, existing?.partitions ?? partitions);
-  }
 }
 
 /** What the first of `looks` finds that finds something; most keys are where they are looked for first. */
@@ -432,7 +370,6 @@ async function firstOf(looks: readonly (() => Promise<unknown>)[]): Promise<unkn
 
 /** How often `finished` looks at partitions that other engines have. */
 const FINISH_POLL_MS = 100;
-const REPARTITION_RETENTION_MS = 7 * 86_400_000;
 
 /** Repartition topics belong to a group: two groups may run one topology beside each other. */
 export function named(topology: Topology, group: string): Topology {
@@ -441,14 +378,6 @@ export function named(topology: Topology, group: string): Topology {
     return [name, own ? { ...node, topic: `${group}-${node.topic}` } : node];
   });
   return { ...topology, nodes: new Map(nodes) };
-}
-
-/** Of the topics that are there: before any is made after the measure of a wrong one. @throws TOPOLOGY_INVALID */
-function checkWidths({ name, sources }: Subtopology, topics: ReadonlyMap<string, TopicSpec>): void {
-  const found = sources.flatMap(({ topic }) => topics.get(topic) ?? []);
-  if (new Set(found.map(({ partitions }) => partitions)).size < 2) return;
-  const list = found.map(({ name: topic, partitions }) => `${topic} has ${partitions}`).join(', ');
-  throw invalid(`${name}: topics that are read together need equal numbers of partitions: ${list}`);
 }
 
 function hasAllDone({ tasks, partitions }: Running): boolean {
@@ -463,8 +392,4 @@ export function subtopologyGroup(group: string, subtopology: string): string {
 /** The name under which a task's state is kept. */
 export function taskName(group: string, subtopology: string, partition: number): string {
   return `${group}.${subtopology}-${partition}`;
-}
-
-function invalid(message: string): FleetcastError {
-  return new FleetcastError('TOPOLOGY_INVALID', message);
 }
