@@ -152,7 +152,10 @@ export class EngineThreads {
     return sum;
   }
 
-  /** Reads a store of all tasks of all threads; see `Engine.state`. */
+  /**
+   * Reads a store of all tasks of all threads; see `Engine.state`. Of a key that tasks of several threads have (its
+   * records were put into several partitions), `get` gives what the first of the threads has.
+   */
   state(node: string, store: string): EngineStateReader {
     return {
       get: async (key) => {
