@@ -58,6 +58,16 @@ describe('ChunkFile', () => {
     expect(wanted.size).toBeGreaterThan(20);
   });
 
+  it('finds a value that took the place of a longer one in the same transaction', () => {
+    const short = Buffer.alloc(235, 1);
+    tables.write(() => {
+      tables.log.put(chunkKey(id, 1), Buffer.alloc(65_000));
+      tables.log.put(chunkKey(id, 1), short);
+    });
+    tables.refresh();
+    expect(file.get(chunkKey(id, 1))).toEqual(short);
+  });
+
   it('finds nothing in a table that is not there', () => {
     const other = new ChunkFile(join(path, 'data.mdb'), 'no such table');
     tables.write(() => tables.log.put(chunkKey(id, 1), Buffer.from('1')));
