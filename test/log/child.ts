@@ -13,17 +13,26 @@ export class Child {
 
   constructor(...args: string[]) {
     this.process = spawn(process.execPath, [SCRIPT, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-    createInterface({ input: this.process.stdout! }).on('line', (line) => this.lines.push(line));
+    const lines = createInterface({ input: this.process.stdout! });
+    lines.on('line', (line) => this.lines.push(line));
     this.process.stderr!.on('data', (data) => {
       this.errors += data;
     });
-    this.ended = new Promise((resolve) => this.process.on('close', () => resolve()));
+    this.ended = Promise.all([
+      new Promise<void>((resolve) => this.process.once('close', () => resolve())),
+      new Promise<void>((resolve) => lines.once('close', () => resolve())),
+    ]).then(() => undefined);
   }
 
   async said(pattern: RegExp, times = 1): Promise<void> {
-    for (;;) {
-      if (this.lines.filter((line) => pattern.test(line)).length >= times) return;
-      if (this.process.exitCode !== null) throw new Error(`the child ended: ${this.errors}`);
+    const enough = (): boolean => this.lines.filter((line) => pattern.test(line)).length >= times;
+    while (!enough()) {
+      if (this.process.exitCode !== null) {
+        // Its last lines may still be on their way.
+        await this.ended;
+        if (enough()) return;
+        throw new Error(`the child ended: ${this.errors}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
   }
