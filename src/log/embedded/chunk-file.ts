@@ -64,8 +64,7 @@ export class ChunkFile {
       this.#fill(run, first * meta!.pageSize) &&
       Number(run.readBigUInt64LE(0)) === first &&
       run.readUInt16LE(18) === OVERFLOW &&
-      // More where a shorter value took the place of a longer one in the same transaction.
-      run.readUInt32LE(20) >= overflowPages(bytes, meta!.pageSize);
+      run.readUInt32LE(20) === overflowPages(bytes, meta!.pageSize);
     return whole ? run.subarray(PAGE_HEADER) : undefined;
   }
 
