@@ -64,6 +64,8 @@ export class ChunkFile {
       this.#fill(run, first * meta!.pageSize) &&
       Number(run.readBigUInt64LE(0)) === first &&
       run.readUInt16LE(18) === OVERFLOW &&
+      // Exactly: LMDB keeps more pages where a shorter value replaced a longer one in one transaction. With those taken as
+      // well, three processes that appended together lost records, and it is not understood why.
       run.readUInt32LE(20) === overflowPages(bytes, meta!.pageSize);
     return whole ? run.subarray(PAGE_HEADER) : undefined;
   }
