@@ -95,7 +95,7 @@ export async function startMosquitto(settings: readonly string[] = []): Promise<
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Waits until what it says tells that it runs. */
+/** Waits until what it says since its start tells that it runs. It may say much right after that, by `autosave_interval`. */
 async function running(said: () => Promise<string> | string, hasEnded: () => boolean): Promise<void> {
   for (let i = 0; i < 500; i++) {
     if (hasEnded()) throw new Error(`mosquitto ended: ${await said()}`);
@@ -113,7 +113,8 @@ function asProcess(program: string, config: string): Runner {
       child = started;
       let text = '';
       started.stderr?.on('data', (data: Buffer) => {
-        text = (text + data.toString()).slice(-2000);
+        // It says once that it runs, at its start; later only the end counts.
+        text = /running/.test(text) ? text : text + data.toString();
       });
       await running(
         () => text,
