@@ -64,9 +64,8 @@ export class ChunkFile {
       this.#fill(run, first * meta!.pageSize) &&
       Number(run.readBigUInt64LE(0)) === first &&
       run.readUInt16LE(18) === OVERFLOW &&
-      // Exactly: LMDB keeps more pages where a shorter value replaced a longer one in one transaction. With those taken as
-      // well, three processes that appended together lost records, and it is not understood why.
-      run.readUInt32LE(20) === overflowPages(bytes, meta!.pageSize);
+      // More where a shorter value took the place of a longer one in the same transaction.
+      run.readUInt32LE(20) >= overflowPages(bytes, meta!.pageSize);
     return whole ? run.subarray(PAGE_HEADER) : undefined;
   }
 
@@ -75,7 +74,10 @@ export class ChunkFile {
     const second = first === undefined ? undefined : this.#metaAt(first.pageSize);
     if (first === undefined || second === undefined) return undefined;
     if (this.#page.length !== first.pageSize) this.#page = Buffer.alloc(first.pageSize);
-    return second.transaction > first.transaction ? second : first;
+    const newest = second.transaction > first.transaction ? second : first;
+    // Another process may write the page while it is read: what is half of each is not the same twice.
+    const again = this.#metaAt(newest === first ? 0 : first.pageSize);
+    return again?.transaction === newest.transaction && again.mainRoot === newest.mainRoot ? newest : undefined;
   }
 
   #metaAt(at: number): Meta | undefined {

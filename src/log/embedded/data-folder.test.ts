@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Child } from '../../../test/log/child.ts';
 import { texts } from '../event-log.contract.ts';
 import { openEmbeddedLog } from './embedded-log.ts';
+import { Tables } from './tables.ts';
 
 const TOPIC = { name: 't', partitions: 1, cleanup: 'delete' } as const;
 
@@ -94,6 +95,17 @@ describe('data folder of the embedded log', () => {
     writeFileSync(path, 'mine');
     await expect(openEmbeddedLog({ path })).rejects.toMatchObject({ code: 'DATA_FOLDER_DAMAGED' });
     expect(readFileSync(path, 'utf8')).toBe('mine');
+  });
+
+  test('with a value that took the place of a longer one in the same transaction opens', async () => {
+    await fill();
+    const tables = new Tables(path);
+    tables.write(() => {
+      tables.groups.put('g', 'x'.repeat(60_000));
+      tables.groups.put('g', 'x'.repeat(9_000));
+    });
+    await tables.close();
+    await (await openEmbeddedLog({ path })).close();
   });
 
   test('whose making was interrupted is made to the end', async () => {

@@ -76,7 +76,8 @@ export class DatabaseFile {
     const run = this.#read(entry.page * pageSize, PAGE_HEADER + entry.bytes);
     this.#header(run, entry.page);
     const pages = overflowPages(entry.bytes, pageSize);
-    if (run.readUInt16LE(18) !== OVERFLOW || run.readUInt32LE(20) !== pages) broken(entry.page, 'begins no value');
+    // More where a shorter value took the place of a longer one in the same transaction.
+    if (run.readUInt16LE(18) !== OVERFLOW || run.readUInt32LE(20) < pages) broken(entry.page, 'begins no value');
     return run.subarray(PAGE_HEADER);
   }
 

@@ -5,6 +5,7 @@ import { FleetcastError, isFleetcastError, messageOf } from '../../errors.ts';
 import type { TopicSpec } from '../event-log.ts';
 import { ChunkFile } from './chunk-file.ts';
 import { claimFolder } from './data-folder.ts';
+import { type Gate, gateOf } from './gate.ts';
 
 export interface StoredTopic {
   readonly id: number;
@@ -31,7 +32,10 @@ const MAX_READERS = 512;
 /** What must stay free on the disk for LMDB to fail in order. */
 const RESERVE_BYTES = 8 * 2 ** 20;
 
-/** Opens the environment and none of its tables; this reads nothing but the meta pages and changes nothing. */
+/**
+ * Opens the environment and none of its tables; this reads nothing but the meta pages and changes nothing. To be called,
+ * and its result closed, within the folder's gate.
+ */
 export function openRoot(path: string): RootDatabase<Buffer, string> {
   return open<Buffer, string>({
     path,
@@ -68,6 +72,7 @@ export class Tables {
   readonly cleaned: Database<Buffer, Buffer>;
   readonly index: Database<Buffer, Buffer>;
   readonly log: Database<Buffer, Buffer>;
+  readonly #gate: Gate;
   readonly #chunks: ChunkFile;
   readonly #reserve: number;
   readonly #onDamage: (error: FleetcastError) => void;
@@ -83,15 +88,30 @@ export class Tables {
     try {
       const ready = claimFolder(path);
       this.requireSpace();
-      this.root = openRoot(path);
-      const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
-      this.topics = this.root.openDB('topics', { encoding: 'json' });
-      this.groups = this.root.openDB('groups', { encoding: 'json' });
-      this.offsets = this.root.openDB('offsets', { encoding: 'json' });
-      this.ends = this.root.openDB('ends', binary);
-      this.cleaned = this.root.openDB('cleaned', binary);
-      this.index = this.root.openDB('index', binary);
-      this.log = this.root.openDB('log', binary);
+      this.#gate = gateOf(path);
+      const tables = this.#gate.pass(() => {
+        const root = openRoot(path);
+        const json = { encoding: 'json' } as const;
+        const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
+        return {
+          root,
+          topics: root.openDB<StoredTopic, string>('topics', json),
+          groups: root.openDB<unknown, string>('groups', json),
+          offsets: root.openDB<number, [string, string, number]>('offsets', json),
+          ends: root.openDB<Buffer, Buffer>('ends', binary),
+          cleaned: root.openDB<Buffer, Buffer>('cleaned', binary),
+          index: root.openDB<Buffer, Buffer>('index', binary),
+          log: root.openDB<Buffer, Buffer>('log', binary),
+        };
+      });
+      this.root = tables.root;
+      this.topics = tables.topics;
+      this.groups = tables.groups;
+      this.offsets = tables.offsets;
+      this.ends = tables.ends;
+      this.cleaned = tables.cleaned;
+      this.index = tables.index;
+      this.log = tables.log;
       this.root.readerCheck();
       this.#chunks = new ChunkFile(join(path, 'data.mdb'), 'log');
       ready();
@@ -121,12 +141,14 @@ export class Tables {
     let result: { value: T } | undefined;
     let before = 0;
     try {
-      this.root.transactionSync(() => {
-        result = { value: work() };
-        const head = this.head();
-        before = head.changes;
-        this.#putHead(head.changes + 1, head.bytes);
-      });
+      this.#gate.pass(() =>
+        this.root.transactionSync(() => {
+          result = { value: work() };
+          const head = this.head();
+          before = head.changes;
+          this.#putHead(head.changes + 1, head.bytes);
+        }),
+      );
     } catch (cause) {
       throw this.#failed(cause);
     }
@@ -215,7 +237,7 @@ export class Tables {
     this.#closed = true;
     closeSync(this.#bell);
     this.#chunks.close();
-    await this.root.close();
+    await this.#gate.pass(() => this.root.close());
   }
 
   #putHead(changes: number, bytes: number): void {

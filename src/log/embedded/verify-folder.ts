@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { findDamage } from './check-database.ts';
 import { damaged, holdsLog } from './data-folder.ts';
+import { type Gate, gateOf } from './gate.ts';
 import { openRoot } from './tables.ts';
 
 /** Folders that handles of this process have open, with their number: what they use was verified. */
@@ -13,9 +14,11 @@ const held = new Map<string, number>();
  */
 export async function verifyFolder(path: string, bytes: number): Promise<void> {
   if (held.has(path) || !holdsLog(path)) return;
+  let gate: Gate;
   let root: ReturnType<typeof openRoot>;
   try {
-    root = openRoot(path);
+    gate = gateOf(path);
+    root = gate.pass(() => openRoot(path));
   } catch {
     // Opening it in earnest tells why.
     return;
@@ -30,7 +33,7 @@ export async function verifyFolder(path: string, bytes: number): Promise<void> {
       snapshot.done();
     }
   } finally {
-    await root.close();
+    await gate.pass(() => root.close());
   }
   if (damage !== undefined) throw damaged(path, damage);
 }
