@@ -1,8 +1,7 @@
 import { expect, it } from 'vitest';
-import { activation, HOUR } from '../../test/readings.ts';
+import { segmentArtefact } from '../../test/models/segment-artefact.ts';
+import { activation } from '../../test/readings.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
-import { buildArtefact } from '../models/artefact.ts';
-import { initSegmentLstm, segmentLstmSizes } from '../models/segment-lstm/parameters.ts';
 import { activationPreparer } from './activation.ts';
 import { encodeModel } from './model-codec.ts';
 import { ModelRegistry } from './model-registry.ts';
@@ -11,31 +10,10 @@ import { topicNames, topicSpecs } from './topics.ts';
 const shape = { lookback: 12, horizon: 4, season: 4 };
 const topics = topicNames();
 
-/** A segment LSTM; with `scale` so large that its sums overflow, so that nothing can be compared. */
-function artefact(scale: number) {
-  const weights = initSegmentLstm(segmentLstmSizes(shape, { width: 4 }), 1);
-  return buildArtefact({
-    family: 'segment-lstm',
-    name: 'default',
-    shape,
-    interval: HOUR,
-    architecture: { width: 4 },
-    weights: weights.map((tensor) => ({ ...tensor, data: tensor.data.map((value) => value * scale) })),
-    scaler: { kind: 'rolling', length: 12, series: new Map() },
-    calibration: { level: 0.9, quantiles: [1, 1, 1, 1] },
-    training: { ranges: [], trainEnd: 0, validationEnd: 0, seed: 1, trainer: 'test', settings: {}, windows: 0 },
-    metrics: {},
-    parent: '',
-    createdAt: 0,
-    note: '',
-    licence: '',
-  });
-}
-
 it('compares every model with TensorFlow.js when it is loaded, and refuses what does not agree', async () => {
   const log = new MemoryLog();
   await log.ensureTopics(topicSpecs(topics, { partitions: 1 }));
-  const [good, bad] = [encodeModel(artefact(1)), encodeModel(artefact(1e38))];
+  const [good, bad] = [encodeModel(segmentArtefact(shape)), encodeModel(segmentArtefact(shape, 1e38))];
   await log.append(
     [good, bad].map(({ id, bytes }) => {
       return { topic: topics.models, partition: 0, timestamp: 0, key: Buffer.from(id), value: bytes };

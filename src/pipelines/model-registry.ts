@@ -14,6 +14,8 @@ export interface ModelRegistryOptions {
   readonly topic: string;
   /** Models that are kept ready. Default 8. */
   readonly keep?: number;
+  /** Compares a model with TensorFlow.js, or throws. Default: in a thread of this process's own. */
+  readonly verify?: (id: string, bytes: Uint8Array) => Promise<void>;
 }
 
 /** A model on the topic, without its weights. */
@@ -33,6 +35,7 @@ export class ModelRegistry implements ModelSource {
   readonly #log: EventLog;
   readonly #topic: string;
   readonly #keep: number;
+  readonly #compare: (id: string, bytes: Uint8Array) => Promise<void>;
   /** Where each id was seen last. */
   readonly #offsets = new Map<string, number>();
   readonly #ready = new Map<string, ServedModel>();
@@ -44,6 +47,7 @@ export class ModelRegistry implements ModelSource {
     this.#log = options.log;
     this.#topic = options.topic;
     this.#keep = options.keep ?? 8;
+    this.#compare = options.verify ?? verifyApart;
   }
 
   /** Compared with TensorFlow.js before it serves. @throws MODEL_DISAGREES besides what the contract says */
@@ -55,7 +59,7 @@ export class ModelRegistry implements ModelSource {
       if (this.#offsets.has(id)) {
         const bytes = await this.#read(id);
         if (bytes !== undefined) {
-          const verified = this.#verified(id, bytes);
+          const verified = this.verified(id, bytes);
           if (signal === undefined) return verified;
           // The comparison goes on for whoever else waits for it.
           const served = await untilAborted(verified, signal);
@@ -86,8 +90,13 @@ export class ModelRegistry implements ModelSource {
     return models;
   }
 
-  /** Tasks that ask for a model while it is being compared wait for the same comparison. */
-  #verified(id: string, bytes: Uint8Array): Promise<ServedModel> {
+  /**
+   * The model of these bytes, compared; who asks while it is being compared waits for the same comparison.
+   * @throws MODEL_INVALID, MODEL_DISAGREES, TRAINER_UNAVAILABLE
+   */
+  async verified(id: string, bytes: Uint8Array): Promise<ServedModel> {
+    const ready = this.#ready.get(id);
+    if (ready !== undefined) return ready;
     let verifying = this.#verifying.get(id);
     if (verifying === undefined) {
       verifying = this.#verify(id, bytes).finally(() => this.#verifying.delete(id));
@@ -99,7 +108,7 @@ export class ModelRegistry implements ModelSource {
   async #verify(id: string, bytes: Uint8Array): Promise<ServedModel> {
     const artefact = decodeModel(bytes);
     const model = modelFromArtefact(artefact, id);
-    if (needsVerification(artefact.family)) await verifyApart(id, bytes);
+    if (needsVerification(artefact.family)) await this.#compare(id, bytes);
     const served = { artefact, model };
     this.#ready.set(id, served);
     if (this.#ready.size > this.#keep) this.#ready.delete(this.#ready.keys().next().value!);

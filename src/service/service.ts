@@ -13,13 +13,13 @@ import { Learner, type LearnerEvent } from '../retraining/learner.ts';
 import { promote, requestTraining, retire, rollBack } from '../retraining/lifecycle.ts';
 import { readModelLines } from '../retraining/model-line.ts';
 import { describeMermaid, describeText } from '../topology/describe.ts';
-import { Engine } from '../topology/engine.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
 import { mappingConfig } from './configuration/mapping-section.ts';
 import { outConfig } from './configuration/out-section.ts';
 import { resolveSecret } from './configuration/secret.ts';
 import { dropsOf, notesOf } from './drops.ts';
 import { EMBEDDED_BRIDGE, outClientId, startEmbeddedBroker } from './embedded-broker.ts';
+import { startEngine } from './engine/start-engine.ts';
 import { healthOf } from './health.ts';
 import { type HttpServer, startHttp } from './http/server.ts';
 import { damped } from './logging/damped.ts';
@@ -113,22 +113,15 @@ async function startParts(
 
   const registry = new ModelRegistry({ log, topic: topics.models });
   const topology = forecastingTopology(pipeline, registry);
-  const engine = new Engine({
+  const engine = await startEngine({
+    configuration,
     log,
-    topology,
-    group: groupOf(configuration),
-    stateTopic: topics.state,
-    deadLetterTopic: topics.deadLetters,
-    ...(configuration.pipeline.standby ? { standby: 'all' as const } : {}),
-    onEvent: ({ kind, task, message, error }) => {
-      const level = kind === 'failed' ? 'error' : kind === 'backing-off' ? 'warn' : 'info';
-      const text = message === '' ? kind : message;
-      // What is known by its code and mends by itself needs no stack, least of all one for each task and attempt.
-      if (kind === 'backing-off' && isFleetcastError(error)) logger[level]({ task, code: error.code }, text);
-      else logger[level]({ task, err: error }, text);
-    },
+    registry,
+    logger,
+    connectMs: options.connectMs,
+    givenLog: options.log !== undefined,
+    onLost: fail,
   });
-  await engine.start();
   ends.push(() => engine.stop());
 
   const view = new FleetView(now);
@@ -245,6 +238,7 @@ async function startParts(
       standbys: engine.standbys().map(({ task, partition, lag, keys, error }) => {
         return { task, partition, lag, keys, error: error ?? '' };
       }),
+      threadRestarts: engine.restarts(),
       rates: { readings: view.readings.perSecond(), forecasts: view.forecasts.perSecond() },
       totals: {
         devices: view.devices.size,
@@ -309,11 +303,6 @@ async function startParts(
   bridging = true;
   logger.info({ page: http?.url, log: place }, 'started');
   return { status, view, log, pageUrl: http?.url, brokerUrl: connection?.url ?? embedded!.broker.url };
-}
-
-/** Consumer group of the forecasting pipeline of this configuration. */
-export function groupOf(configuration: LoadedConfiguration): string {
-  return `${configuration.topics.prefix}forecasting`;
 }
 
 /** @throws CONFIG_INVALID, naming the rule and the field */

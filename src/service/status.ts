@@ -11,6 +11,8 @@ export interface ServiceStatus {
   readonly tasks: readonly TaskPart[];
   /** Copies of the state of tasks that other processes run. */
   readonly standbys: readonly StandbyPart[];
+  /** Threads of the pipeline that have crashed and been started again. */
+  readonly threadRestarts: number;
   readonly rates: { readonly readings: number; readonly forecasts: number };
   /** Since this process began to read the log. */
   readonly totals: Totals;

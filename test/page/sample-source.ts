@@ -181,6 +181,7 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
       error: '',
     })),
     standbys: [],
+    threadRestarts: 0,
     rates: { readings: 104, forecasts: 176 },
     totals: {
       devices: view.devices.size,

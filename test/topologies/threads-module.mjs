@@ -30,6 +30,9 @@ const CRASHES = {
   memory: () => {
     for (const kept = []; ; ) kept.push(new Array(10_000).fill(kept.length));
   },
+  fail: () => {
+    throw new Error('not for me');
+  },
   hang: () => {
     for (;;);
   },

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { FleetcastError } from '../../errors.ts';
 import { forecastingTopology } from '../../pipelines/forecasting.ts';
+import { groupOf } from '../../service/engine/engine-options.ts';
 import { openExistingLog } from '../../service/open-log.ts';
 import { namesOf, pipelineOf } from '../../service/pipeline-settings.ts';
-import { groupOf } from '../../service/service.ts';
 import { type ResetReport, resetGroup } from '../../topology/reset.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
 import type { Terminal } from '../terminal.ts';

@@ -37,6 +37,10 @@ export function inconsistencies(configuration: Configuration): readonly Inconsis
   if (broker.keyFile !== undefined && broker.certFile === undefined) {
     say(['broker', 'keyFile'], 'a key needs its certificate (certFile)');
   }
+  const { topics, pipeline } = configuration;
+  if (pipeline.threads > topics.partitions) {
+    say(['pipeline', 'threads'], `${pipeline.threads} threads for ${topics.partitions} partitions (topics.partitions)`);
+  }
   mappingAndOut(configuration, say);
   try {
     // Nothing runs: no model is ever asked for.

@@ -237,6 +237,10 @@ const pipeline = section(
       .boolean()
       .default(false)
       .meta({ description: 'Keep copies of the state of the partitions that other processes of this pipeline run.' }),
+    threads: whole(1, 64).default(1).meta({
+      description:
+        'Worker threads that share the partitions; 1 runs them beside everything else. No more than partitions.',
+    }),
     quantitiesPerDevice: whole(1, 10_000).default(64).meta({ description: 'Further quantities are refused.' }),
     ranges: z
       .record(z.string(), z.tuple([z.number(), z.number()]))

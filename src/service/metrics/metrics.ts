@@ -54,6 +54,9 @@ export class Metrics {
     register('standby_lag_records', 'State records that are not in a standby copy yet', ['task'], ({ standbys }) =>
       standbys.map(({ task, lag }) => [{ task }, lag]),
     );
+    register('thread_restarts_total', 'Threads that crashed and were started again', [], ({ threadRestarts }) => [
+      [{}, threadRestarts],
+    ]);
     register('task_commit_age_seconds', 'Time since the last commit', ['task'], ({ tasks }) =>
       tasks.map(({ task, commitAge }) => [{ task }, commitAge / 1000]),
     );

@@ -216,8 +216,51 @@ describe.skipIf(!built)('EngineThreads', () => {
     await threads.stop();
   });
 
+  it('starts to count crashes anew after a calm life, and keeps what was counted before one', async () => {
+    const threads = new EngineThreads({
+      module,
+      args: { path, until, crashAt: 'value-41' },
+      threads: 1,
+      maxRestarts: 1,
+      calmMs: 0,
+      backoffMs: [10, 10],
+    });
+    await threads.start();
+    await expect.poll(() => threads.restarts, { timeout: 30_000 }).toBeGreaterThan(3);
+    expect(threads.status().every(({ phase }) => phase !== 'failed')).toBe(true);
+    await threads.stop();
+  });
+
+  it('goes on telling of the other tasks where one has failed for good, with the error and its stack', async () => {
+    const errors: unknown[] = [];
+    const threads = new EngineThreads({
+      module,
+      args: { path, crashAt: 'value-41', crash: 'fail' },
+      threads: 1,
+      stuckMs: 1_000,
+      onEvent: ({ kind, error }) => {
+        if (kind === 'failed') errors.push(error);
+      },
+    });
+    await threads.start();
+    await expect.poll(() => errors, { timeout: 30_000 }).toHaveLength(1);
+    expect(errors[0]).toMatchObject({
+      code: 'OPERATOR_FAILED',
+      cause: { message: 'not for me', stack: expect.stringMatching(/threads-module\.mjs/) },
+    });
+    await log.append([
+      { topic: 'in', partition: 0, timestamp: 1_000, key: Buffer.from('key-0'), value: Buffer.from('later') },
+    ]);
+    await expect
+      .poll(() => threads.status().find(({ partition }) => partition === 0)?.inputs[0]?.offset, { timeout: 30_000 })
+      .toBe(101);
+    await threads.stop();
+  });
+
   it('starts a crashed thread again within bounds, and loses nothing', async () => {
+    const lost: string[] = [];
     const bounded = new EngineThreads({
+      onLost: ({ message }) => lost.push(message),
       module,
       args: { path, until, crashAt: 'value-41' },
       threads: 1,
@@ -227,6 +270,7 @@ describe.skipIf(!built)('EngineThreads', () => {
     await bounded.start();
     await expect(bounded.finished()).rejects.toThrow(/thread 0 crashed: exit code 7/);
     expect(bounded.restarts).toBe(2);
+    expect(lost).toEqual(['thread 0 crashed: exit code 7']);
     await bounded.stop();
 
     const threads = new EngineThreads({ module, args: { path, until }, threads: 2 });

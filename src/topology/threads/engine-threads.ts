@@ -2,6 +2,7 @@ import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { type ErrorCode, FleetcastError, messageOf } from '../../errors.ts';
 import type { EngineStateReader } from '../engine.ts';
 import { type EngineClock, systemClock } from '../engine-clock.ts';
+import type { StandbyStatus } from '../standby.ts';
 import type { StateRange } from '../state-reader.ts';
 import type { TaskEvent } from '../task-options.ts';
 import type { TaskStatus } from '../task-status.ts';
@@ -15,8 +16,13 @@ export interface EngineThreadsOptions {
   /** For the module; crosses by structured clone. */
   readonly args?: unknown;
   readonly threads: number;
-  /** A thread that has crashed is started again so often; then it stays away, and its partitions go to the others. */
+  /**
+   * A thread that has crashed is started again so often in a row; then it stays away, and its partitions go to the
+   * others. Default 10.
+   */
   readonly maxRestarts?: number;
+  /** After a life of so many milliseconds the next crash counts as the first again. Default 600,000. */
+  readonly calmMs?: number;
   /** First and longest pause before a restart, milliseconds. Default 100 and 30,000. */
   readonly backoffMs?: readonly [number, number];
   /** A thread that has not been heard of for so long counts as stuck. Default 30,000. */
@@ -27,6 +33,8 @@ export interface EngineThreadsOptions {
   readonly stopMs?: number;
   readonly clock?: EngineClock;
   readonly onEvent?: (event: TaskEvent) => void;
+  /** Called when the last thread has been given up: nothing goes on any more. */
+  readonly onLost?: (error: FleetcastError) => void;
 }
 
 interface Thread extends ThreadView {
@@ -41,7 +49,12 @@ interface Thread extends ThreadView {
   errorCode: ErrorCode | undefined;
   worker: Worker | undefined;
   restarts: number;
+  /** Crashes in a row. */
+  crashes: number;
+  standbys: readonly StandbyStatus[];
   counts: Readonly<Record<string, Record<string, number>>>;
+  /** What it had counted in the lives that a crash has ended. */
+  before: Readonly<Record<string, Record<string, number>>>;
   /** Why it has refused to start, for good. */
   refusal: FleetcastError | undefined;
   failure: FleetcastError | undefined;
@@ -80,11 +93,14 @@ export class EngineThreads {
         state: 'up',
         worker: undefined,
         restarts: 0,
+        crashes: 0,
+        standbys: [],
         tasks: [],
         lost: [],
         downAt: Number.NEGATIVE_INFINITY,
         backAt: Number.NEGATIVE_INFINITY,
         counts: {},
+        before: {},
         heardAt: this.#clock.now(),
         finished: false,
         error: undefined,
@@ -136,20 +152,26 @@ export class EngineThreads {
     return statusOf(this.#threads, this.#clock.now(), this.#options.stuckMs ?? 30_000);
   }
 
+  /**
+   * The copies that the threads keep of tasks that they do not run themselves, be it that another of them does. Of
+   * several copies of one task, the one that is furthest behind.
+   */
+  standbys(): StandbyStatus[] {
+    const byTask = new Map<string, StandbyStatus>();
+    for (const standby of this.#threads.flatMap(({ standbys }) => standbys)) {
+      if (standby.lag >= (byTask.get(standby.task)?.lag ?? 0)) byTask.set(standby.task, standby);
+    }
+    return [...byTask.values()].sort((a, b) => (a.task < b.task ? -1 : 1));
+  }
+
   /** Threads that have crashed and been started again, in all. */
   get restarts(): number {
     return this.#threads.reduce((sum, { restarts }) => sum + restarts, 0);
   }
 
+  /** What nodes have counted in the tasks of all threads, those that have crashed included. */
   counts(): Record<string, Record<string, number>> {
-    const sum: Record<string, Record<string, number>> = {};
-    for (const { counts } of this.#threads) {
-      for (const [node, reasons] of Object.entries(counts)) {
-        sum[node] ??= {};
-        for (const [reason, count] of Object.entries(reasons)) sum[node][reason] = (sum[node][reason] ?? 0) + count;
-      }
-    }
-    return sum;
+    return sumOf(this.#threads.flatMap(({ counts, before }) => [counts, before]));
   }
 
   /**
@@ -171,18 +193,23 @@ export class EngineThreads {
   }
 
   async #live(thread: Thread, onStarted: () => void): Promise<void> {
-    const { maxRestarts = 10, backoffMs: [first, longest] = [100, 30_000] } = this.#options;
+    const { maxRestarts = 10, calmMs = 600_000, backoffMs: [first, longest] = [100, 30_000] } = this.#options;
     const { signal } = this.#stopping;
     for (;;) {
+      const begun = this.#clock.now();
       const cause = await this.#run(thread, onStarted);
       thread.worker = undefined;
       if (signal.aborted && thread.refusal === undefined) return this.#end(thread);
       const message = thread.refusal?.message ?? `thread ${thread.number} crashed: ${messageOf(cause)}`;
       const lost = new Map([...thread.lost, ...thread.tasks].map((task) => [task.task, task]));
-      const given = thread.refusal !== undefined || thread.restarts >= maxRestarts;
+      thread.crashes = this.#clock.now() - begun >= calmMs ? 1 : thread.crashes + 1;
+      const given = thread.refusal !== undefined || thread.crashes > maxRestarts;
       Object.assign(thread, {
         state: given ? 'failed' : 'down',
         tasks: [],
+        standbys: [],
+        counts: {},
+        before: sumOf([thread.before, thread.counts]),
         lost: [...lost.values()],
         downAt: this.#clock.now(),
         error: message,
@@ -196,9 +223,10 @@ export class EngineThreads {
       });
       if (given) {
         thread.failure = thread.refusal ?? new FleetcastError('OPERATOR_FAILED', message, { cause });
+        if (this.#threads.every(({ state }) => state === 'failed')) this.#options.onLost?.(thread.failure);
         return this.#tellChanged();
       }
-      await this.#clock.sleep(Math.min(longest, first * 2 ** thread.restarts), signal);
+      await this.#clock.sleep(Math.min(longest, first * 2 ** (thread.crashes - 1)), signal);
       if (signal.aborted) return this.#end(thread);
       thread.restarts++;
     }
@@ -246,13 +274,16 @@ export class EngineThreads {
       thread.tasks = message.tasks;
       const here = new Set(message.tasks.map(({ task }) => task));
       for (const each of this.#threads) each.lost = each.lost.filter(({ task }) => !here.has(task));
+      thread.standbys = message.standbys;
       thread.counts = message.counts;
     } else if (message.kind === 'event') {
-      this.#options.onEvent?.(message.event);
+      const { event, error } = message;
+      this.#options.onEvent?.(error === undefined ? event : { ...event, error: asError(error) });
     } else if (message.kind === 'answer') {
       this.#answers.get(message.id)?.(message);
     } else {
-      thread.finished = true;
+      // A task that has failed for good leaves the others going on: the thread has more to tell.
+      thread.finished = message.error === undefined;
       if (message.error !== undefined) thread.failure = asError(message.error);
       this.#tellChanged();
     }
@@ -286,8 +317,23 @@ export class EngineThreads {
   }
 }
 
-function asError({ code, message }: ThreadError): FleetcastError {
-  return new FleetcastError(code ?? 'OPERATOR_FAILED', message);
+function sumOf(all: readonly Thread['counts'][]): Record<string, Record<string, number>> {
+  const sum: Record<string, Record<string, number>> = {};
+  for (const [node, reasons] of all.flatMap((counts) => Object.entries(counts))) {
+    sum[node] ??= {};
+    for (const [reason, count] of Object.entries(reasons)) sum[node][reason] = (sum[node][reason] ?? 0) + count;
+  }
+  return sum;
+}
+
+function asError({ code, message, stack, cause }: ThreadError): FleetcastError {
+  const options = cause === undefined ? {} : { cause: Object.assign(new Error(cause.message), withStack(cause.stack)) };
+  return Object.assign(new FleetcastError(code ?? 'OPERATOR_FAILED', message, options), withStack(stack));
+}
+
+/** The stack of the thread in which it happened says more than that of the message. */
+function withStack(stack: string | undefined): { readonly stack?: string } {
+  return stack === undefined ? {} : { stack };
 }
 
 /** Beside this file; from the sources (tests), the built one, because threads cannot run TypeScript. */

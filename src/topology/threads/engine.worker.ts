@@ -39,14 +39,17 @@ async function start(): Promise<void> {
     memberId: `${options.memberId ?? `${options.group}-${process.pid}`}-t${thread}`,
     onEvent: (event) => {
       options.onEvent?.(event);
-      const { kind, task, message } = event;
-      post({ kind: 'event', event: { kind, task, message } });
+      const { kind, task, message, error } = event;
+      const told = error === undefined ? {} : { error: toError(error) };
+      post({ kind: 'event', event: { kind, task, message }, ...told });
       // At once: the thread may be gone before it would tell of the task the next time.
       if (kind === 'started') tell();
     },
   });
   engine = made;
-  const tell = (): void => post({ kind: 'status', tasks: made.status(), counts: made.counts() });
+  const tell = (): void => {
+    post({ kind: 'status', tasks: made.status(), standbys: made.standbys(), counts: made.counts() });
+  };
   let timer: NodeJS.Timeout | undefined;
   let joined = false;
   let stopping = false;
@@ -105,5 +108,10 @@ async function stop(engine: Engine): Promise<void> {
 }
 
 function toError(error: unknown): ThreadError {
-  return { code: isFleetcastError(error) ? error.code : undefined, message: messageOf(error) };
+  return {
+    code: isFleetcastError(error) ? error.code : undefined,
+    message: messageOf(error),
+    ...(error instanceof Error ? { stack: error.stack } : {}),
+    ...(error instanceof Error && error.cause !== undefined ? { cause: toError(error.cause) } : {}),
+  };
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { EngineOptions } from '../engine.ts';
+import type { StandbyStatus } from '../standby.ts';
 import type { StateRange } from '../state-reader.ts';
 import type { TaskEvent } from '../task-options.ts';
 import type { TaskStatus } from '../task-status.ts';
@@ -35,13 +36,20 @@ export type ToThread =
 export interface ThreadError {
   readonly code: ErrorCode | undefined;
   readonly message: string;
+  readonly stack?: string | undefined;
+  readonly cause?: ThreadError;
 }
 
 export type FromThread =
   | { readonly kind: 'started' }
   /** It did not come to run, and another try would not either. */
   | { readonly kind: 'refused'; readonly error: ThreadError }
-  | { readonly kind: 'status'; readonly tasks: TaskStatus[]; readonly counts: Record<string, Record<string, number>> }
-  | { readonly kind: 'event'; readonly event: Omit<TaskEvent, 'error'> }
+  | {
+      readonly kind: 'status';
+      readonly tasks: TaskStatus[];
+      readonly standbys: StandbyStatus[];
+      readonly counts: Record<string, Record<string, number>>;
+    }
+  | { readonly kind: 'event'; readonly event: Omit<TaskEvent, 'error'>; readonly error?: ThreadError }
   | { readonly kind: 'answer'; readonly id: number; readonly value?: unknown; readonly error?: ThreadError }
   | { readonly kind: 'finished'; readonly error?: ThreadError };
