@@ -146,6 +146,11 @@ export const ERRORS = {
     action: 'Begin anew: `fleetcast reset` (in the library `resetGroup`); and raise the retention of the input topic.',
     retryable: false,
   },
+  STATE_TIMEOUT: {
+    meaning: 'A task did not give its state in time: it restores, waits for a model or the log, or is stuck.',
+    action: 'Ask again when `/health` shows the task running.',
+    retryable: true,
+  },
   OPERATOR_FAILED: {
     meaning: 'An operator threw on a record.',
     action: 'See the cause; choose a policy for the node (fail, dead-letter or retry).',

@@ -70,12 +70,13 @@ export type { Aside } from './topology/aside.ts';
 export { type SourceOptions, type TableOptions, TopologyBuilder } from './topology/builder.ts';
 export type { Counts } from './topology/counts.ts';
 export { describeDot, describeMermaid, describeText } from './topology/describe.ts';
-export { Engine, type EngineOptions, type EngineStateReader } from './topology/engine.ts';
+export { Engine, type EngineOptions } from './topology/engine.ts';
 export type { EngineClock } from './topology/engine-clock.ts';
 export type { StreamJoinOptions } from './topology/joins/stream-join-operator.ts';
 export { type ResetOffset, type ResetOptions, type ResetReport, resetGroup } from './topology/reset.ts';
 export type { StandbyStatus } from './topology/standby.ts';
 export type { StateRange, StateReader } from './topology/state-reader.ts';
+export type { EngineStateReader, FoundState, StateRow } from './topology/state-search.ts';
 export {
   type AggregateOptions,
   type KeyByOptions,

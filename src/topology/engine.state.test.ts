@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { GroupMember, GroupOptions } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { numberCodec, stringCodec } from '../state/codecs.ts';
@@ -62,8 +63,15 @@ describe('the state of an engine', () => {
     await expect.poll(() => sumOf('b')).toBe(2);
     await expect.poll(() => sumOf('c')).toBe(3);
     expect(await sumOf('nobody')).toBeUndefined();
-    const range = await engine.state('sum', 'windows').range();
-    expect(range.map(({ key }) => key)).toEqual(['a', 'a', 'b', 'c']);
+    const state = engine.state('sum', 'windows');
+    const range = await state.range();
+    const twice = [likely, others[0]].sort((a, b) => a - b).map((p) => `a ${p}`);
+    expect(range.map(({ key, partition }) => `${key} ${partition}`)).toEqual([
+      ...twice,
+      `b ${others[0]}`,
+      `c ${others[1]}`,
+    ]);
+    expect(await state.find('c')).toMatchObject({ partition: others[1] });
     await engine.stop();
   });
 
@@ -94,6 +102,60 @@ describe('the state of an engine', () => {
     await expect(sumOf('a')).rejects.toThrow(/task g.in-\d is failed: its state cannot be read/);
     await engine.stop();
   });
+});
+
+it('waits no longer than it may for a task that has no state yet, and names it', async () => {
+  const log = new MemoryLog();
+  await log.ensureTopics(['in', 'dead-letters'].map((name) => ({ name, partitions: 2, cleanup: 'delete' })));
+  const builder = new TopologyBuilder('slow');
+  builder
+    .source<string>('in', {
+      topic: 'in',
+      codec: { decode: ({ timestamp }) => ({ kind: 'record', value: '', time: timestamp }) },
+    })
+    .window(tumbling(60_000))
+    .count('n')
+    .sink('out', { topic: 'dead-letters', encode: () => undefined });
+  const keys = [0, 1].map((partition) => ['a', 'b', 'c', 'd'].filter((key) => partitionFor(key, 2) === partition));
+  for (const [partition, [key]] of keys.entries()) {
+    await log.append([{ topic: 'in', partition, timestamp: 1_000, key: Buffer.from(key!), value: null }]);
+  }
+  let release: () => void = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const join = async (options: GroupOptions): Promise<GroupMember> => {
+    const member = await log.join(options);
+    const openWriter = async (partition: number) => {
+      if (partition === 1) await released;
+      return member.openWriter(partition);
+    };
+    return { memberId: '', assignment: () => [], leave: () => member.leave(), openWriter };
+  };
+  const slow = new Proxy(log, {
+    get: (target, name) => {
+      const value = name === 'join' ? join : Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const options = { group: 'g', batch: { pollMs: 5 }, stateTimeoutMs: 50 };
+  const engine = new Engine({ log: slow, topology: builder.build(), ...options });
+  await engine.start();
+  const state = engine.state('n', 'windows');
+  await expect.poll(() => state.get(keys[0]![0]!).catch(() => undefined)).toBeDefined();
+  const late = {
+    code: 'STATE_TIMEOUT',
+    retryable: true,
+    message: 'task g.in-1, which is starting, has not answered in time when it was asked for its state',
+  };
+  await expect(state.get(keys[1]![0]!)).rejects.toMatchObject(late);
+  // Absent where it should be; it may have been put into the other partition.
+  await expect(state.get(`${keys[0]![1] ?? 'e'}`)).rejects.toMatchObject(late);
+  await expect(state.range()).rejects.toMatchObject(late);
+  release();
+  await expect.poll(() => state.get(keys[1]![0]!).catch(() => undefined)).toBeDefined();
+  expect(await state.get('absent')).toBeUndefined();
+  await engine.stop();
 });
 
 it('answers a reader whose task fails meanwhile, and does not leave it waiting', async () => {

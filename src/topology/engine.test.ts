@@ -99,7 +99,7 @@ describe('Engine', () => {
     while (engine.status().reduce((sum, { records }) => sum + records, 0) < 3)
       await new Promise((r) => setTimeout(r, 5));
     const state = engine.state('sum', 'sums');
-    expect(await state.range()).toEqual([
+    expect(await state.range()).toMatchObject([
       { key: 'a', value: { sum: 7 } },
       { key: 'b', value: { sum: 7 } },
     ]);

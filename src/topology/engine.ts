@@ -9,7 +9,7 @@ import type { SinkTarget } from './sink-runner.ts';
 import type { StandbyStatus } from './standby.ts';
 import { Standbys } from './standbys.ts';
 import { readManifest } from './state-manifest.ts';
-import { readState, type StateRange } from './state-reader.ts';
+import { type EngineStateReader, stateReader } from './state-search.ts';
 import { Task } from './task.ts';
 import type { BatchBounds, TaskEvent, TaskOptions } from './task-options.ts';
 import type { TaskStatus } from './task-status.ts';
@@ -55,21 +55,10 @@ export interface EngineOptions {
    * one that was killed, also when it is started again at once. Milliseconds; default 10,000.
    */
   readonly sessionMs?: number;
+  /** How long reading the state may wait for a task: STATE_TIMEOUT after that. Milliseconds; default 5,000. */
+  readonly stateTimeoutMs?: number;
   readonly clock?: EngineClock;
   readonly onEvent?: (event: TaskEvent) => void;
-}
-
-/** Reads a store of all tasks that this engine runs. Values are copies, as of each task's last commit. */
-export interface EngineStateReader {
-  /**
-   * Undefined where the key has nothing, or is in a partition that another engine has. It is looked for where the
-   * default partitioner would put it, then in all other partitions by number: who writes the topic may place keys
-   * otherwise.
-   * @throws USAGE where it is in none, and a task that has failed cannot be asked; LOG_UNAVAILABLE while one starts again
-   */
-  get(key: string): Promise<unknown>;
-  /** By key in code-unit order, over all partitions that this engine has. */
-  range(options?: StateRange): Promise<{ readonly key: string; readonly value: unknown }[]>;
 }
 
 interface Running {
@@ -242,27 +231,7 @@ export class Engine {
   state(node: string, store: string): EngineStateReader {
     const running = this.#running.find(({ part }) => part.nodes.some(({ name }) => name === node));
     if (running === undefined) throw new FleetcastError('USAGE', `the topology has no running node ${node}`);
-    return {
-      get: (key) => {
-        const likely = partitionFor(key, running.partitions);
-        const order = [...running.tasks].sort(([a], [b]) => Number(b === likely) - Number(a === likely) || a - b);
-        return firstOf(
-          order.map(
-            ([, task]) =>
-              () =>
-                task.read((state) => readState(state, node, store).get(key)),
-          ),
-        );
-      },
-      range: async (options = {}) => {
-        const tasks = [...running.tasks.values()];
-        const lists = await Promise.all(
-          tasks.map((task) => task.read((state) => readState(state, node, store).range(options))),
-        );
-        const all = lists.flat().sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-        return all.slice(0, options.limit);
-      },
-    };
+    return stateReader(running, node, store, this.#clock, this.#options.stateTimeoutMs ?? 5_000);
   }
 
   #changed(): void {
@@ -355,17 +324,6 @@ export class Engine {
   #topicOf(topic: string): string {
     return this.#options.outputTopic?.(topic) ?? topic;
   }
-}
-
-/** What the first of `looks` finds that finds something; most keys are where they are looked for first. */
-async function firstOf(looks: readonly (() => Promise<unknown>)[]): Promise<unknown> {
-  const [likely = () => undefined, ...others] = looks;
-  const first = await Promise.allSettled([likely()]);
-  if (first[0].status === 'fulfilled' && first[0].value !== undefined) return first[0].value;
-  const rest = await Promise.allSettled(others.map((look) => look()));
-  for (const each of rest) if (each.status === 'fulfilled' && each.value !== undefined) return each.value;
-  for (const each of [...first, ...rest]) if (each.status === 'rejected') throw each.reason;
-  return undefined;
 }
 
 /** How often `finished` looks at partitions that other engines have. */

@@ -94,7 +94,7 @@ export class TaskRun {
   /** What micro-batches have left for the next commit. */
   #staged: Staged = nothingStaged();
   /** They look at the state, or hear that there is none any more. */
-  readonly #readers: ((ended: boolean) => void)[] = [];
+  readonly #readers = new Set<(ended: boolean) => void>();
   #ended = false;
 
   /** @param standby a copy of the state to go on from. */
@@ -143,7 +143,7 @@ export class TaskRun {
       this.#abort.abort();
       this.#open = false;
       this.#ended = true;
-      for (const answer of this.#readers.splice(0)) answer(true);
+      this.#answerAll(true);
       await this.#inFlight?.catch(() => {});
       this.#executor.close();
       await this.#writer?.close().catch(() => {});
@@ -155,10 +155,18 @@ export class TaskRun {
     this.#abort.abort();
   }
 
-  /** Looks at the state as of the last commit, as soon as the state is that. @throws LOG_UNAVAILABLE when the run ends */
-  read<T>(look: (state: TaskState) => T): Promise<T> {
+  /**
+   * Looks at the state as of the last commit, as soon as the state is that.
+   * @throws LOG_UNAVAILABLE when the run ends; the signal's reason when it fires first
+   */
+  read<T>(look: (state: TaskState) => T, signal: AbortSignal): Promise<T> {
     return new Promise((resolve, reject) => {
+      const late = (): void => {
+        this.#readers.delete(answer);
+        reject(signal.reason);
+      };
       const answer = (ended: boolean): void => {
+        signal.removeEventListener('abort', late);
         try {
           if (ended) throw gone(this.#options.name);
           resolve(look(this.#executor.state));
@@ -167,7 +175,9 @@ export class TaskRun {
         }
       };
       if (this.#ended) return answer(true);
-      this.#readers.push(answer);
+      if (signal.aborted) return reject(signal.reason);
+      signal.addEventListener('abort', late);
+      this.#readers.add(answer);
       this.#answer();
     });
   }
@@ -288,7 +298,7 @@ export class TaskRun {
   }
 
   async #runBatch(): Promise<void> {
-    if (this.#readers.length > 0) {
+    if (this.#readers.size > 0) {
       if (this.#staged.batches > 0) this.#commit();
       await this.#settle();
     }
@@ -375,7 +385,13 @@ export class TaskRun {
   /** Answers those who wait for the state of a commit, if that is what it is. */
   #answer(): void {
     if (!this.#open || this.#uncommitted > 0) return;
-    for (const answer of this.#readers.splice(0)) answer(false);
+    this.#answerAll(false);
+  }
+
+  #answerAll(ended: boolean): void {
+    const readers = [...this.#readers];
+    this.#readers.clear();
+    for (const answer of readers) answer(ended);
   }
 
   /** Nothing came in: what the sweep has left is written after a while. */

@@ -4,6 +4,7 @@ import { Counts } from './counts.ts';
 import type { Judge } from './poison.ts';
 import { isPermanent } from './restore.ts';
 import type { Standby } from './standby.ts';
+import { stateTimeout } from './state-search.ts';
 import type { TaskEvent, TaskOptions } from './task-options.ts';
 import { type RunProgress, TaskRun } from './task-run.ts';
 import type { TaskPhase, TaskStatus } from './task-status.ts';
@@ -73,15 +74,20 @@ export class Task {
   }
 
   /**
-   * Looks at the state as of the last commit; waits until the task runs.
-   * @throws USAGE where it has ended for good, LOG_UNAVAILABLE where it starts again: ask once more
+   * Looks at the state as of the last commit; waits until the task runs, or the signal fires.
+   * @throws USAGE where it has ended for good, LOG_UNAVAILABLE where it starts again: ask once more; STATE_TIMEOUT
    */
-  async read<T>(look: (state: TaskState) => T): Promise<T> {
+  async read<T>(look: (state: TaskState) => T, signal: AbortSignal): Promise<T> {
     const run = this.#run;
     if (run === undefined || ENDED.has(this.#phase)) {
       throw new FleetcastError('USAGE', `task ${this.name} is ${this.#phase}: its state cannot be read`);
     }
-    return run.read(look);
+    try {
+      return await run.read(look, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw stateTimeout(`task ${this.name}, which is ${this.#phase},`, { task: this.name, phase: this.#phase });
+    }
   }
 
   status(): TaskStatus {

@@ -128,13 +128,18 @@ export function sampleSource(options: { devices: number; health?: 'ok' | 'stuck'
     state: (node, store) => {
       if (node !== 'bucket') throw new FleetcastError('USAGE', `no node ${node}/${store}`);
       const value = { ring: Float64Array.of(1, 2), seen: new Map([['a', 1]]) };
+      const find = async (key: string) => {
+        if (key === 'device-slow') throw new FleetcastError('STATE_TIMEOUT', 'task g.in-1 has not answered in time');
+        return key === 'device-01' ? { value, partition: 0, likely: true } : undefined;
+      };
       return {
-        get: async (key) => (key === 'device-01' ? value : undefined),
+        find,
+        get: async (key) => (await find(key))?.value,
         range: async ({ from = '', limit = 10 } = {}) =>
           ['device-01', 'device-02', 'device-03']
             .filter((key) => key >= from)
             .slice(0, limit)
-            .map((key) => ({ key, value })),
+            .map((key) => ({ key, partition: 0, value })),
       };
     },
     metrics: async () => ({ type: 'text/plain', body: 'fleetcast_up 1\n' }),

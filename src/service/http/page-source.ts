@@ -1,6 +1,6 @@
 import type { OffsetRange } from '../../models/model.ts';
 import type { Explanation } from '../../retraining/explain.ts';
-import type { EngineStateReader } from '../../topology/engine.ts';
+import type { EngineStateReader } from '../../topology/state-search.ts';
 import type { ServiceStatus } from '../status.ts';
 import type { FleetView } from '../view/fleet-view.ts';
 import type { ModelTrack } from '../view/model-history.ts';

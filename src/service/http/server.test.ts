@@ -145,9 +145,13 @@ describe('the HTTP interfaces', () => {
     };
     expect(await get('/api/state/bucket/grid/device-01')).toEqual([200, { ring: [1, 2], seen: { a: 1 } }]);
     expect(await get('/api/state/bucket/grid/nobody')).toMatchObject([404, {}]);
+    expect(await get('/api/state/bucket/grid/device-slow')).toMatchObject([503, { code: 'STATE_TIMEOUT' }]);
     expect(await get('/api/state/nothing/grid/x')).toMatchObject([400, { code: 'USAGE' }]);
     const [status, rows] = await get('/api/state/bucket/grid?from=device-02&limit=1');
-    expect([status, rows]).toEqual([200, [{ key: 'device-02', value: { ring: [1, 2], seen: { a: 1 } } }]]);
+    expect([status, rows]).toEqual([
+      200,
+      [{ key: 'device-02', partition: 0, value: { ring: [1, 2], seen: { a: 1 } } }],
+    ]);
     expect(await get('/api/state/nothing/grid')).toMatchObject([400, { code: 'USAGE' }]);
   });
 

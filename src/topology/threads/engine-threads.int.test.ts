@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { EventLog } from '../../log/event-log.ts';
+import { partitionFor } from '../../log/partitioner.ts';
 import { EngineThreads } from './engine-threads.ts';
 
 const built = existsSync(new URL('../../../dist/topology/threads/engine.worker.js', import.meta.url));
@@ -59,9 +60,27 @@ describe.skipIf(!built)('EngineThreads', () => {
     const state = threads.state('count', 'counts');
     expect(await state.get('key-3')).toBe(50);
     expect((await state.range({ from: 'key-2', limit: 3 })).map(({ key }) => key)).toEqual(['key-2', 'key-3', 'key-4']);
+    // Its records were put into other partitions than the partitioner's: the one of the lowest number that has it.
+    expect(await state.find('key-2')).toEqual({
+      partition: 2,
+      likely: partitionFor('key-2', PARTITIONS) === 2,
+      value: 50,
+    });
+    // A key that several threads have: the one of its partition is meant, whichever thread that is.
+    const likely = partitionFor('twice', PARTITIONS);
+    for (let p = 0; p < PARTITIONS; p++) {
+      const more = Array.from({ length: p + 1 }, () => ({ value: Buffer.from('x'), key: Buffer.from('twice') }));
+      await log.append(more.map((record) => ({ topic: 'in', partition: p, timestamp: 1_000, ...record })));
+    }
+    await expect
+      .poll(async () => (await state.range({ from: 'twice' })).map(({ partition, value }) => [partition, value]))
+      .toEqual(Array.from({ length: PARTITIONS }, (_, p) => [p, p + 1]));
+    expect(await state.find('twice')).toEqual({ partition: likely, likely: true, value: likely + 1 });
+    expect(await state.get('twice')).toBe(likely + 1);
+    expect(await state.get('nobody')).toBeUndefined();
     await expect(threads.state('count', 'other').get('key-3')).rejects.toThrow(/there is no store count\/other/);
     await threads.stop();
-    expect(await outputs()).toEqual(wanted);
+    expect((await outputs()).filter((line) => !line.startsWith('twice'))).toEqual(wanted);
   });
 
   it.each([
@@ -94,12 +113,17 @@ describe.skipIf(!built)('EngineThreads', () => {
       threads: 1,
       stuckMs: 1_000,
       stopMs: 50,
+      stateTimeoutMs: 200,
     });
     await threads.start();
     await log.append([
       { topic: 'in', partition: 0, timestamp: 1_000, key: Buffer.from('key-0'), value: Buffer.from('hang now') },
     ]);
     while (!threads.status().some(({ stuck }) => stuck)) await new Promise((resolve) => setTimeout(resolve, 20));
+    await expect(threads.state('count', 'counts').get('key-0')).rejects.toMatchObject({
+      code: 'STATE_TIMEOUT',
+      message: expect.stringMatching(/^thread 0 has not answered in time/),
+    });
     expect(threads.status().find(({ stuck }) => stuck)!.error).toMatch(/^thread 0 has not been heard of for \d+ ms$/);
     await threads.stop();
   });
@@ -130,6 +154,11 @@ describe.skipIf(!built)('EngineThreads', () => {
       [0, 1, 2, 3].map((p) => `threads.in-${p} backing-off`),
     );
     expect(threads.status()[0]).toMatchObject({ error: 'thread 0 crashed: exit code 7' });
+    // Not "nothing": what the thread had cannot be told now.
+    await expect(threads.state('count', 'counts').get('key-0')).rejects.toMatchObject({
+      code: 'LOG_UNAVAILABLE',
+      message: expect.stringMatching(/^thread 0 has ended, or starts again/),
+    });
     await shows(
       threads,
       [0, 1, 2, 3].map((p) => `threads.in-${p} backing-off stuck`),

@@ -1,12 +1,14 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { type ErrorCode, FleetcastError, messageOf } from '../../errors.ts';
-import type { EngineStateReader } from '../engine.ts';
 import { type EngineClock, systemClock } from '../engine-clock.ts';
 import type { StandbyStatus } from '../standby.ts';
-import type { StateRange } from '../state-reader.ts';
+import type { EngineStateReader } from '../state-search.ts';
 import type { TaskEvent } from '../task-options.ts';
 import type { TaskStatus } from '../task-status.ts';
-import type { FromThread, ThreadData, ThreadError, ToThread } from './messages.ts';
+import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import { Questions } from './questions.ts';
+import { asError } from './thread-error.ts';
+import { threadsReader } from './thread-state.ts';
 import { statusOf, type ThreadView } from './thread-status.ts';
 
 export interface EngineThreadsOptions {
@@ -31,6 +33,11 @@ export interface EngineThreadsOptions {
   readonly resourceLimits?: ResourceLimits;
   /** How long `stop` waits for a thread that does not answer before it ends it. Default 30,000. */
   readonly stopMs?: number;
+  /**
+   * How long reading the state may wait for a thread that does not answer at all. Default 6,000; more than
+   * `stateTimeoutMs` of the engines in the threads, which know which task it is.
+   */
+  readonly stateTimeoutMs?: number;
   readonly clock?: EngineClock;
   readonly onEvent?: (event: TaskEvent) => void;
   /** Called when the last thread has been given up: nothing goes on any more. */
@@ -70,14 +77,14 @@ export class EngineThreads {
   readonly #options: EngineThreadsOptions;
   readonly #clock: EngineClock;
   readonly #threads: Thread[] = [];
-  readonly #answers = new Map<number, (message: FromThread & { kind: 'answer' }) => void>();
+  readonly #questions: Questions;
   readonly #stopping = new AbortController();
-  #nextId = 0;
   #changed: (() => void)[] = [];
 
   constructor(options: EngineThreadsOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    this.#questions = new Questions(this.#clock, options.stateTimeoutMs ?? 6_000);
   }
 
   /**
@@ -174,22 +181,9 @@ export class EngineThreads {
     return sumOf(this.#threads.flatMap(({ counts, before }) => [counts, before]));
   }
 
-  /**
-   * Reads a store of all tasks of all threads; see `Engine.state`. Of a key that tasks of several threads have (its
-   * records were put into several partitions), `get` gives what the first of the threads has.
-   */
+  /** Reads a store of all tasks of all threads; see `Engine.state`. @throws LOG_UNAVAILABLE also while a thread is down */
   state(node: string, store: string): EngineStateReader {
-    return {
-      get: async (key) => {
-        const values = await this.#askAll((id) => ({ kind: 'get', id, node, store, key }));
-        return values.find((value) => value !== undefined);
-      },
-      range: async (options: StateRange = {}) => {
-        const lists = await this.#askAll((id) => ({ kind: 'range', id, node, store, options }));
-        const all = (lists as { readonly key: string; readonly value: unknown }[][]).flat();
-        return all.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).slice(0, options.limit);
-      },
-    };
+    return threadsReader(this.#threads, this.#questions, node, store);
   }
 
   async #live(thread: Thread, onStarted: () => void): Promise<void> {
@@ -280,7 +274,7 @@ export class EngineThreads {
       const { event, error } = message;
       this.#options.onEvent?.(error === undefined ? event : { ...event, error: asError(error) });
     } else if (message.kind === 'answer') {
-      this.#answers.get(message.id)?.(message);
+      this.#questions.hear(message);
     } else {
       // A task that has failed for good leaves the others going on: the thread has more to tell.
       thread.finished = message.error === undefined;
@@ -292,29 +286,6 @@ export class EngineThreads {
   #tellChanged(): void {
     for (const changed of this.#changed.splice(0)) changed();
   }
-
-  #askAll(question: (id: number) => ToThread): Promise<unknown[]> {
-    const living = this.#threads.flatMap(({ worker }) => (worker === undefined ? [] : [worker]));
-    return Promise.all(living.map((worker) => this.#ask(worker, question(this.#nextId++))));
-  }
-
-  #ask(worker: Worker, question: ToThread): Promise<unknown> {
-    const id = (question as { readonly id: number }).id;
-    return new Promise((resolve, reject) => {
-      const gone = (): void => {
-        this.#answers.delete(id);
-        reject(new FleetcastError('LOG_UNAVAILABLE', 'the thread that was asked for its state has ended; ask again'));
-      };
-      worker.once('exit', gone);
-      this.#answers.set(id, ({ value, error }) => {
-        worker.off('exit', gone);
-        this.#answers.delete(id);
-        if (error === undefined) resolve(value);
-        else reject(asError(error));
-      });
-      worker.postMessage(question);
-    });
-  }
 }
 
 function sumOf(all: readonly Thread['counts'][]): Record<string, Record<string, number>> {
@@ -324,16 +295,6 @@ function sumOf(all: readonly Thread['counts'][]): Record<string, Record<string, 
     for (const [reason, count] of Object.entries(reasons)) sum[node][reason] = (sum[node][reason] ?? 0) + count;
   }
   return sum;
-}
-
-function asError({ code, message, stack, cause }: ThreadError): FleetcastError {
-  const options = cause === undefined ? {} : { cause: Object.assign(new Error(cause.message), withStack(cause.stack)) };
-  return Object.assign(new FleetcastError(code ?? 'OPERATOR_FAILED', message, options), withStack(stack));
-}
-
-/** The stack of the thread in which it happened says more than that of the message. */
-function withStack(stack: string | undefined): { readonly stack?: string } {
-  return stack === undefined ? {} : { stack };
 }
 
 /** Beside this file; from the sources (tests), the built one, because threads cannot run TypeScript. */

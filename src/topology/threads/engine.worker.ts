@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { FleetcastError, isFleetcastError, messageOf } from '../../errors.ts';
 import { Engine } from '../engine.ts';
-import type { FromThread, ThreadData, ThreadError, ThreadModule, ThreadSetup, ToThread } from './messages.ts';
+import type { FromThread, ThreadData, ThreadModule, ThreadSetup, ToThread } from './messages.ts';
+import { toError } from './thread-error.ts';
 
 /** How often a thread tells how its tasks fare. */
 const STATUS_MS = 200;
@@ -94,7 +95,7 @@ async function answer(engine: Engine, message: Exclude<ToThread, { kind: 'stop' 
   const { id, node, store } = message;
   try {
     const state = engine.state(node, store);
-    const value = await (message.kind === 'get' ? state.get(message.key) : state.range(message.options));
+    const value = await (message.kind === 'find' ? state.find(message.key) : state.range(message.options));
     post({ kind: 'answer', id, value });
   } catch (error) {
     post({ kind: 'answer', id, error: toError(error) });
@@ -105,13 +106,4 @@ async function stop(engine: Engine): Promise<void> {
   await engine.stop();
   await setup?.close?.();
   port.close();
-}
-
-function toError(error: unknown): ThreadError {
-  return {
-    code: isFleetcastError(error) ? error.code : undefined,
-    message: messageOf(error),
-    ...(error instanceof Error ? { stack: error.stack } : {}),
-    ...(error instanceof Error && error.cause !== undefined ? { cause: toError(error.cause) } : {}),
-  };
 }

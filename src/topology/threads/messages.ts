@@ -22,16 +22,11 @@ export interface ThreadData {
   readonly again: boolean;
 }
 
-export type ToThread =
-  | { readonly kind: 'stop' }
-  | { readonly kind: 'get'; readonly id: number; readonly node: string; readonly store: string; readonly key: string }
-  | {
-      readonly kind: 'range';
-      readonly id: number;
-      readonly node: string;
-      readonly store: string;
-      readonly options: StateRange;
-    };
+export type Question =
+  | { readonly kind: 'find'; readonly node: string; readonly store: string; readonly key: string }
+  | { readonly kind: 'range'; readonly node: string; readonly store: string; readonly options: StateRange };
+
+export type ToThread = { readonly kind: 'stop' } | (Question & { readonly id: number });
 
 export interface ThreadError {
   readonly code: ErrorCode | undefined;
