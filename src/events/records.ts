@@ -60,6 +60,8 @@ export interface DeadLetter {
   readonly offset: number;
   readonly device: string;
   readonly payload: Uint8Array;
+  /** Bytes that came in, where `payload` holds only their beginning; 0 or left out where it is whole. */
+  readonly cutFrom?: number;
 }
 
 /** A stretch of a series' regular grid. Topic `history`, key `series/start`. A higher revision replaces a lower one. */

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { afterQuality, TOPICS as BRIDGE, bridgeTopics, deadLettersOf, readingsOf } from '../../../test/bridge-kit.ts';
-import { encodeRecord } from '../../events/codec.ts';
-import type { Reading } from '../../events/records.ts';
+import { decodeRecord, encodeRecord } from '../../events/codec.ts';
+import type { DeadLetter, Reading } from '../../events/records.ts';
 import { MemoryLog } from '../../log/memory/memory-log.ts';
 import type { MappingConfig } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
-import { RecordMaker } from '../mqtt/record-maker.ts';
+import { RecordMaker, smallerDeadLetter } from '../mqtt/record-maker.ts';
 import { replayDeadLetters } from './replay.ts';
 
 const strict: MappingConfig = { rules: [{ topic: 'a/+device', values: { t: 't' } }] };
@@ -47,6 +47,7 @@ describe('replayDeadLetters', () => {
       readings: 2,
       stillBad: { 'not-a-number': 1 },
       skipped: 0,
+      cut: 0,
     });
     const readings = await readingsOf(log);
     expect(readings.map(({ device, values, time, redelivered }) => [device, values['t'], time, redelivered])).toEqual(
@@ -157,6 +158,37 @@ describe('replayDeadLetters', () => {
     }
     expect(await replay({ mqttTopic: 'a/two' })).toMatchObject({ letters: 5, mended: 2 });
     expect((await afterQuality(log)).map(({ device }) => device)).toEqual(['two']);
+  });
+
+  it('never takes the beginning of a message for the whole', async () => {
+    const numbers: MappingConfig = { rules: [{ topic: 'k/+device', format: 'key-value', values: { last: 'last' } }] };
+    const compiled = compileMapping({ ...numbers, limits: { maxPayloadBytes: 4 } });
+    const maker = new RecordMaker(
+      compiled,
+      { readings: { name: TOPICS.readings, partitions: 4 }, deadLetters: { name: TOPICS.deadLetters, partitions: 1 } },
+      10,
+    );
+    const make = (topic: string, text: string) =>
+      maker.make({ topic, payload: Buffer.from(text), retained: false, duplicate: false }, ARRIVAL);
+    const [cut] = make('k/cut', 'last=1234567');
+    const [whole] = make('k/whole', 'last=12345');
+    const [refused] = make('k/refused', 'last=12345');
+    const smaller = smallerDeadLetter(refused!)!;
+    expect(decodeRecord(cut!.value!)).toMatchObject({ cutFrom: 12 });
+    expect(decodeRecord(whole!.value!)).toMatchObject({ cutFrom: 0 });
+    expect(decodeRecord(smaller.value!)).toMatchObject({ cutFrom: 10 });
+    expect(decodeRecord(smallerDeadLetter(cut!)!.value!)).toMatchObject({ cutFrom: 12 });
+    // As an earlier version wrote them: only the message tells.
+    const old = [cut!, smaller].map((record) => ({
+      ...record,
+      value: encodeRecord({ ...(decodeRecord(record.value!) as DeadLetter), cutFrom: 0 }),
+    }));
+    await log.append([cut!, whole!, smaller, ...old]);
+    const mapping = compileMapping(numbers);
+    const said = await replay({ mapping, mqttTopic: 'k/#' });
+    expect(said).toMatchObject({ cut: 4, mended: 1, readings: 1, stillBad: {} });
+    expect((await readingsOf(log)).map(({ device, values }) => [device, values])).toEqual([['whole', { last: 12345 }]]);
+    expect(await deadLettersOf(log)).toHaveLength(8);
   });
 
   it('remembers what other choices have done through another round of one', async () => {

@@ -37,6 +37,8 @@ export interface ReplayResult {
   readonly stillBad: Readonly<Record<string, number>>;
   /** Letters that the options leave out, or that do not hold what came in. */
   readonly skipped: number;
+  /** Letters that hold only the beginning of what came in: a beginning may say something else than the whole. */
+  readonly cut: number;
 }
 
 /** Group under which the log remembers how far replays have come. */
@@ -130,6 +132,7 @@ class Replay {
   #givenAgain = 0;
   #readings = 0;
   #skipped = 0;
+  #cut = 0;
   readonly #stillBad: Record<string, number> = {};
 
   constructor(options: ReplayOptions, partitions: number) {
@@ -170,6 +173,10 @@ class Replay {
     this.#letters++;
     if (!this.#wanted(letter)) {
       this.#skipped++;
+      return [];
+    }
+    if (isCut(letter)) {
+      this.#cut++;
       return [];
     }
     const isMessage = letter.origin === 'mqtt';
@@ -233,8 +240,16 @@ class Replay {
       readings: this.#readings,
       stillBad: { ...this.#stillBad },
       skipped: this.#skipped,
+      cut: this.#cut,
     };
   }
+}
+
+/** Letters from before there was `cutFrom` say it in their message only. */
+function isCut({ cutFrom = 0, message }: DeadLetter): boolean {
+  return (
+    cutFrom > 0 || /; (only the first \d+ of \d+ bytes are kept|the log took only the first \d+ bytes)$/.test(message)
+  );
 }
 
 /** In place of a packet identifier: letters that say the same stand in one partition, at different offsets. */

@@ -121,6 +121,7 @@ export class RecordMaker {
       offset: -1,
       device,
       payload: Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+      cutFrom: whole ? 0 : received.payload.length,
     });
   }
 
@@ -186,5 +187,6 @@ export function smallerDeadLetter(record: OutRecord): OutRecord | undefined {
   if (letter.payload.length === 0) return undefined;
   const payload = letter.payload.subarray(0, letter.payload.length >> 2);
   const message = `${letter.message}; the log took only the first ${payload.length} bytes`;
-  return { ...record, value: encodeRecord({ type: 'DeadLetter', ...letter, message, payload }) };
+  const cutFrom = letter.cutFrom || letter.payload.length;
+  return { ...record, value: encodeRecord({ type: 'DeadLetter', ...letter, message, payload, cutFrom }) };
 }
