@@ -14,6 +14,11 @@ export class Counts {
     reasons.set(reason, (reasons.get(reason) ?? 0) + by);
   }
 
+  /** Takes over what another has counted. */
+  addAll(counts: Counts): void {
+    for (const [node, reasons] of counts.#byNode) for (const [reason, by] of reasons) this.add(node, reason, by);
+  }
+
   get(node: string, reason: string): number {
     return this.#byNode.get(node)?.get(reason) ?? 0;
   }

@@ -171,6 +171,26 @@ describe('Engine', () => {
     await engine.stop();
   });
 
+  it('keeps what a task has counted when the task goes to another engine', async () => {
+    const log = await logWith([
+      { key: 'a', v: -1, after: 0 },
+      { key: 'b', v: -1, after: 0 },
+      { key: 'd', v: -1, after: 0 },
+    ]);
+    const common = { log, topology: sums('dead-letter'), group: 'g' };
+    const engine = new Engine({ ...common, memberId: 'first' });
+    const failed = () => engine.counts()['sum']?.['operator-failed'];
+    await engine.start();
+    await expect.poll(failed).toBe(3);
+    const second = new Engine({ ...common, memberId: 'second' });
+    await second.start();
+    await expect.poll(() => engine.status().length).toBe(1);
+    expect(failed()).toBe(3);
+    await engine.stop();
+    expect(failed()).toBe(3);
+    await second.stop();
+  });
+
   it('retries a poison record within bounds, then does what the policy says', async () => {
     const log = await logWith([
       { key: 'a', v: -1, after: 0 },

@@ -2,6 +2,7 @@ import { FleetcastError } from '../errors.ts';
 import type { EventLog, GroupMember } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { checkState } from './check-state.ts';
+import { Counts } from './counts.ts';
 import { type EngineClock, systemClock } from './engine-clock.ts';
 import { prepareTopics } from './engine-topics.ts';
 import { divide, keepNames, type Subtopology } from './plan.ts';
@@ -88,6 +89,8 @@ export class Engine {
   readonly #partitionsOf = new Map<string, number>();
   /** `topic/partition` of repartition topics to their ends, as soon as what feeds them is done. */
   readonly #bounds = new Map<string, number>();
+  /** What tasks have counted that have ended here since. */
+  readonly #ended = new Counts();
   #started = false;
   /** Called when a task has ended or gone. */
   readonly #listeners = new Set<() => void>();
@@ -215,16 +218,12 @@ export class Engine {
     return this.#running.flatMap(({ standbys }) => standbys.status());
   }
 
-  /** What nodes have counted in this engine's tasks since it started: node to reason to number. */
+  /** What nodes have counted in this engine's tasks since it started, also in those that have gone to others. */
   counts(): Record<string, Record<string, number>> {
-    const sum: Record<string, Record<string, number>> = {};
-    for (const task of this.#tasks()) {
-      for (const [node, reasons] of Object.entries(task.counts.toJSON())) {
-        sum[node] ??= {};
-        for (const [reason, count] of Object.entries(reasons)) sum[node][reason] = (sum[node][reason] ?? 0) + count;
-      }
-    }
-    return sum;
+    const sum = new Counts();
+    sum.addAll(this.#ended);
+    for (const task of this.#tasks()) sum.addAll(task.counts);
+    return sum.toJSON();
   }
 
   /** @throws USAGE for a node that the topology does not have; a wrong store shows when it is read. */
@@ -249,6 +248,7 @@ export class Engine {
     const end = async (partitions: readonly number[]): Promise<void> => {
       const ending = partitions.map((p) => tasks.get(p)).filter((task) => task !== undefined);
       await Promise.all(ending.map((task) => task.stop()));
+      for (const task of ending) this.#ended.addAll(task.counts);
       for (const p of partitions) tasks.delete(p);
       standbys.cover(running.partitions, tasks);
       this.#changed();
