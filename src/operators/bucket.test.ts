@@ -97,7 +97,7 @@ describe('bucket', () => {
 
   it('refuses what is too late, by policy', () => {
     for (const [late, reason, letters] of [
-      ['correct', 'too-late', 1],
+      ['correct', 'late', 1],
       ['dead-letter', 'late', 1],
       ['drop', 'late-dropped', 0],
     ] as const) {
@@ -143,7 +143,7 @@ describe('bucket', () => {
     driver.tick(T0 + 1e9);
     expect(closed(driver)).toHaveLength(2);
     pipe(driver, 1, 1);
-    expect(driver.counts.get('bucket', 'too-late')).toBe(1);
+    expect(driver.counts.get('bucket', 'late')).toBe(1);
   });
 
   it.each([

@@ -96,7 +96,7 @@ export class Bucketing implements Operator<Reading, Bucket> {
         out.count('late-dropped');
         return;
       }
-      out.count(late === 'correct' ? 'too-late' : 'late');
+      out.count('late');
       const part = { ...record.value, values: { [quantity]: value } };
       const message = `bucket ${new Date(bucket).toISOString()} of ${quantity} had closed`;
       const letter = rejection('late', message, this.#config.origin, this.#partition, record, part);
