@@ -247,8 +247,9 @@ async function startParts(
         forecasts: view.forecasts.total,
         scores: view.scores.total,
         alerts: view.alertCount,
-        deadLetters: [...view.deadLetterReasons.values()].reduce((sum, count) => sum + count, 0),
+        deadLetters: view.deadLetterCount,
       },
+      onLog: { deadLetters: [...view.deadLetterReasons.values()].reduce((sum, count) => sum + count, 0) },
       drops: dropsOf({
         bridge: bridgeStatus,
         broker: embedded?.broker.status().refused ?? {},

@@ -14,9 +14,10 @@ export interface ServiceStatus {
   /** Threads of the pipeline that have crashed and been started again. */
   readonly threadRestarts: number;
   readonly rates: { readonly readings: number; readonly forecasts: number };
-  /** Since this process began to read the log. */
   readonly totals: Totals;
-  /** Records that did not go on, since the start of this process (`counted`) or on the log (`dead-letter`). */
+  /** What the log holds now, whoever wrote it and when. */
+  readonly onLog: { readonly deadLetters: number };
+  /** Records that did not go on in this process, since its start. */
   readonly drops: readonly Drop[];
   /** What happened although every record went on, since the start of this process. */
   readonly notes: readonly Note[];
@@ -93,6 +94,7 @@ export interface StandbyPart {
   readonly error: string;
 }
 
+/** Of every process of the fleet, since this one began to read the log; devices and series also from shortly before. */
 export interface Totals {
   readonly devices: number;
   readonly series: number;

@@ -66,6 +66,17 @@ describe.skipIf(!hasChromium)(`the page in Chromium (${CHROMIUM})`, () => {
     await page.close();
   });
 
+  it('does not deny dead letters that another process or an earlier one has written', async () => {
+    const status = () => ({ ...sample.source.status(), drops: [], onLog: { deadLetters: 539_672 } });
+    const own = await startHttp({ host: '127.0.0.1', port: 0, source: { ...sample.source, status }, now: Date.now });
+    const page = await browser.newPage();
+    await page.goto(own.url);
+    await expect.poll(() => page.textContent('#drops')).toContain('539,672 dead letters');
+    expect(await page.textContent('#drops')).toContain('Nothing since this process started');
+    await page.close();
+    await own.close();
+  });
+
   it('shows the life of each model and where a forecast comes from', async () => {
     for (const scheme of ['light', 'dark'] as const) {
       const { page, problems } = await open(scheme);

@@ -195,8 +195,9 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
       forecasts: view.forecasts.total,
       scores: view.scores.total,
       alerts: 0,
-      deadLetters: view.deadLetters.length,
+      deadLetters: view.deadLetterCount,
     },
+    onLog: { deadLetters: view.deadLetters.length },
     drops: [
       { where: 'bridge', reason: 'not-json', count: 31, kept: true },
       { where: 'bridge', reason: 'missing-field', count: 17, kept: true },

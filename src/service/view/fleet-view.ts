@@ -53,6 +53,7 @@ export class FleetView {
   readonly devices = new Map<string, DeviceView>();
   readonly errors = new ErrorTable();
   readonly models = new ModelHistory();
+  /** All on the log, by reason. */
   readonly deadLetterReasons = new Map<string, number>();
   readonly deadLetters: RecentDeadLetter[] = [];
   readonly alerts: Alert[] = [];
@@ -64,6 +65,8 @@ export class FleetView {
   readonly scores: Rate;
   /** Live alerts. */
   alertCount = 0;
+  /** Live dead letters. */
+  deadLetterCount = 0;
   /** Records that found no room in the view. */
   overflow = 0;
   #series = 0;
@@ -140,8 +143,9 @@ export class FleetView {
     if (series !== undefined) series.alerts += 1;
   }
 
-  onDeadLetter(letter: DeadLetter, offset: number): void {
+  onDeadLetter(letter: DeadLetter, offset: number, live = true): void {
     const { reason } = letter;
+    if (live) this.deadLetterCount += 1;
     this.deadLetterReasons.set(reason, (this.deadLetterReasons.get(reason) ?? 0) + 1);
     // The page shows an excerpt; the whole payload is on the log.
     keep(this.deadLetters, { ...letter, payload: letter.payload.subarray(0, 512), at: offset }, this.limits.recent);

@@ -109,7 +109,7 @@ export class ViewFollower {
     if (decoded.type === 'Forecast') view.onForecast(decoded, live);
     else if (decoded.type === 'Score') view.onScore(decoded, live);
     else if (decoded.type === 'Alert') view.onAlert(decoded, live);
-    else if (decoded.type === 'DeadLetter') view.onDeadLetter(decoded, record.offset);
+    else if (decoded.type === 'DeadLetter') view.onDeadLetter(decoded, record.offset, live);
     else if (decoded.type === 'ModelEvent') {
       view.onModelEvent(decoded);
       if (live) this.#options.onModelEvent?.(decoded);

@@ -99,6 +99,8 @@ describe('the view', () => {
     const append = (topic: string, record: FleetRecord, key = 'a') =>
       log.append([{ topic, partition: 1, timestamp: NOW, key: Buffer.from(key), value: encodeRecord(record) }]);
     await append('scores', score('a', 1, 1, 2));
+    const letter = { message: 'm', time: 1, origin: 'mqtt', mqttTopic: 't', partition: 0, offset: -1, device: 'b' };
+    await append('dead-letters', { type: 'DeadLetter', reason: 'future', ...letter, payload: Buffer.alloc(1) });
     const view = new FleetView(() => NOW);
     const follower = new ViewFollower({ log, topics, view });
     await follower.start();
@@ -116,11 +118,16 @@ describe('the view', () => {
       { topic: 'forecasts', partition: 0, timestamp: 1, key: null, value: Buffer.from('not ours') },
       { topic: 'forecasts', partition: 0, timestamp: 1, key: null, value: encodeRecord(forecast('a', 'q', 'm')) },
     ]);
-    const letter = { message: 'm', time: 1, origin: 'mqtt', mqttTopic: 't', partition: 0, offset: -1, device: 'a' };
-    await append('dead-letters', { type: 'DeadLetter', reason: 'not-json', ...letter, payload: Buffer.alloc(9_000) });
-    await expect.poll(() => [view.readings.total, view.forecasts.total, view.deadLetters.length]).toEqual([1, 1, 1]);
-    expect(view.deadLetterReasons.get('not-json')).toBe(1);
-    expect(view.deadLetters[0]?.payload).toHaveLength(512);
+    const own = { ...letter, device: 'a', payload: Buffer.alloc(9_000) };
+    await append('dead-letters', { type: 'DeadLetter', reason: 'not-json', ...own });
+    await expect.poll(() => [view.readings.total, view.forecasts.total, view.deadLetters.length]).toEqual([1, 1, 2]);
+    // The whole log's by reason; in the total only what came since.
+    expect([...view.deadLetterReasons]).toEqual([
+      ['future', 1],
+      ['not-json', 1],
+    ]);
+    expect(view.deadLetterCount).toBe(1);
+    expect(view.deadLetters[1]?.payload).toHaveLength(512);
     expect(view.points('a', 'q')).toHaveLength(1);
     expect(view.devices.get('a')).toMatchObject({ lastSeen: NOW, readings: 1, deadLetters: 1 });
     await follower.stop();

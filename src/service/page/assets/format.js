@@ -11,6 +11,9 @@ export function number(value, digits = 3) {
 
 export const whole = (value) => (Number.isFinite(value) ? Math.round(value).toLocaleString('en') : '–');
 
+/** A number with its noun: `1 device`, `2 devices`. */
+export const count = (value, noun) => `${whole(value)} ${noun}${value === 1 ? '' : 's'}`;
+
 export function rate(value) {
   if (!Number.isFinite(value)) return '–';
   return value >= 10 ? whole(value) : value.toFixed(1);

@@ -1,6 +1,19 @@
 // The cards below the chart, and the tiles above it.
 import uPlot from '/vendor/uplot.js';
-import { color, duration, element, modelName, number, percent, rate, setText, table, time, whole } from './format.js';
+import {
+  color,
+  count,
+  duration,
+  element,
+  modelName,
+  number,
+  percent,
+  rate,
+  setText,
+  table,
+  time,
+  whole,
+} from './format.js';
 
 const byId = (id) => document.getElementById(id);
 const HEALTH = { ok: 'running', starting: 'starting', degraded: 'degraded', stuck: 'stuck' };
@@ -11,7 +24,7 @@ export function drawStatus(status) {
   drawModel(status.model);
   drawTraining(status.training, status.model);
   drawFlow(status);
-  drawDrops(status.drops);
+  drawDrops(status);
   drawNotes(status.notes);
 }
 
@@ -240,12 +253,16 @@ export function rebuildFlow() {
   byId('flow-chart').replaceChildren();
 }
 
-function drawDrops(drops) {
+function drawDrops({ drops, onLog, startedAt }) {
+  const letters = `The log holds ${count(onLog.deadLetters, 'dead letter')}, of all processes and from before as well.`;
+  const held = onLog.deadLetters > 0 ? [element('p', { class: 'muted' }, letters)] : [];
   if (drops.length === 0) {
-    byId('drops').replaceChildren(element('p', { class: 'muted' }, 'Nothing was dropped or dead-lettered.'));
+    const nothing = `Nothing since this process started, ${time(startedAt)} UTC.`;
+    byId('drops').replaceChildren(element('p', { class: 'muted' }, nothing), ...held);
     return;
   }
   byId('drops').replaceChildren(
+    ...held,
     table(
       ['reason', 'where', 'what became of it', ['count', 'number']],
       [...drops]
