@@ -6,6 +6,7 @@ import { MemoryLog } from '../../log/memory/memory-log.ts';
 import type { MappingConfig } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
 import { RecordMaker, smallerDeadLetter } from '../mqtt/record-maker.ts';
+import { encodePayload } from '../sparkplug/payload.ts';
 import { replayDeadLetters } from './replay.ts';
 
 const strict: MappingConfig = { rules: [{ topic: 'a/+device', values: { t: 't' } }] };
@@ -189,6 +190,35 @@ describe('replayDeadLetters', () => {
     expect(said).toMatchObject({ cut: 4, mended: 1, readings: 1, stillBad: {} });
     expect((await readingsOf(log)).map(({ device, values }) => [device, values])).toEqual([['whole', { last: 12345 }]]);
     expect(await deadLettersOf(log)).toHaveLength(8);
+  });
+
+  it('reads Sparkplug messages with the births that came after them', async () => {
+    const config: MappingConfig = { rules: [{ preset: 'sparkplug' }] };
+    const maker = new RecordMaker(
+      compileMapping(config),
+      {
+        readings: { name: TOPICS.readings, partitions: 4 },
+        deadLetters: { name: TOPICS.deadLetters, partitions: 1 },
+        memory: { name: TOPICS.memory, partitions: 1 },
+      },
+      1000,
+    );
+    const take = (topic: string, payload: Uint8Array) =>
+      log.append(maker.make({ topic, payload: Buffer.from(payload), retained: false, duplicate: false }, ARRIVAL));
+    const time = ARRIVAL - 1000;
+    await take(
+      'spBv1.0/g/NDATA/n',
+      encodePayload({ timestamp: time, seq: 1, metrics: [{ alias: 7, timestamp: time, doubleValue: 5 }] }),
+    );
+    const metrics = [
+      { name: 'bdSeq', datatype: 8, longValue: 1 },
+      { name: 'temp', alias: 7, datatype: 10, doubleValue: 4 },
+    ];
+    await take('spBv1.0/g/NBIRTH/n', encodePayload({ timestamp: ARRIVAL, seq: 0, metrics }));
+    const options = { mapping: compileMapping(config), mqttTopic: 'spBv1.0/#' };
+    expect(await replay(options)).toMatchObject({ mended: 1, readings: 1, stillBad: {} });
+    const late = (await readingsOf(log)).filter((reading) => reading.time === time);
+    expect(late).toEqual([expect.objectContaining({ device: 'g/n', values: { temp: 5 } })]);
   });
 
   it('remembers what other choices have done through another round of one', async () => {

@@ -4,11 +4,13 @@ import type { DeadLetter } from '../../events/records.ts';
 import type { EventLog, OutRecord } from '../../log/event-log.ts';
 import { partitionFor } from '../../log/partitioner.ts';
 import type { Mapping } from '../mapping/mapping.ts';
+import { restoreMemory } from '../mqtt/memory.ts';
 import { fingerprint, RecordMaker } from '../mqtt/record-maker.ts';
 import { coverOf, DoneLetters, type Selection } from './done.ts';
 
 export interface ReplayOptions {
   readonly log: EventLog;
+  /** A new one: it is given what the bridge remembers (Sparkplug's aliases), as after a restart of the bridge. */
   readonly mapping: Mapping;
   /** `memory`: that of the bridge, compacted. */
   readonly topics: { readonly readings: string; readonly deadLetters: string; readonly memory: string };
@@ -64,9 +66,9 @@ export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayR
   ] as const) {
     if (spec === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `there is no topic ${name}`);
   }
-  if ((await log.topic(topics.memory)) === undefined) {
-    throw new FleetcastError('LOG_TOPIC_UNKNOWN', `there is no topic ${topics.memory}`);
-  }
+  const memory = await log.topic(topics.memory);
+  if (memory === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `there is no topic ${topics.memory}`);
+  if (options.mapping.remembers) await restoreMemory(log, memory, options.mapping);
   const replay = new Replay(options, readings!.partitions);
   const partitions = Array.from({ length: letters!.partitions }, (_, partition) => partition);
   const doneIn = async (partition: number): Promise<DoneLetters> => {
@@ -202,6 +204,8 @@ class Replay {
       const more = count - (before.get(reason) ?? 0);
       if (more > 0) this.#stillBad[reason] = (this.#stillBad[reason] ?? 0) + 1;
     }
+    // Nobody waits for an answer to what came long ago.
+    this.#maker.takeCommands();
     const ingest = this.#options.now();
     return records.map((record) => ({ ...record, timestamp: ingest }));
   }
