@@ -18,8 +18,13 @@ export interface BrokerAccess {
   readonly allowAnonymous?: boolean;
 }
 
-/** @throws BROKER_FAILED where others could connect without a password and nobody has said that they may. */
+/**
+ * @throws BROKER_FAILED where others could connect without a password and nobody has said that they may, and for a
+ *   password that is empty.
+ */
 export function checkAccess(host: string, access: BrokerAccess): void {
+  const open = access.users?.find((user) => user.password === '');
+  if (open !== undefined) throw new FleetcastError('BROKER_FAILED', `the password of the user ${open.name} is empty`);
   if (isLoopback(host) || access.allowAnonymous === true || (access.users?.length ?? 0) > 0) return;
   throw new FleetcastError(
     'BROKER_FAILED',

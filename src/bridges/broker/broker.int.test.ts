@@ -48,6 +48,7 @@ describe('startBroker', () => {
     await expect(startBroker({ host: '::', port: 0 })).rejects.toMatchObject({ code: 'BROKER_FAILED' });
     await broker({ host: '0.0.0.0', allowAnonymous: true });
     await broker({ host: '0.0.0.0', users: [{ name: 'a', password: 'b' }] });
+    await expect(startBroker({ port: 0, users: [{ name: 'a', password: '' }] })).rejects.toThrow(/user a is empty/);
   });
 
   it('asks for the password, and lets each publish and read only what it may', async () => {

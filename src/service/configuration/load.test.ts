@@ -115,6 +115,12 @@ describe('configuration', () => {
       expect(() => resolveSecret('http.token', { env: 'FLEETCAST_NOT_SET' }, folder)).toThrow(
         'http.token: the environment variable FLEETCAST_NOT_SET is not set',
       );
+      for (const [i, nothing] of ['', '\n', '\r\n', '  \n'].entries()) {
+        writeFileSync(join(folder, `empty${i}`), nothing);
+        expect(() => resolveSecret('http.token', { file: `empty${i}` }, folder)).toThrow(
+          `http.token: the file empty${i} is empty`,
+        );
+      }
     } finally {
       rmSync(folder, { recursive: true });
     }

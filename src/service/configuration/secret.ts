@@ -21,19 +21,26 @@ export const secret: z.ZodType<SecretReference> = z.custom<SecretReference>().su
 
 /**
  * The secret behind a reference. A file's last line end is dropped. Relative paths are taken from `folder`.
- * @throws CONFIG_INVALID where the variable is not set or the file cannot be read.
+ * @throws CONFIG_INVALID where the variable is not set, the file cannot be read, or nothing is in it: an empty secret is
+ *   one that everybody knows.
  */
 export function resolveSecret(field: string, reference: SecretReference, folder: string): string {
   if ('env' in reference) {
     const value = process.env[reference.env];
-    if (value !== undefined && value !== '') return value;
-    throw new FleetcastError('CONFIG_INVALID', `${field}: the environment variable ${reference.env} is not set`);
+    if (value !== undefined && value.trim() !== '') return value;
+    throw new FleetcastError(
+      'CONFIG_INVALID',
+      `${field}: the environment variable ${reference.env} is not set or empty`,
+    );
   }
+  let value: string;
   try {
-    return readFileSync(resolve(folder, reference.file), 'utf8').replace(/\r?\n$/, '');
+    value = readFileSync(resolve(folder, reference.file), 'utf8').replace(/\r?\n$/, '');
   } catch (cause) {
     throw new FleetcastError('CONFIG_INVALID', `${field}: cannot read ${reference.file}: ${messageOf(cause)}`, {
       cause,
     });
   }
+  if (value.trim() !== '') return value;
+  throw new FleetcastError('CONFIG_INVALID', `${field}: the file ${reference.file} is empty`);
 }

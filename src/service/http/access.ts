@@ -11,8 +11,9 @@ export interface Refusal {
 
 const COOKIE = 'fleetcast_token';
 
-/** @throws CONFIG_INVALID for an address that others can reach without a token. */
+/** @throws CONFIG_INVALID for an address that others can reach without a token, and for a token that is empty. */
 export function requireToken(host: string, token: unknown): void {
+  if (token === '') throw new FleetcastError('CONFIG_INVALID', 'http.token: the token is empty');
   if (token !== undefined || isLoopback(host)) return;
   throw new FleetcastError('CONFIG_INVALID', `http.host: ${host} can be reached by others: set http.token`);
 }

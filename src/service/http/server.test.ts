@@ -155,6 +155,10 @@ describe('the HTTP interfaces', () => {
     expect(await get('/api/state/nothing/grid')).toMatchObject([400, { code: 'USAGE' }]);
   });
 
+  it('refuses a token that is empty', async () => {
+    await expect(start({ token: '' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
   it('refuses an address that others can reach without a token', async () => {
     const { source } = sampleSource({ devices: 1, health: 'ok' });
     await expect(startHttp({ host: '0.0.0.0', port: 0, source, now: Date.now })).rejects.toMatchObject({
