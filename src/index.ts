@@ -32,6 +32,7 @@ export type {
   LogRecord,
   OutRecord,
   PartitionOffsets,
+  PartitionWait,
   ReadBatch,
   ReadOptions,
   TaskWriter,
@@ -73,6 +74,7 @@ export { describeDot, describeMermaid, describeText } from './topology/describe.
 export { Engine, type EngineOptions } from './topology/engine.ts';
 export type { EngineClock } from './topology/engine-clock.ts';
 export type { StreamJoinOptions } from './topology/joins/stream-join-operator.ts';
+export type { PartitionWaitStatus } from './topology/partition-waits.ts';
 export { type ResetOffset, type ResetOptions, type ResetReport, resetGroup } from './topology/reset.ts';
 export type { StandbyStatus } from './topology/standby.ts';
 export type { StateRange, StateReader } from './topology/state-reader.ts';

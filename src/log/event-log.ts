@@ -121,6 +121,17 @@ export interface GroupOptions {
   readonly onAssigned: (partitions: readonly number[]) => Promise<void> | void;
   readonly onRevoked: (partitions: readonly number[]) => Promise<void> | void;
   readonly onLost?: (partitions: readonly number[]) => Promise<void> | void;
+  /** Called with all that is waited for, whenever that has changed; empty when nothing is any more. */
+  readonly onWaiting?: (waits: readonly PartitionWait[]) => void;
+}
+
+/** A partition that a member is to have and another still holds. */
+export interface PartitionWait {
+  readonly partition: number;
+  /** Member id of who holds it; undefined where the log does not say. */
+  readonly holder: string | undefined;
+  /** When the holder's session ends if it gives no sign of life; milliseconds since the epoch. */
+  readonly until: number | undefined;
 }
 
 export interface GroupMember {

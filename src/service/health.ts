@@ -1,9 +1,12 @@
 import type { BridgeStatus } from '../bridges/mqtt/bridge.ts';
+import { describeWaits, type PartitionWaitStatus } from '../topology/partition-waits.ts';
 import type { TaskStatus } from '../topology/task-status.ts';
 import type { Health } from './status.ts';
 
 export interface HealthInput {
   readonly tasks: readonly TaskStatus[];
+  /** Partitions that are to come here and that others still hold. */
+  readonly waiting?: readonly PartitionWaitStatus[];
   readonly bridge: BridgeStatus | undefined;
   /** Why the log cannot be read now: it mends by itself when the brokers are back. */
   readonly logTrouble?: string | undefined;
@@ -15,12 +18,12 @@ export interface HealthInput {
 const TICK_LATE_MS = 15_000;
 
 /** What keeps records from going on: red (`stuck`) where it does not mend by itself. */
-export function healthOf({ tasks, bridge, logTrouble, now }: HealthInput): Health {
+export function healthOf({ tasks, waiting = [], bridge, logTrouble, now }: HealthInput): Health {
   const stuck: string[] = [];
   const degraded: string[] = [];
   if (logTrouble !== undefined) degraded.push(`the log is away: ${logTrouble}`);
   const away = (task: TaskStatus): boolean => logTrouble !== undefined && task.phase !== 'failed';
-  let starting = tasks.length === 0 || bridge === undefined || !bridge.session.subscribed;
+  let starting = tasks.length === 0 || waiting.length > 0 || bridge === undefined || !bridge.session.subscribed;
   for (const task of tasks) {
     if (task.phase === 'failed') stuck.push(`${task.task} has failed: ${task.error ?? 'unknown'}`);
     else if (task.stuck && !away(task))
@@ -48,5 +51,5 @@ export function healthOf({ tasks, bridge, logTrouble, now }: HealthInput): Healt
     }
   }
   const status = stuck.length > 0 ? 'stuck' : degraded.length > 0 ? 'degraded' : starting ? 'starting' : 'ok';
-  return { status, problems: [...stuck, ...degraded] };
+  return { status, problems: [...stuck, ...degraded, ...describeWaits(waiting)] };
 }

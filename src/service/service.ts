@@ -206,6 +206,7 @@ async function startParts(
   const place = { kind: log.kind, where: options.log === undefined ? logPlace(configuration) : '' };
   const status = (): ServiceStatus => {
     const tasks = engine.status();
+    const waiting = engine.waiting();
     const bridgeStatus = bridging ? bridge.status() : undefined;
     const at = now();
     return {
@@ -213,7 +214,7 @@ async function startParts(
       startedAt,
       now: at,
       log: place,
-      health: healthOf({ tasks, bridge: bridgeStatus, logTrouble: log.trouble?.(), now: at }),
+      health: healthOf({ tasks, waiting, bridge: bridgeStatus, logTrouble: log.trouble?.(), now: at }),
       bridge: bridgeStatus && {
         url: bridgeStatus.session.url,
         connected: bridgeStatus.session.connected,
@@ -235,6 +236,7 @@ async function startParts(
         ...(mapping.remembers ? { presence: presenceOf(mapping.presence()) } : {}),
       },
       tasks: tasks.map(taskPart),
+      waiting: waiting.map(({ group, partition, holder = '', until = 0 }) => ({ group, partition, holder, until })),
       standbys: engine.standbys().map(({ task, partition, lag, keys, error }) => {
         return { task, partition, lag, keys, error: error ?? '' };
       }),

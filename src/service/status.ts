@@ -9,6 +9,8 @@ export interface ServiceStatus {
   readonly health: Health;
   readonly bridge: BridgePart | undefined;
   readonly tasks: readonly TaskPart[];
+  /** Partitions that are to come to this process and that others still hold, be they alive or killed. */
+  readonly waiting: readonly WaitPart[];
   /** Copies of the state of tasks that other processes run. */
   readonly standbys: readonly StandbyPart[];
   /** Threads of the pipeline that have crashed and been started again. */
@@ -83,6 +85,16 @@ export interface TaskPart {
   readonly commitAge: number;
   readonly stuck: boolean;
   readonly error: string;
+}
+
+export interface WaitPart {
+  /** Group of the sub-topology. */
+  readonly group: string;
+  readonly partition: number;
+  /** Empty where the log does not say. */
+  readonly holder: string;
+  /** When it comes at the latest if its holder gives no sign of life, wall clock; 0 where that is not known. */
+  readonly until: number;
 }
 
 export interface StandbyPart {

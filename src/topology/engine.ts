@@ -1,10 +1,11 @@
 import { FleetcastError } from '../errors.ts';
-import type { EventLog, GroupMember } from '../log/event-log.ts';
+import type { EventLog, GroupMember, PartitionWait } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { checkState } from './check-state.ts';
 import { Counts } from './counts.ts';
 import { type EngineClock, systemClock } from './engine-clock.ts';
 import { prepareTopics } from './engine-topics.ts';
+import { describeWaits, type PartitionWaitStatus } from './partition-waits.ts';
 import { divide, keepNames, type Subtopology } from './plan.ts';
 import type { SinkTarget } from './sink-runner.ts';
 import type { StandbyStatus } from './standby.ts';
@@ -68,8 +69,13 @@ interface Running {
   readonly tasks: Map<number, Task>;
   readonly standbys: Standbys;
   member: GroupMember | undefined;
+  /** Partitions of this engine's share that another member still holds. */
+  waits: readonly PartitionWait[];
   /** Reads a repartition topic: its bound is known when what feeds it is done. */
   readonly bounded: boolean;
+  telling: boolean;
+  /** What the last event told of `waits`. */
+  told: string;
 }
 
 /**
@@ -91,6 +97,7 @@ export class Engine {
   readonly #bounds = new Map<string, number>();
   /** What tasks have counted that have ended here since. */
   readonly #ended = new Counts();
+  readonly #stopping = new AbortController();
   #started = false;
   /** Called when a task has ended or gone. */
   readonly #listeners = new Set<() => void>();
@@ -133,7 +140,10 @@ export class Engine {
         tasks: new Map(),
         standbys: new Standbys(this.#options.standby, (p) => this.#taskOptions(running, p, { openWriter })),
         member: undefined,
+        waits: [],
         bounded,
+        telling: false,
+        told: '[]',
       };
       this.#running.push(running);
       await this.#join(running);
@@ -142,6 +152,7 @@ export class Engine {
 
   /** Ends all tasks after the commit under way and leaves the group. */
   async stop(): Promise<void> {
+    this.#stopping.abort();
     for (const running of this.#running) {
       await running.standbys.stop();
       await running.member?.leave();
@@ -213,6 +224,11 @@ export class Engine {
     return this.#tasks().map((task) => task.status());
   }
 
+  /** Partitions of this engine's share that nobody works on here yet, because another member of the group holds them. */
+  waiting(): PartitionWaitStatus[] {
+    return this.#running.flatMap((running) => this.#waitsOf(running));
+  }
+
   /** How the copies fare that this engine keeps of other engines' tasks; see `standby`. */
   standbys(): StandbyStatus[] {
     return this.#running.flatMap(({ standbys }) => standbys.status());
@@ -274,9 +290,34 @@ export class Engine {
       },
       onRevoked: end,
       onLost: end,
+      onWaiting: (waits) => {
+        running.waits = waits;
+        void this.#tellWaits(running);
+      },
     });
     joined(running.member);
     standbys.cover(running.partitions, tasks);
+  }
+
+  /** Most partitions come at once: only what does not is worth an event. */
+  async #tellWaits(running: Running): Promise<void> {
+    if (running.telling || running.waits.length === 0) return;
+    running.telling = true;
+    await this.#clock.sleep(WAIT_EVENT_MS, this.#stopping.signal);
+    running.telling = false;
+    if (this.#stopping.signal.aborted) return;
+    const waits = this.#waitsOf(running);
+    // A holder that lives puts its time off again and again.
+    const what = JSON.stringify(waits.map(({ partition, holder }) => [partition, holder]));
+    if (what === running.told) return;
+    running.told = what;
+    const task = subtopologyGroup(this.#options.group, running.part.name);
+    for (const message of describeWaits(waits)) this.#options.onEvent?.({ kind: 'waiting', task, message });
+  }
+
+  #waitsOf({ part, waits }: Running): PartitionWaitStatus[] {
+    const group = subtopologyGroup(this.#options.group, part.name);
+    return waits.map((wait) => ({ ...wait, group }));
   }
 
   #taskOptions(running: Running, partition: number, member: TaskOptions['member']): TaskOptions {
@@ -328,6 +369,7 @@ export class Engine {
 
 /** How often `finished` looks at partitions that other engines have. */
 const FINISH_POLL_MS = 100;
+const WAIT_EVENT_MS = 1_000;
 
 /** Repartition topics belong to a group: two groups may run one topology beside each other. */
 export function named(topology: Topology, group: string): Topology {

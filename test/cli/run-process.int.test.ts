@@ -25,7 +25,7 @@ describe('fleetcast run as its own process', () => {
       [
         'broker: {embedded: {port: 0}}',
         'log: {embedded: {path: data}}',
-        'http: {enabled: false}',
+        'http: {port: 0}',
         'topics: {partitions: 2}',
         'pipeline: {lookback: 24, horizon: 6, season: 12, grace: 0s}',
         'learner: {enabled: false}',
@@ -54,7 +54,8 @@ describe('fleetcast run as its own process', () => {
       child.kill(signal);
       return exit;
     };
-    return { url, end };
+    const page = /page at (http:\S+)/.exec(notes)![1]!;
+    return { url, page, end, notes: () => notes };
   }
 
   async function publish(url: string, from: number, to: number): Promise<void> {
@@ -83,8 +84,18 @@ describe('fleetcast run as its own process', () => {
     expect(await first.end('SIGKILL')).toBe('SIGKILL');
 
     const second = await run();
+    // Until the session of the killed process has run out, nobody works on its partitions: that is told.
+    const told = /forecasting.readings waits for partitions? [\d, ]+: held by forecasting-\d+ until .* at the latest/;
+    const response = await fetch(`${second.page}/ready`);
+    expect([response.status, await response.json()]).toEqual([
+      503,
+      { status: 'starting', problems: [expect.stringMatching(told)] },
+    ]);
+    expect(await (await fetch(`${second.page}/metrics`)).text()).toMatch(/^fleetcast_partitions_waited_for [12]$/m);
+    await expect.poll(second.notes, { timeout: 10_000 }).toMatch(told);
     await publish(second.url, 0, 220);
     await expect.poll(async () => (await origins()).length, { timeout: 60_000 }).toBeGreaterThan(3 * 200);
+    expect(await (await fetch(`${second.page}/ready`)).json()).toEqual({ status: 'ok', problems: [] });
     expect(await second.end('SIGTERM')).toBe('0');
 
     const third = await run();

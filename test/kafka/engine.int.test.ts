@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { encodeRecord } from '../../src/events/codec.ts';
-import type { EventLog, OutRecord, TopicSpec } from '../../src/log/event-log.ts';
+import type { EventLog, OutRecord, PartitionWait, TopicSpec } from '../../src/log/event-log.ts';
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts';
 import { MemoryLog } from '../../src/log/memory/memory-log.ts';
 import { partitionFor } from '../../src/log/partitioner.ts';
@@ -9,6 +9,7 @@ import { TopologyBuilder } from '../../src/topology/builder.ts';
 import { Engine, type EngineOptions } from '../../src/topology/engine.ts';
 import { EngineThreads } from '../../src/topology/threads/engine-threads.ts';
 import type { Topology } from '../../src/topology/topology.ts';
+import { Child } from '../log/child.ts';
 import { startKafka } from '../log/kafka-broker.ts';
 import { rooms } from '../topologies/rooms.ts';
 import { sums } from '../topologies/sums.ts';
@@ -80,6 +81,32 @@ describe.skipIf(kafka === undefined)('the engine on kafka (needs a broker)', { t
     }
     return memory;
   };
+
+  test('a member says that it waits while the group gives up one that was killed', async () => {
+    await log.ensureTopics(specs(['in', 'out']));
+    const child = new Child('copy', `kafka:${kafka!.brokers.join(',')}/${prefix}`, 'killed');
+    await child.said(/^assigned/);
+    await child.kill();
+    const told: (readonly PartitionWait[])[] = [];
+    let assigned: (partitions: readonly number[]) => void = () => {};
+    const done = new Promise<readonly number[]>((resolve) => {
+      assigned = resolve;
+    });
+    const before = Date.now();
+    const member = await log.join({
+      group: 'copiers',
+      topics: ['in'],
+      memberId: 'next',
+      onAssigned: (partitions) => assigned(partitions),
+      onRevoked: () => {},
+      onWaiting: (waits) => told.push(waits),
+    });
+    expect(await done).toEqual([0, 1]);
+    await expect.poll(() => told.at(-1)).toEqual([]);
+    expect(told[0]).toEqual([0, 1].map((partition) => ({ partition, holder: undefined, until: expect.any(Number) })));
+    expect(told[0]![0]!.until! - before).toBeGreaterThanOrEqual(10_000);
+    await member.leave();
+  });
 
   test('keyed state, timers, globals, broadcasts and merges, over three lives', async () => {
     const input: OutRecord[] = [];

@@ -185,6 +185,7 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
       stuck: health === 'stuck' && partition === 0,
       error: '',
     })),
+    waiting: [],
     standbys: [],
     threadRestarts: 0,
     rates: { readings: 104, forecasts: 176 },

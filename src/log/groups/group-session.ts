@@ -1,6 +1,6 @@
 import { FleetcastError, isFleetcastError } from '../../errors.ts';
-import type { GroupOptions } from '../event-log.ts';
-import { claim, drop, enter, expire, type GroupState, release, type Step, step } from './group-state.ts';
+import type { GroupOptions, PartitionWait } from '../event-log.ts';
+import { claim, drop, enter, expire, type GroupState, release, type Step, step, waits } from './group-state.ts';
 
 /** Holds the state of one group. */
 export interface GroupTable {
@@ -27,6 +27,8 @@ export class GroupSession {
   readonly #partitions: number;
   readonly #sessionMs: number;
   readonly #held = new Set<number>();
+  #waits: readonly PartitionWait[] = [];
+  #toldWaits = '[]';
   #leaving = false;
   #abandoned = false;
   #wake: () => void = () => {};
@@ -103,6 +105,7 @@ export class GroupSession {
       if (this.#leaving) break;
       this.#woken = false;
       const todo = await this.#step();
+      this.#tellWaits();
       if (todo === undefined) {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       } else if (!todo.member) {
@@ -137,7 +140,9 @@ export class GroupSession {
     try {
       return await this.#table.update((state) => {
         this.#touch(state);
-        return step(state, this.#options.memberId, this.#incarnation);
+        const todo = step(state, this.#options.memberId, this.#incarnation);
+        this.#lookAtWaits(state);
+        return todo;
       });
     } catch (error) {
       if (this.#abandoned || (isFleetcastError(error) && error.retryable)) return undefined;
@@ -155,11 +160,27 @@ export class GroupSession {
 
   async #signOfLife(): Promise<void> {
     try {
-      const expired = await this.#table.update((state) => this.#touch(state));
+      const expired = await this.#table.update((state) => {
+        const gone = this.#touch(state);
+        this.#lookAtWaits(state);
+        return gone;
+      });
+      this.#tellWaits();
       if (expired) this.#rouse();
     } catch {
       // The log cannot be written now: the loop meets the same error where the caller sees it.
     }
+  }
+
+  #lookAtWaits(state: GroupState): void {
+    this.#waits = waits(state, this.#options.memberId, this.#table.clock?.());
+  }
+
+  #tellWaits(): void {
+    const now = JSON.stringify(this.#waits);
+    if (now === this.#toldWaits || this.#leaving) return;
+    this.#toldWaits = now;
+    this.#options.onWaiting?.(this.#waits);
   }
 
   #touch(state: GroupState): boolean {

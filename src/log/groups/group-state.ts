@@ -1,3 +1,4 @@
+import type { PartitionWait } from '../event-log.ts';
 import { stickyAssignment } from './sticky-assignment.ts';
 
 /**
@@ -85,6 +86,28 @@ export function step(state: GroupState, id: string, incarnation: string): Step {
     }
   }
   return { member: true, replaced: false, revoke, acquired };
+}
+
+/** A holder that was silent for this share of its session may have been killed: signs of life come more often. */
+const SILENT = 0.4;
+
+/**
+ * What is this member's share and still in the hands of others; of a member that holds nothing, also what silent ones
+ * hold, be it nobody's share but theirs.
+ * @param now undefined where members cannot die alone
+ */
+export function waits(state: GroupState, id: string, now: number | undefined): PartitionWait[] {
+  const names = new Map(Object.entries(state.members).map(([name, member]) => [member.incarnation, name]));
+  const owners = state.owners.map((owner) => (owner === null ? undefined : names.get(owner)));
+  const target = stickyAssignment(owners.length, [...names.values()], owners);
+  const idle = !owners.includes(id);
+  return owners.flatMap((holder, partition) => {
+    if (holder === undefined || holder === id) return [];
+    const { seenAt, sessionMs } = state.members[holder]!;
+    const silent = now !== undefined && now - seenAt > SILENT * sessionMs;
+    if (target[partition] !== id && !(idle && silent)) return [];
+    return [{ partition, holder, until: now === undefined ? undefined : seenAt + sessionMs }];
+  });
 }
 
 /** Gives partitions back, where this incarnation still holds them. */

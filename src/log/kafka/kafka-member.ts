@@ -49,6 +49,7 @@ export class KafkaMember implements GroupMember {
   #coordinator: WireBroker | undefined;
   #rejoin = true;
   #leaving = false;
+  #waits = false;
   #callbacks: Promise<void> = Promise.resolve();
   #loop: Promise<void> = Promise.resolve();
   #wake: () => void = () => {};
@@ -167,10 +168,11 @@ export class KafkaMember implements GroupMember {
       generation: this.#generation,
       held: this.assignment(),
     };
+    this.#tellWaits();
     const joined = await this.#coordinator.joinGroup({
       groupId: this.#group,
       sessionTimeout: this.#sessionMs,
-      rebalanceTimeout: Math.max(this.#sessionMs, 5000),
+      rebalanceTimeout: this.#rebalanceMs,
       memberId: this.#id,
       groupProtocols: [{ name: PROTOCOL, metadata: encodeMember(this.#topics, self) }],
     });
@@ -188,6 +190,25 @@ export class KafkaMember implements GroupMember {
     });
     this.#generation = joined.generationId;
     this.#take(decodeAssignment(memberAssignment));
+    this.#endWaits();
+  }
+
+  /** The coordinator answers when every member has, or has run out; whom it waits for it does not say. */
+  #tellWaits(): void {
+    if (this.#held.size > 0 || this.#waits) return;
+    this.#waits = true;
+    const until = Date.now() + this.#rebalanceMs;
+    const partitions = Array.from({ length: this.#partitions }, (_, p) => p);
+    this.#options.onWaiting?.(partitions.map((partition) => ({ partition, holder: undefined, until })));
+  }
+
+  #endWaits(): void {
+    if (this.#waits) this.#options.onWaiting?.([]);
+    this.#waits = false;
+  }
+
+  get #rebalanceMs(): number {
+    return Math.max(this.#sessionMs, 5000);
   }
 
   #take(assigned: readonly number[]): void {

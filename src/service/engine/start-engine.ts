@@ -3,6 +3,7 @@ import { FleetcastError, isFleetcastError } from '../../errors.ts';
 import type { EventLog } from '../../log/event-log.ts';
 import type { ModelRegistry } from '../../pipelines/model-registry.ts';
 import { Engine } from '../../topology/engine.ts';
+import type { PartitionWaitStatus } from '../../topology/partition-waits.ts';
 import type { StandbyStatus } from '../../topology/standby.ts';
 import type { EngineStateReader } from '../../topology/state-search.ts';
 import type { TaskEvent } from '../../topology/task-options.ts';
@@ -18,6 +19,7 @@ import { openVerificationDesk } from './verification-desk.ts';
 export interface RunningEngine {
   status(): TaskStatus[];
   standbys(): StandbyStatus[];
+  waiting(): PartitionWaitStatus[];
   counts(): Record<string, Record<string, number>>;
   state(node: string, store: string): EngineStateReader;
   /** Threads that have crashed and been started again. */
@@ -73,6 +75,7 @@ function running(engine: Engine | EngineThreads, restarts: () => number, stop: (
   return {
     status: () => engine.status(),
     standbys: () => engine.standbys(),
+    waiting: () => engine.waiting(),
     counts: () => engine.counts(),
     state: (node, store) => engine.state(node, store),
     restarts,

@@ -51,6 +51,9 @@ export class Metrics {
     register('task_lag_seconds', 'How far processing is behind the clock, in ingest time', ['task'], ({ tasks }) =>
       tasks.map(({ task, lagMs }) => [{ task }, lagMs / 1000]),
     );
+    register('partitions_waited_for', 'Partitions to come here that another process holds', [], ({ waiting }) => [
+      [{}, waiting.length],
+    ]);
     register('standby_lag_records', 'State records that are not in a standby copy yet', ['task'], ({ standbys }) =>
       standbys.map(({ task, lag }) => [{ task }, lag]),
     );

@@ -1,6 +1,7 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { type ErrorCode, FleetcastError, messageOf } from '../../errors.ts';
 import { type EngineClock, systemClock } from '../engine-clock.ts';
+import type { PartitionWaitStatus } from '../partition-waits.ts';
 import type { StandbyStatus } from '../standby.ts';
 import type { EngineStateReader } from '../state-search.ts';
 import type { TaskEvent } from '../task-options.ts';
@@ -59,6 +60,7 @@ interface Thread extends ThreadView {
   /** Crashes in a row. */
   crashes: number;
   standbys: readonly StandbyStatus[];
+  waiting: readonly PartitionWaitStatus[];
   counts: Readonly<Record<string, Record<string, number>>>;
   /** What it had counted in the lives that a crash has ended. */
   before: Readonly<Record<string, Record<string, number>>>;
@@ -102,6 +104,7 @@ export class EngineThreads {
         restarts: 0,
         crashes: 0,
         standbys: [],
+        waiting: [],
         tasks: [],
         lost: [],
         downAt: Number.NEGATIVE_INFINITY,
@@ -159,6 +162,11 @@ export class EngineThreads {
     return statusOf(this.#threads, this.#clock.now(), this.#options.stuckMs ?? 30_000);
   }
 
+  /** What the threads wait for; see `Engine.waiting`. The holder may be another thread of this process. */
+  waiting(): PartitionWaitStatus[] {
+    return this.#threads.flatMap(({ waiting }) => waiting);
+  }
+
   /**
    * The copies that the threads keep of tasks that they do not run themselves, be it that another of them does. Of
    * several copies of one task, the one that is furthest behind.
@@ -202,6 +210,7 @@ export class EngineThreads {
         state: given ? 'failed' : 'down',
         tasks: [],
         standbys: [],
+        waiting: [],
         counts: {},
         before: sumOf([thread.before, thread.counts]),
         lost: [...lost.values()],
@@ -269,6 +278,7 @@ export class EngineThreads {
       const here = new Set(message.tasks.map(({ task }) => task));
       for (const each of this.#threads) each.lost = each.lost.filter(({ task }) => !here.has(task));
       thread.standbys = message.standbys;
+      thread.waiting = message.waiting;
       thread.counts = message.counts;
     } else if (message.kind === 'event') {
       const { event, error } = message;

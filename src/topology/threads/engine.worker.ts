@@ -49,7 +49,8 @@ async function start(): Promise<void> {
   });
   engine = made;
   const tell = (): void => {
-    post({ kind: 'status', tasks: made.status(), standbys: made.standbys(), counts: made.counts() });
+    const [tasks, standbys, waiting] = [made.status(), made.standbys(), made.waiting()];
+    post({ kind: 'status', tasks, standbys, waiting, counts: made.counts() });
   };
   let timer: NodeJS.Timeout | undefined;
   let joined = false;

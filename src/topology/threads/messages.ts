@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../errors.ts';
 import type { EngineOptions } from '../engine.ts';
+import type { PartitionWaitStatus } from '../partition-waits.ts';
 import type { StandbyStatus } from '../standby.ts';
 import type { StateRange } from '../state-reader.ts';
 import type { TaskEvent } from '../task-options.ts';
@@ -43,6 +44,7 @@ export type FromThread =
       readonly kind: 'status';
       readonly tasks: TaskStatus[];
       readonly standbys: StandbyStatus[];
+      readonly waiting: PartitionWaitStatus[];
       readonly counts: Record<string, Record<string, number>>;
     }
   | { readonly kind: 'event'; readonly event: Omit<TaskEvent, 'error'>; readonly error?: ThreadError }
