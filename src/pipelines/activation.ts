@@ -2,7 +2,7 @@ import { type ErrorCode, type FleetcastError, isFleetcastError } from '../errors
 import type { Activation, HistoryFlush } from '../events/records.ts';
 import { isFlush } from '../operators/history.ts';
 import type { PreparedActivation, ServedModel } from '../operators/served-model.ts';
-import type { Prepare } from '../topology/topology.ts';
+import type { Awaits, Prepare } from '../topology/topology.ts';
 
 /** Where the models come from. */
 export interface ModelSource {
@@ -39,3 +39,10 @@ export function activationPreparer(names: readonly string[], models: ModelSource
     }
   };
 }
+
+/** What {@link activationPreparer} waits for. */
+export const awaitedModel: Awaits = (value) => {
+  if (isFlush(value)) return 'a flush of the history';
+  const { modelId, name } = value as Activation;
+  return `the model ${modelId.slice(0, 12)} of “${name}” to be on the log, compared and ready`;
+};

@@ -26,7 +26,7 @@ import { Scoring } from '../operators/score.ts';
 import { TopologyBuilder } from '../topology/builder.ts';
 import type { Stream } from '../topology/stream.ts';
 import type { EncodedRecord, SourceItem, Topology } from '../topology/topology.ts';
-import { activationPreparer, type ModelSource } from './activation.ts';
+import { activationPreparer, awaitedModel, type ModelSource } from './activation.ts';
 import type { EventsConfig, PipelineConfig } from './pipeline-config.ts';
 
 /** Sinks that show what flows between the operators, for `explain`; what they write leads nowhere. */
@@ -44,6 +44,7 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
     topic: topics.readings,
     codec: { decode: decodeReading },
     prepare: activationPreparer(config.events ? [config.model, config.events.model] : [config.model], models),
+    awaits: awaitedModel,
   });
 
   const good = readings.process('quality', () => new Quality({ ...config.quality, origin }));

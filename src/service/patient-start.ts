@@ -10,14 +10,15 @@ const PAUSE_MS = 1_000;
 
 /**
  * Starts the service. Where its brokers or its schema registry are away it waits for them, for minutes as for hours:
- * `/ready` and the log say for what. An embedded log is there or it is not: nothing is waited for.
+ * `/ready` and the log say for what. An embedded log is there or it is not: nothing is waited for. The port of the page
+ * is taken before anything else: a second service that cannot have it must not take tasks from the first.
  *
  * @param signal ends the waiting; the service is undefined then.
  * @throws what {@link startService} throws, for all that does not mend by itself: a refused login, a wrong configuration
  */
 export async function startPatiently(options: ServiceOptions, signal: AbortSignal): Promise<Service | undefined> {
   const { configuration, logger } = options;
-  if (configuration.log.kafka === undefined) return startService(options);
+  const patient = configuration.log.kafka !== undefined;
   const { enabled, host, port, token } = configuration.http;
   if (enabled) requireToken(host, token);
   const room = enabled && port !== 0 ? new WaitingRoom(host, port) : undefined;
@@ -29,9 +30,10 @@ export async function startPatiently(options: ServiceOptions, signal: AbortSigna
     while (!signal.aborted) {
       await room?.open();
       try {
-        return await startService({ ...options, connectMs: CONNECT_MS, beforePage: async () => room?.close() });
+        const beforePage = async () => room?.close();
+        return await startService({ ...options, ...(patient ? { connectMs: CONNECT_MS } : {}), beforePage });
       } catch (error) {
-        if (!mendsByItself(error)) throw error;
+        if (!patient || !mendsByItself(error)) throw error;
         room?.tell(`the log is away: ${messageOf(error)}`);
         warn(error);
       }

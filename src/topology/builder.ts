@@ -1,12 +1,13 @@
 import { GraphDraft } from './graph-draft.ts';
 import { Stream, Table } from './stream.ts';
-import type { Prepare, SourceCodec, Topology, ValueCodec } from './topology.ts';
+import type { Awaits, Prepare, SourceCodec, Topology, ValueCodec } from './topology.ts';
 import { validate } from './validate.ts';
 
 export interface SourceOptions<T> {
   readonly topic: string;
   readonly codec: SourceCodec<T>;
   readonly prepare?: Prepare;
+  readonly awaits?: Awaits;
 }
 
 export interface TableOptions<T> {
@@ -41,8 +42,7 @@ export class TopologyBuilder {
    * @typeParam K what the key is: a branded string type keeps streams of different keys from being joined.
    */
   source<T, K extends string = string>(name: string, options: SourceOptions<T>): Stream<T, K> {
-    const { topic, codec, prepare } = options;
-    this.#graph.add({ kind: 'source', name, topic, codec, ...(prepare === undefined ? {} : { prepare }) });
+    this.#graph.add({ ...options, kind: 'source', name });
     return new Stream<T, K>(this.#graph, [{ node: name, output: '' }]);
   }
 

@@ -11,13 +11,14 @@ export class Intake {
   readonly #sources: readonly SourceNode[];
   readonly #batch: MicroBatch;
   readonly #signal: AbortSignal;
-  readonly #onWait: (waiting: boolean) => void;
+  readonly #onWait: (awaited: string | undefined) => void;
 
+  /** @param onWait hears what a wait is for, in words, and undefined at its end. */
   constructor(
     sources: readonly SourceNode[],
     batch: MicroBatch,
     signal: AbortSignal,
-    onWait: (waiting: boolean) => void,
+    onWait: (awaited: string | undefined) => void,
   ) {
     this.#sources = sources;
     this.#batch = batch;
@@ -32,16 +33,17 @@ export class Intake {
    */
   async fill(source: number, records: readonly LogRecord[], from: number, shift = 0): Promise<number> {
     const batch = this.#batch;
-    const prepare = this.#sources[source]!.prepare;
+    const { prepare, awaits, topic } = this.#sources[source]!;
     for (let i = from; i < records.length; i++) {
       let item = batch.decode(source, records[i]!);
       if (prepare !== undefined && !(item instanceof Error) && item.kind === 'broadcast') {
         if (batch.size > 0) return i;
-        this.#onWait(true);
+        const needed = `what the record at offset ${records[i]!.offset} of ${topic} needs from outside`;
+        this.#onWait(awaits?.(item.value) ?? needed);
         const ready = prepare(item.value, this.#signal).then((value) => ({ value }));
         const prepared = await untilAborted(ready, this.#signal);
         if (prepared === undefined) return -1;
-        this.#onWait(false);
+        this.#onWait(undefined);
         item = { kind: 'broadcast', value: prepared.value };
       }
       batch.add(source, records[i]!, item, records[i]!.offset + shift);

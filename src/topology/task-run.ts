@@ -43,7 +43,8 @@ function nothingStaged(): Staged {
 
 /** What a run tells its task while it goes. */
 export interface RunProgress {
-  phase(phase: TaskPhase): void;
+  /** @param awaited what a task that waits needs from outside, in words. */
+  phase(phase: TaskPhase, awaited?: string): void;
   moved(): void;
 }
 
@@ -111,10 +112,11 @@ export class TaskRun {
     if (standby !== undefined) standby.judge = judge;
     this.#follower = standby?.follower ?? new StateFollower(taskExecutor(options, judge, counts), options);
     this.#executor = this.#follower.executor;
-    this.#intake = new Intake(part.sources, this.#executor.batch, this.#abort.signal, (waiting) => {
+    this.#intake = new Intake(part.sources, this.#executor.batch, this.#abort.signal, (awaited) => {
       // What came before must not wait as well.
-      if (waiting && this.#staged.batches > 0) this.#commit();
-      progress.phase(waiting ? 'waiting' : this.restored < 1 ? 'replaying' : 'running');
+      if (awaited !== undefined && this.#staged.batches > 0) this.#commit();
+      if (awaited !== undefined) progress.phase('waiting', awaited);
+      else progress.phase(this.restored < 1 ? 'replaying' : 'running');
     });
   }
 
@@ -197,7 +199,7 @@ export class TaskRun {
     const { signal } = this.#abort;
     const hooks: RestoreHooks = {
       onSnapshots: (share) => this.#restoredTo(share / 2),
-      onPrepare: () => this.#progress.phase('waiting'),
+      onPrepare: () => this.#progress.phase('waiting', 'what its restored state needs from outside'),
       onReplay: (done, of) => {
         this.#progress.phase('replaying');
         this.#restoredTo(0.5 + done / of / 2);

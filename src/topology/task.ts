@@ -10,6 +10,8 @@ import { type RunProgress, TaskRun } from './task-run.ts';
 import type { TaskPhase, TaskStatus } from './task-status.ts';
 
 const MAX_RETRY_PAUSE_MS = 30_000;
+/** A wait for something from outside is told when it has lasted so long: most end at once. */
+const TELL_WAIT_MS = 5_000;
 
 /**
  * The task of one partition. It runs, and after a failure runs again from its last commit: after a pause that doubles,
@@ -33,6 +35,8 @@ export class Task {
   /** Failures of one record at one node, for `retry`. */
   readonly #attempts = new Map<string, number>();
   #retryPauseMs = 0;
+  /** Ends the wait for the moment at which waiting is told; `told` is what was awaited, once it has been. */
+  #waiting: { readonly end: AbortController; told: string | undefined } | undefined;
 
   /** @param standby a copy of the state for the first run to go on from. */
   constructor(options: TaskOptions, standby?: Standby) {
@@ -155,7 +159,7 @@ export class Task {
       return 'retry';
     };
     const progress: RunProgress = {
-      phase: (phase) => this.#enter(phase),
+      phase: (phase, awaited) => this.#enter(phase, awaited),
       moved: () => {
         this.#movedAt = this.#options.clock.now();
         if (this.#phase === 'running') this.#error = undefined;
@@ -188,16 +192,30 @@ export class Task {
     return Math.min(longest, first * 2 ** this.#failures++);
   }
 
-  #enter(phase: TaskPhase): void {
+  #enter(phase: TaskPhase, awaited = ''): void {
     if (phase === this.#phase) return;
     if (phase === 'running' && this.#phase !== 'waiting') this.#tell('restored', `task ${this.name} is restored`);
-    if (phase === 'waiting')
-      this.#tell(
-        'waiting',
-        `task ${this.name} waits for what it needs from outside before it goes on, such as a model that is not on the log yet`,
-      );
+    this.#endWait();
+    if (phase === 'waiting') void this.#tellWait(awaited);
     this.#phase = phase;
     this.#phaseSince = this.#options.clock.now();
+  }
+
+  async #tellWait(awaited: string): Promise<void> {
+    const waiting = { end: new AbortController(), told: undefined as string | undefined };
+    this.#waiting = waiting;
+    await this.#options.clock.sleep(TELL_WAIT_MS, waiting.end.signal);
+    if (waiting.end.signal.aborted) return;
+    waiting.told = awaited;
+    const text = `task ${this.name} has waited ${TELL_WAIT_MS / 1000} s for ${awaited}, and goes on when that is there`;
+    this.#tell('waiting', text);
+  }
+
+  #endWait(): void {
+    const told = this.#waiting?.told;
+    this.#waiting?.end.abort();
+    this.#waiting = undefined;
+    if (told !== undefined) this.#tell('waited', `task ${this.name} does not wait any more for ${told}`);
   }
 
   #end(phase: 'done' | 'failed' | 'stopped'): void {

@@ -19,6 +19,7 @@ export interface SourceNode {
   readonly topic: string;
   readonly codec: SourceCodec<unknown>;
   readonly prepare?: Prepare;
+  readonly awaits?: Awaits;
   /** Set where the topic is one of the topology's own, between a `keyBy` and what follows it. */
   readonly repartition?: true;
   /** The topic is compacted: a restore cannot count on older records of a key still being there. */
@@ -102,6 +103,9 @@ export interface ValueCodec<T> {
  * The signal ends the wait when the task stops.
  */
 export type Prepare = (value: unknown, signal: AbortSignal) => Promise<unknown>;
+
+/** Names what {@link Prepare} needs for a broadcast, for the log: `the model 3f2a…`. */
+export type Awaits = (value: unknown) => string;
 
 /** Key and value of an output record; undefined drops it. A key given as text is written as UTF-8. */
 export type SinkEncoder<T> = (record: StreamRecord<T>) => EncodedRecord | undefined;
