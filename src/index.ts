@@ -96,6 +96,7 @@ export { type SunkRecord, type TestDriverOptions, TopologyTestDriver } from './t
 export { EngineThreads, type EngineThreadsOptions } from './topology/threads/engine-threads.ts';
 export type { ThreadModule, ThreadSetup } from './topology/threads/messages.ts';
 export type {
+  Awaits,
   Edge,
   EncodedRecord,
   ErrorPolicy,

@@ -63,6 +63,7 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
     0,
   );
   const end = Math.min(options.end, last);
+  if (start >= end) throw nothingBehind(start, end, last);
   const periods: BacktestPeriod[] = [];
   let once: ServedModel | undefined;
   let loop: ServedModel | undefined;
@@ -114,6 +115,13 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
     options.onPeriod?.(period);
   }
   return { periods, total: totals(periods) };
+}
+
+function nothingBehind(start: number, end: number, last: number): FleetcastError {
+  const text = (time: number): string => new Date(time).toISOString();
+  const why = last === 0 ? 'there is no history' : `the history ends at ${text(last)}`;
+  const until = end < last ? `, and the end is set to ${text(end)}` : '';
+  return new FleetcastError('TRAINING_TOO_LITTLE_DATA', `nothing to forecast from ${text(start)} on: ${why}${until}`);
 }
 
 /** As lines of text: mean absolute error over all periods by horizon step (the scored ones) and by device. */

@@ -24,11 +24,13 @@ export async function* bucketRows(
 ): AsyncGenerator<ImportedBucket> {
   const { from = Number.NEGATIVE_INFINITY, to = Number.POSITIVE_INFINITY, aggregate: kind } = options;
   const wanted = options.series === undefined ? undefined : new Set(options.series);
+  const isWanted = (device: string, quantity: string): boolean =>
+    wanted === undefined || wanted.has(seriesKey(device, quantity)) || wanted.has(`${device}/${quantity}`);
   const open = new Map<string, { device: string; quantity: string; start: number; readings: Map<number, number> }>();
   for await (const row of rows) {
     const { device, quantity, time, value } = row;
     const series = seriesKey(device, quantity);
-    if (time < from || time >= to || wanted?.has(series) === false) continue;
+    if (time < from || time >= to || !isWanted(device, quantity)) continue;
     if (kind === undefined) {
       if (time % interval !== 0) {
         const at = new Date(time).toISOString();

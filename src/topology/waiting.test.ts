@@ -27,7 +27,8 @@ async function told(texts: readonly string[], prepare: (value: unknown) => Promi
   const onEvent = (event: TaskEvent) => void events.push(event);
   const engine = new Engine({ log, topology: builder.build(), group: 'g', clock, onEvent });
   await engine.start();
-  const waits = () => events.filter(({ kind }) => kind === 'waiting' || kind === 'waited').map(({ message }) => message);
+  const waits = () =>
+    events.filter(({ kind }) => kind === 'waiting' || kind === 'waited').map(({ message }) => message);
   return { engine, waits, done: () => engine.status()[0]?.inputs[0]?.offset === texts.length };
 }
 

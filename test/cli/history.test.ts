@@ -76,6 +76,43 @@ describe('fleetcast history', () => {
     expect((await cli(['history', 'export', ...second])).out).toEqual(out);
   });
 
+  it('prints the names that devices have, and takes them everywhere, as it takes keys', async () => {
+    const config = fresh('names');
+    const lines = Array.from({ length: 60 }, (_, hour) => [
+      `jena,rh (%),${iso(hour)},${hour}`,
+      `a/b,c,${iso(hour)},1`,
+      `a,b/c,${iso(hour)},2`,
+    ]);
+    writeFileSync(file('names.csv'), `device,quantity,time,value\n${lines.flat().join('\n')}\n`);
+    const only = ['--series', 'jena/rh (%),a%2Fb/c,a/b%2Fc'];
+    expect((await cli(['history', 'import', file('names.csv'), ...config, ...only])).code).toBe(0);
+    const list = JSON.parse((await cli(['history', 'list', ...config, '--json'])).out[0]!);
+    // The two that have one plain name are told apart by their keys.
+    expect(list.map(({ series }: { series: string }) => series).sort()).toEqual(['a%2Fb/c', 'a/b%2Fc', 'jena/rh (%)']);
+    for (const name of ['jena/rh (%)', 'jena/rh (%25)']) {
+      const { out } = await cli(['history', 'export', ...config, '--series', name, '--out', '-']);
+      expect(out).toHaveLength(61);
+      const explained = await cli(['explain', name, ...config]);
+      expect(explained.notes[0]).toContain('there is no forecast of jena/rh (%)');
+    }
+    const both = await cli(['history', 'export', ...config, '--series', 'a/b/c']);
+    expect(both.notes[0]).toContain('a/b/c is the name of several series: say a%2Fb/c or a/b%2Fc');
+
+    const wrong = ['--series', 'jena/hr (%)', ...config];
+    for (const command of [['train'], ['backtest', '--start', iso(20)]]) {
+      const { code, notes } = await cli([...command, ...wrong]);
+      expect([code, notes[0]]).toEqual([2, expect.stringContaining('did you mean jena/rh (%)?')]);
+    }
+    const future = await cli(['backtest', '--start', '2030-01-01', ...config]);
+    expect(future.out).toEqual([]);
+    expect([future.code, future.notes.join(' ')]).toEqual([
+      1,
+      expect.stringContaining(
+        'nothing to forecast from 2030-01-01T00:00:00.000Z on: the history ends at 2026-01-03T12:00',
+      ),
+    ]);
+  });
+
   it('takes the conventions of publish: German numbers and times by themselves, others by options', async () => {
     const german = fresh('german');
     writeFileSync(file('german.csv'), 'Datum;level\n01.08.2026 00:00;20,05\n01.08.2026 01:00;21,5\n');

@@ -8,6 +8,7 @@ import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLogAsItIs } from '../opened.ts';
 import { list, oneOf, time, whole } from '../options.ts';
 import { backtestPicture } from '../picture/backtest-picture.ts';
+import { seriesChosen } from '../series-option.ts';
 import type { Terminal } from '../terminal.ts';
 
 interface Options extends ConfigOption {
@@ -41,6 +42,7 @@ export function addBacktest(program: Command, terminal: Terminal): void {
         const { maxSteps, seed, trainer: configured } = configuration.learner;
         const width = widthOf({ ...configuration.learner, family: 'segment-lstm' }, windows.shape);
         const trainer = options.trainer ?? configured;
+        const series = await seriesChosen(options.series, log, topics.history, terminal.signal);
         const result = await backtest({
           log,
           topics,
@@ -55,7 +57,7 @@ export function addBacktest(program: Command, terminal: Terminal): void {
             trainer,
             family: trainer === 'ridge' ? 'ridge' : 'segment-lstm',
             settings: { width, maxSteps, seed, inputs: inputsText(configuration) },
-            ...(options.series === undefined ? {} : { series: options.series }),
+            ...(series === undefined ? {} : { series }),
           },
           onPeriod: ({ from }) => terminal.note(`forecast from ${new Date(from).toISOString().slice(0, 10)}`),
         });

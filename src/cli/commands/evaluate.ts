@@ -7,6 +7,7 @@ import { requestedSet } from '../../retraining/training-job.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { type Opened, withLogAsItIs } from '../opened.ts';
 import { list, oneOf, time } from '../options.ts';
+import { seriesChosen } from '../series-option.ts';
 import { type Terminal, textTable } from '../terminal.ts';
 import { windowText } from '../window-text.ts';
 
@@ -53,12 +54,13 @@ async function evaluateModel(
   const listed = await registry.find(id);
   const served = await registry.load(listed.id, terminal.signal);
   const { shape, interval, training } = served.artefact;
+  const series = await seriesChosen(options.series, log, topics.history, terminal.signal);
   const ranges = await historyRanges(log, topics.history);
   const history = await requestedHistory(
     { log, topics },
     {
       ranges,
-      series: options.series ?? [],
+      series: series ?? [],
       from: null,
       to: null,
     },

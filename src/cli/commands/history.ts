@@ -5,15 +5,15 @@ import { csvValues, type ValueRow } from '../../bridges/csv/value-rows.ts';
 import { parquetValues, writeParquet } from '../../bridges/parquet/parquet-values.ts';
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { seriesKey } from '../../events/records.ts';
-import type { EventLog } from '../../log/event-log.ts';
 import { bucketRows } from '../../retraining/bucket-rows.ts';
 import { importHistory } from '../../retraining/history-import.ts';
 import { type HistorySeries, readHistory } from '../../retraining/history-reader.ts';
-import { closest } from '../../service/configuration/suggestion.ts';
+import { plainName, shownNames } from '../../retraining/series-names.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { addCsvOptions, type CsvOptions, csvFormat } from '../csv-options.ts';
 import { type Opened, withLog, withLogAsItIs } from '../opened.ts';
 import { list, time } from '../options.ts';
+import { seriesChosen } from '../series-option.ts';
 import { type Terminal, textTable } from '../terminal.ts';
 
 interface Options extends ConfigOption {
@@ -49,7 +49,9 @@ export function addHistory(program: Command, terminal: Terminal): void {
     .option('--json', 'as JSON')
     .action((options: Options) =>
       withLogAsItIs(options, async (opened) => {
-        const rows = (await read(opened, options, terminal)).map(describe);
+        const read = await readChosen(opened, options, terminal);
+        const shown = shownNames(read.map(keyOf));
+        const rows = read.map((series) => ({ series: shown.get(keyOf(series))!, ...describe(series) }));
         if (options.json) return terminal.out(JSON.stringify(rows));
         if (rows.length === 0) return terminal.out('no history yet');
         terminal.out(
@@ -71,11 +73,11 @@ export function addHistory(program: Command, terminal: Terminal): void {
     );
 
   add('export', 'Every measured bucket as a row: device, quantity, time, value, readings. CSV, or Parquet by the name.')
-    .option('--out <file>', 'a file (.csv or .parquet) instead of standard output')
+    .option('--out <file>', 'a file (.csv or .parquet) instead of standard output (-)')
     .action((options: Options) =>
       withLogAsItIs(options, async (opened) => {
-        const rows = valueRows(await read(opened, options, terminal));
-        if (options.out === undefined) {
+        const rows = valueRows(await readChosen(opened, options, terminal));
+        if (options.out === undefined || options.out === '-') {
           for (const line of csvLines(rows)) terminal.out(line);
           return;
         }
@@ -120,29 +122,25 @@ function isParquet(file: string): boolean {
   return file.toLowerCase().endsWith('.parquet');
 }
 
-async function read({ log, topics }: Opened, options: Options, terminal: Terminal): Promise<readonly HistorySeries[]> {
-  const wanted = options.series === undefined ? undefined : new Set(options.series);
+async function readChosen(opened: Opened, options: Options, terminal: Terminal): Promise<readonly HistorySeries[]> {
+  const { log, topics } = opened;
+  const wanted = await seriesChosen(options.series, log, topics.history, terminal.signal);
   const { series } = await readHistory({
     log,
     topic: topics.history,
     signal: terminal.signal,
-    ...(wanted === undefined ? {} : { only: wanted }),
+    ...(wanted === undefined ? {} : { only: new Set(wanted) }),
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(options.to === undefined ? {} : { to: options.to }),
   });
-  const found = new Set(series.map(({ device, quantity }) => seriesKey(device, quantity)));
-  const missing = options.series?.find((key) => !found.has(key));
-  if (missing !== undefined) throw await unknownSeries(log, topics.history, missing, options);
-  return series;
+  const found = new Set(series.map(keyOf));
+  const missing = wanted?.find((key) => !found.has(key));
+  if (missing === undefined) return series;
+  throw new FleetcastError('USAGE', `${plainName(missing)} has no buckets in ${span(options.from, options.to)}`);
 }
 
-async function unknownSeries(log: EventLog, topic: string, wanted: string, { from, to }: Options) {
-  const { series } = await readHistory({ log, topic });
-  const names = series.map(({ device, quantity }) => seriesKey(device, quantity));
-  if (names.includes(wanted)) return new FleetcastError('USAGE', `${wanted} has no buckets in ${span(from, to)}`);
-  const near = closest(wanted, names);
-  const hint = near === undefined ? '"fleetcast history list" shows which there are' : `did you mean ${near}?`;
-  return new FleetcastError('USAGE', `there is no history of ${wanted}: ${hint}`);
+function keyOf({ device, quantity }: HistorySeries): string {
+  return seriesKey(device, quantity);
 }
 
 function span(from: number | undefined, to: number | undefined): string {
@@ -151,7 +149,7 @@ function span(from: number | undefined, to: number | undefined): string {
 }
 
 /** `revision`: the highest of any segment; a segment begins with 0 and has one more for each time it was written again. */
-function describe({ device, quantity, start, interval, values, segments, revision }: HistorySeries) {
+function describe({ start, interval, values, segments, revision }: HistorySeries) {
   let empty = 0;
   let gaps = 0;
   values.forEach((value, i) => {
@@ -160,7 +158,6 @@ function describe({ device, quantity, start, interval, values, segments, revisio
     if (i === 0 || !Number.isNaN(values[i - 1]!)) gaps += 1;
   });
   return {
-    series: seriesKey(device, quantity),
     from: new Date(start).toISOString(),
     to: new Date(start + values.length * interval).toISOString(),
     interval,

@@ -4,6 +4,7 @@ import type { ModelArtefact } from '../../models/model.ts';
 import { summarise } from '../../models/summary.ts';
 import { type LifecycleOptions, promote, retire, rollBack, shadow } from '../../retraining/lifecycle.ts';
 import { lifeIn } from '../../retraining/model-line.ts';
+import { plainName } from '../../retraining/series-names.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { type Opened, withLog, withLogAsItIs } from '../opened.ts';
 import { type Terminal, textTable } from '../terminal.ts';
@@ -153,7 +154,7 @@ type Settings = ModelArtefact['training']['settings'];
 /** Which series it was trained on, as the request named them. */
 function seriesOf({ series }: Settings): string {
   const keys = typeof series === 'string' && series !== '' ? (JSON.parse(series) as string[]) : [];
-  return keys.length === 0 ? 'all' : keys.join(', ');
+  return keys.length === 0 ? 'all' : keys.map(plainName).join(', ');
 }
 
 /** The part of the history that the request named. */

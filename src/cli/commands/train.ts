@@ -11,6 +11,7 @@ import { familyOf, inputsText } from '../../service/pipeline-settings.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLog } from '../opened.ts';
 import { defined, list, oneOf, time, whole } from '../options.ts';
+import { seriesChosen } from '../series-option.ts';
 import { durationText, progressBar, type Terminal } from '../terminal.ts';
 import { windowText } from '../window-text.ts';
 
@@ -87,6 +88,7 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
       ...windows.shape,
       ...defined({ lookback: options.lookback, horizon: options.horizon }),
     };
+    const series = await seriesChosen(options.series, log, topics.history, terminal.signal);
     const { champion: championId } = await line();
     const champion = championId === '' ? undefined : await registry.load(championId, terminal.signal);
     const parentId = options.parent === undefined ? '' : (await registry.find(options.parent)).id;
@@ -120,7 +122,7 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
         inputs: inputsText(configuration),
         ...defined({ epochs: options.epochs, learningRate: options.learningRate, loss: options.loss }),
       },
-      ...defined({ scaler: options.scaler, series: options.series, from: options.from, to: options.to }),
+      ...defined({ scaler: options.scaler, series, from: options.from, to: options.to }),
       ...splitOf(options),
       flushPatienceMs: options.flush ? FLUSH_PATIENCE_MS : 0,
       signal: terminal.signal,
