@@ -50,8 +50,12 @@ export class ModelRegistry implements ModelSource {
     this.#compare = options.verify ?? verifyApart;
   }
 
-  /** Compared with TensorFlow.js before it serves. @throws MODEL_DISAGREES besides what the contract says */
+  /**
+   * Compared with TensorFlow.js before it serves.
+   * @throws MODEL_DISAGREES besides what the contract says; MODEL_UNKNOWN without an id, which nothing can ever have
+   */
   async load(id: string, signal?: AbortSignal): Promise<ServedModel> {
+    if (id === '') throw new FleetcastError('MODEL_UNKNOWN', 'no model is named: no model has an empty id');
     for (let waitMs = 0; ; waitMs = WAIT_MS) {
       signal?.throwIfAborted();
       const ready = this.#ready.get(id);

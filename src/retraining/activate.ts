@@ -1,4 +1,5 @@
 import type { Activation, ModelEvent } from '../events/records.ts';
+import { type ModelLine, readModelLine } from './model-line.ts';
 import { activationRecords, type Desk, eventRecord, publish } from './publisher.ts';
 import { endOffsets } from './score-follower.ts';
 
@@ -7,6 +8,8 @@ export interface ActivateOptions extends Desk {
   /** Empty takes the role away. */
   readonly modelId: string;
   readonly role: Activation['role'];
+  /** The line as its events tell it now; read from the log where left out. */
+  readonly line?: ModelLine;
   readonly reason: string;
   /** What the event is called; by the role where left out. */
   readonly kind?: ModelEvent['kind'];
@@ -16,7 +19,7 @@ export interface ActivateOptions extends Desk {
   readonly details?: object;
   /**
    * Model that becomes challenger in the same transaction: the old champion, to be watched against the new one. Empty:
-   * nobody is challenger from then on.
+   * nobody is challenger from then on. Whoever else was in shadow leaves it, because the trial was against another.
    */
   readonly shadow?: string;
 }
@@ -28,18 +31,29 @@ export interface ActivateOptions extends Desk {
  */
 export async function activate(options: ActivateOptions): Promise<void> {
   const { name, modelId, role, reason, topics } = options;
+  const line = options.line ?? (await readModelLine(options.log, topics.modelEvents, name));
   const time = options.now();
   const scores = await endOffsets(options.log, topics.scores);
   const records = await activationRecords(options, { name, modelId, role, time, reason });
   const kind = options.kind ?? (role === 'champion' ? 'promoted' : 'shadowed');
   const about = options.about ?? modelId;
   records.push(eventRecord(topics, { name, kind, modelId: about, time, reason }, { ...options.details, scores }));
-  if (options.shadow !== undefined) {
-    const shadow = { name, modelId: options.shadow, role: 'challenger', time, reason } as const;
-    records.push(...(await activationRecords(options, shadow)));
-  }
-  if (options.shadow) {
-    records.push(eventRecord(topics, { name, kind: 'shadowed', modelId: options.shadow, time, reason }, { scores }));
+  if (role === 'champion') {
+    const shadow = options.shadow ?? '';
+    const left = line.challenger === modelId || line.challenger === shadow ? '' : line.challenger;
+    if (options.shadow !== undefined || left !== '') {
+      const activation = { name, modelId: shadow, role: 'challenger', time, reason } as const;
+      records.push(...(await activationRecords(options, activation)));
+    }
+    if (left !== '') {
+      const out = { name, kind: left === line.previous ? 'retired' : 'rejected', modelId: left, time } as const;
+      records.push(
+        eventRecord(topics, { ...out, reason: `its trial ended, as the model in use changed: ${reason}` }, {}),
+      );
+    }
+    if (shadow !== '') {
+      records.push(eventRecord(topics, { name, kind: 'shadowed', modelId: shadow, time, reason }, { scores }));
+    }
   }
   await publish(options, records);
 }

@@ -13,8 +13,10 @@ import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { topicSpecs } from '../pipelines/topics.ts';
 import { Engine } from '../topology/engine.ts';
+import { activate } from './activate.ts';
 import { Learner, type LearnerEvent, type LearnerOptions } from './learner.ts';
 import { promote, retire } from './lifecycle.ts';
+import { activationRecords, eventRecord, publish } from './publisher.ts';
 
 const T0 = Date.UTC(2026, 0, 1);
 const shape = { lookback: 24, horizon: 6, season: 12 };
@@ -85,6 +87,11 @@ function learnerOptions(log: EventLog, registry: ModelRegistry, change: Partial<
     retryMs: 20,
     ...change,
   };
+}
+
+async function append(log: EventLog, ...models: readonly { id: string; bytes: Uint8Array }[]): Promise<void> {
+  const at = { topic: topics.models, partition: 0, timestamp: 0 };
+  await log.append(models.map(({ id, bytes }) => ({ ...at, key: Buffer.from(id), value: bytes })));
 }
 
 async function events(log: EventLog): Promise<ModelEvent[]> {
@@ -219,6 +226,50 @@ describe('learner', () => {
     expect((await events(log)).at(-1)!.reason).toBe('MODEL_DISAGREES: computes something else');
     const { rounds } = learner.status();
     await until(async () => learner.status().rounds > rounds);
+  });
+
+  it('ends a trial whose champion is gone, and trains a new model', async () => {
+    const log = await newLog();
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    const [old, other] = [8, 9].map((seed) => testModel(ridgeArtefact(seed, shape)).encoded);
+    await append(log, old!, other!);
+    const desk = { log, topics, now: () => T0 };
+    await activate({ ...desk, name: 'default', modelId: old!.id, role: 'champion', reason: '' });
+    await activate({ ...desk, name: 'default', modelId: other!.id, role: 'challenger', reason: '' });
+    // As older versions wrote it: nothing took the other out of the shadow.
+    const gone = { name: 'default', modelId: '', role: 'champion', time: T0, reason: '' } as const;
+    const event = { name: 'default', kind: 'retired', modelId: old!.id, time: T0, reason: '' } as const;
+    await publish(desk, [...(await activationRecords(desk, gone)), eventRecord(topics, event, {})]);
+    await startEngine(log, registry);
+    await play(log, 0, 260);
+    const learner = new Learner(learnerOptions(log, registry));
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).length === 7);
+    const kinds = (await events(log)).map(({ kind }) => kind);
+    expect(kinds).toEqual(['promoted', 'shadowed', 'retired', 'rejected', 'requested', 'trained', 'promoted']);
+    expect((await events(log))[3]!.reason).toBe('no model is in use that it could be compared with');
+  });
+
+  it('replaces a champion that cannot be served any more', async () => {
+    const log = await newLog();
+    const old = testModel(ridgeArtefact(8, shape)).encoded;
+    const registry = loading(log, (id) => {
+      if (id === old.id) throw new FleetcastError('MODEL_DISAGREES', 'computes something else');
+    });
+    await append(log, old);
+    await activate({ log, topics, now: () => T0, name: 'default', modelId: old.id, role: 'champion', reason: '' });
+    await startEngine(log, new ModelRegistry({ log, topic: topics.models }));
+    await play(log, 0, 260);
+    const told: LearnerEvent[] = [];
+    const learner = new Learner(learnerOptions(log, registry, { onEvent: (event) => told.push(event) }));
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).length === 4);
+    expect((await events(log)).map(({ kind }) => kind)).toEqual(['promoted', 'requested', 'trained', 'promoted']);
+    const why = 'MODEL_DISAGREES: computes something else';
+    const message = `the model in use, ${old.id}, cannot be served any more: ${why}`;
+    expect(told.filter(({ kind }) => kind !== 'model-event')).toEqual([{ kind: 'warning', message }]);
   });
 
   it('ends a training whose artefact is too large for the log', async () => {

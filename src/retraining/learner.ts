@@ -113,6 +113,8 @@ export class Learner {
   #state: LearnerStatus['state'] = 'standby';
   #progress: TrainProgress | undefined;
   #shadow: Shadow | undefined;
+  /** A champion that was found not to be servable. */
+  #unserved: { readonly id: string; readonly refusal: string } | undefined;
   #errors: { champion: string; track: ErrorTrack; follower: ScoreFollower; since: number | undefined } | undefined;
 
   constructor(options: LearnerOptions) {
@@ -217,7 +219,9 @@ export class Learner {
     }
     if (line.challenger !== '') return this.#watchShadow(signal);
     const extent = this.#watch.extent(this.#options.windows.shape.lookback + this.#options.windows.shape.horizon);
-    const due = trainingDue(line, extent, this.#triggers(), this.#options.now(), await this.#drift(signal));
+    const drift = await this.#drift(signal);
+    const champion = (await this.#champion(signal)) === undefined ? '' : line.champion;
+    const due = trainingDue(line, extent, this.#triggers(), this.#options.now(), drift, champion);
     if (due === undefined) return false;
     const { name, request } = this.#options;
     const desk = this.#desk();
@@ -239,7 +243,7 @@ export class Learner {
       await runRequested(desk, request, {
         windows: this.#options.windows,
         hooks: this.#hooks(signal),
-        champion: await this.#served(this.#line.champion, signal),
+        champion: await this.#champion(signal),
         ridgeBeside: this.#options.ridgeBeside ?? true,
         limitMs: Math.min(left, this.#budgetTime(request)),
         checkpointMs: this.#options.checkpointMs,
@@ -271,15 +275,17 @@ export class Learner {
     const decision = judgeHoldOut(evaluation);
     // The pipeline of this process shares the registry: it finds the model compared and ready, and does not wait for it.
     const refusal = decision.accept ? await this.#refusal(id, signal) : undefined;
+    const champion = await this.#champion(signal);
+    const against = this.#line.champion;
     // That took seconds, in which somebody may have decided by hand, about this model or another.
     await this.#readEvents(signal);
-    if (this.#line.models.get(id)?.status !== 'trained') return;
+    if (this.#line.models.get(id)?.status !== 'trained' || this.#line.champion !== against) return;
     const accept = decision.accept && refusal === undefined;
     const reason = refusal ?? decision.reason;
     if (accept) {
       // Against the naive forecasts the hold-out is enough; a model that serves is not replaced without a trial.
-      const role = this.#line.champion === '' ? 'champion' : 'challenger';
-      await activate({ ...desk, name, modelId: id, role, reason });
+      const role = champion === undefined ? 'champion' : 'challenger';
+      await activate({ ...desk, line: this.#line, name, modelId: id, role, reason });
     } else {
       const event = { name, kind: 'rejected', modelId: id, time: desk.now(), reason } as const;
       await publish(desk, [eventRecord(desk.topics, event, {})]);
@@ -292,25 +298,31 @@ export class Learner {
     const { champion, challenger, previous } = this.#line;
     const event = shadowEvent(this.#line);
     const key = `${champion} ${challenger} ${event?.time}`;
+    const desk = this.#desk();
+    const old = challenger === previous;
+    const leave = old ? 'retired' : 'rejected';
     if (this.#shadow?.key !== key) {
-      const names = {
-        champion: await this.#scoreName(champion, signal),
-        challenger: await this.#scoreName(challenger, signal),
-      };
+      const served = await this.#champion(signal);
+      const refusal = await this.#refusal(challenger, signal);
+      if (served === undefined || refusal !== undefined) {
+        const reason = refusal ?? 'no model is in use that it could be compared with';
+        await leaveShadow({ ...desk, name, modelId: challenger, kind: leave, reason });
+        return true;
+      }
+      const names = { champion: modelName(served), challenger: await this.#scoreName(challenger, signal) };
       this.#shadow = new Shadow(log, topics.scores, names, scoresAt(event), windows.shape.horizon, key);
     }
     const { verdict, result } = await this.#shadow.judge(this.#options.trial ?? trialDefaults(windows), signal);
     if (verdict === 'undecided') return false;
-    const desk = this.#desk();
-    const old = challenger === previous;
     const reason = `${verdict}: MAE ${result.challengerMae.toFixed(4)} against ${result.championMae.toFixed(4)} over ${result.count} buckets, p ${result.p.toPrecision(3)}`;
     const details = { trial: result };
     if (verdict === 'challenger-better') {
       const kind = old ? 'rolled_back' : 'promoted';
       const shadow = old ? '' : champion;
-      await activate({ ...desk, name, modelId: challenger, role: 'champion', kind, reason, details, shadow });
+      const line = this.#line;
+      await activate({ ...desk, line, name, modelId: challenger, role: 'champion', kind, reason, details, shadow });
     } else {
-      await leaveShadow({ ...desk, name, modelId: challenger, kind: old ? 'retired' : 'rejected', reason, details });
+      await leaveShadow({ ...desk, name, modelId: challenger, kind: leave, reason, details });
     }
     this.#shadow = undefined;
     return true;
@@ -323,7 +335,9 @@ export class Learner {
     if (champion === '' || this.#triggers().driftAfter === 0) return undefined;
     if (this.#errors?.champion !== champion) {
       const began = models.get(champion)!.events.findLast(({ kind }) => kind === 'promoted' || kind === 'rolled_back');
-      const track = new ErrorTrack(await this.#scoreName(champion, signal));
+      const served = await this.#champion(signal);
+      if (served === undefined) return undefined;
+      const track = new ErrorTrack(modelName(served));
       const follower = new ScoreFollower(log, topics.scores, scoresAt(began), (score) => track.add(score));
       this.#errors = { champion, track, follower, since: undefined };
     }
@@ -362,8 +376,21 @@ export class Learner {
     }
   }
 
-  async #served(id: string, signal: AbortSignal): Promise<ServedModel | undefined> {
-    return id === '' ? undefined : await this.#options.registry.load(id, signal);
+  /**
+   * The model in use; undefined also where it cannot be served any more, as after a change of the arithmetic: it counts
+   * as none then, and the next that beats the naive forecasts takes its place.
+   */
+  async #champion(signal: AbortSignal): Promise<ServedModel | undefined> {
+    const id = this.#line.champion;
+    if (id === '') return undefined;
+    const refusal = this.#unserved?.id === id ? this.#unserved.refusal : await this.#refusal(id, signal);
+    if (refusal === undefined) return this.#options.registry.load(id, signal);
+    if (this.#unserved?.id !== id) {
+      const message = `the model in use, ${id}, cannot be served any more: ${refusal}`;
+      this.#options.onEvent?.({ kind: 'warning', message });
+    }
+    this.#unserved = { id, refusal };
+    return undefined;
   }
 
   /** Why a model can never serve, where it is so: it would be no other the next time. */

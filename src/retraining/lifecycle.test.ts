@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { ridgeArtefact, testModel } from '../../test/readings.ts';
 import { decode, schemaOf } from '../events/codec.ts';
-import type { Activation } from '../events/records.ts';
+import type { Activation, ModelEvent } from '../events/records.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { topicNames, topicSpecs } from '../pipelines/topics.ts';
 import { type LifecycleOptions, modelLine, promote, requestTraining, retire, rollBack, shadow } from './lifecycle.ts';
-import { lifeIn, readModelLines } from './model-line.ts';
+import { lifeIn, ModelLine, readModelLines } from './model-line.ts';
 
 const topics = topicNames();
 const shape = { lookback: 6, horizon: 3, season: 3 };
@@ -102,6 +102,50 @@ describe('life of models', () => {
       code: 'MODEL_INVALID',
     });
     expect(await activations(options)).toEqual([]);
+  });
+
+  it.each([
+    ['a roll-back', async (options: LifecycleOptions) => void (await rollBack(options)), 'a', 'rejected'],
+    ['the retirement of the model in use', (options: LifecycleOptions) => retire(options, b), '', 'rejected'],
+    ['a promotion', (options: LifecycleOptions) => promote(options, a), 'a', 'rejected'],
+  ])('takes a third model out of the shadow with %s', async (_, change, champion, status) => {
+    const options = await start();
+    await promote(options, a);
+    await promote(options, b);
+    await retire(options, a);
+    await shadow(options, c);
+    await change(options);
+    const line = await modelLine(options);
+    const inShadow = line.champion === a && _ === 'a promotion' ? b : '';
+    expect([line.champion, line.challenger]).toEqual([champion === 'a' ? a : '', inShadow]);
+    expect(line.models.get(c)!.status).toBe(status);
+    // The pipeline knows no other challenger than the line does.
+    expect((await activations(options)).findLast(([role]) => role === 'challenger')).toEqual(['challenger', inShadow]);
+    expect(line.models.get(c)!.events.at(-1)!.reason).toMatch(/^its trial ended, as the model in use changed: by hand/);
+  });
+
+  it('has no challenger after a promotion where no model was in use, or a roll-back, that says nothing of it', () => {
+    const event = (kind: ModelEvent['kind'], modelId: string): ModelEvent => {
+      return { type: 'ModelEvent', name: 'default', kind, modelId, time: 0, reason: '', details: '{}' };
+    };
+    const line = new ModelLine('default');
+    for (const [kind, id] of [
+      ['promoted', a],
+      ['shadowed', c],
+      ['retired', a],
+      ['promoted', b],
+    ] as const) {
+      line.apply(event(kind, id));
+    }
+    expect([line.champion, line.challenger, line.models.get(c)!.status]).toEqual([b, '', 'rejected']);
+    line.apply(event('shadowed', c));
+    line.apply(event('rolled_back', a));
+    expect([line.champion, line.challenger, line.models.get(c)!.status]).toEqual([a, '', 'rejected']);
+  });
+
+  it('has no model without an id', async () => {
+    const { registry } = await start();
+    await expect(registry.load('')).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
   });
 
   it('waits for an artefact that is not there yet, and ends the wait when told', async () => {

@@ -26,7 +26,7 @@ export async function promote(options: LifecycleOptions, id: string): Promise<st
   const model = await fitting(options, id);
   const line = await readModelLine(options.log, options.topics.modelEvents, name);
   if (line.champion === model.id) return model.id;
-  await activate({ ...options, name, modelId: model.id, role: 'champion', reason, shadow: line.champion });
+  await activate({ ...options, line, name, modelId: model.id, role: 'champion', reason, shadow: line.champion });
   return model.id;
 }
 
@@ -37,7 +37,7 @@ export async function shadow(options: LifecycleOptions, id: string): Promise<str
   const line = await readModelLine(options.log, options.topics.modelEvents, name);
   if (line.champion === '') throw nothing('model is in use that it could be compared with', name);
   if (line.champion === model.id) throw nothing('other model than the one in use was named', name);
-  await activate({ ...options, name, modelId: model.id, role: 'challenger', reason });
+  await activate({ ...options, line, name, modelId: model.id, role: 'challenger', reason });
   return model.id;
 }
 
@@ -47,12 +47,14 @@ export async function rollBack(options: LifecycleOptions): Promise<string> {
   const line = await readModelLine(options.log, options.topics.modelEvents, name);
   if (line.previous === '') throw nothing('model was in use before the present one', name);
   const model = await options.registry.find(line.previous);
-  await activate({ ...options, name, modelId: model.id, role: 'champion', kind: 'rolled_back', reason, shadow: '' });
+  const role = 'champion';
+  await activate({ ...options, line, name, modelId: model.id, role, kind: 'rolled_back', reason, shadow: '' });
   return model.id;
 }
 
 /**
- * Takes a model out of use: naive forecasts serve where it was champion.
+ * Takes a model out of use: naive forecasts serve where it was champion, and the model in shadow leaves it, because there
+ * is nothing left to compare it with.
  * @throws MODEL_UNKNOWN
  */
 export async function retire(options: LifecycleOptions, id: string): Promise<string> {
@@ -63,6 +65,7 @@ export async function retire(options: LifecycleOptions, id: string): Promise<str
     const details = { modelId: model.id };
     await activate({
       ...options,
+      line,
       name,
       modelId: '',
       role: 'champion',

@@ -61,6 +61,8 @@ export class ModelLine {
         break;
       case 'promoted':
       case 'rolled_back':
+        // By hand, a roll-back leaves nobody in shadow; nor does a promotion where no model was in use.
+        if (event.kind === 'rolled_back' || this.champion === '') this.#leave(id);
         this.#promote(id);
         break;
       case 'rejected':
@@ -95,6 +97,12 @@ export class ModelLine {
     this.open = undefined;
     const { cpuMs } = JSON.parse(details) as { cpuMs?: number };
     if (cpuMs !== undefined && cpuMs > 0) this.spent.push({ time, cpuMs });
+  }
+
+  /** Nobody is challenger any more; who was, and is not the model that comes into use, is rejected. */
+  #leave(promoted: string): void {
+    if (this.challenger !== '' && this.challenger !== promoted) this.#life(this.challenger).status = 'rejected';
+    this.challenger = '';
   }
 
   #promote(id: string): void {

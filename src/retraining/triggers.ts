@@ -54,6 +54,7 @@ export interface Extent {
  * Why a training is due, or undefined. One thing at a time: nothing is asked for while a training is open, a model is
  * undecided or a challenger in shadow, so that triggers are coalesced; all that hold at the same time are named.
  * @param now for the budget, milliseconds since the epoch
+ * @param champion empty also where that of the line cannot be served
  */
 export function trainingDue(
   line: ModelLine,
@@ -61,6 +62,7 @@ export function trainingDue(
   settings: TriggerSettings,
   now: number,
   drift?: Drift,
+  champion = line.champion,
 ): Due | undefined {
   if (line.open !== undefined || line.undecided !== undefined || line.challenger !== '') return undefined;
   if (budgetLeft(line, settings, now) <= 0) return undefined;
@@ -70,7 +72,7 @@ export function trainingDue(
   const since = buckets - line.request.buckets;
   if (since < settings.pause) return undefined;
   // A first model that failed or was rejected is tried again with a good deal more history.
-  if (line.champion === '' && since >= Math.ceil(settings.firstAfter / 2)) {
+  if (champion === '' && since >= Math.ceil(settings.firstAfter / 2)) {
     return { reason: `${since} new buckets and no model` };
   }
   // A drift has its own trainings, on what came since, each after twice the wait of the one before; the schedule goes on.
