@@ -1,6 +1,7 @@
 // A process on a log, for tests that kill it. Arguments: MODE TARGET MEMBER [COUNT].
 //   TARGET  embedded:FOLDER or kafka:BROKERS/PREFIX
 //   copy    joins group `copiers` and copies topic `in` to `out`, exactly once, until it is killed or told to stop
+//   leave   opens the log and, told to stop, ends without closing it
 //   append  appends COUNT records `MEMBER/n` to partition 0 of `in`, and says which are acknowledged
 // Lines on stdout: `ready`, `assigned 0,1`, `committed PARTITION OFFSET`, `failed PARTITION CODE`, `acked N`, `done`.
 import { openEmbeddedLog } from '../../dist/log/embedded/embedded-log.js';
@@ -76,6 +77,9 @@ if (mode === 'copy') {
     await log.close();
     process.exit(0);
   });
+} else if (mode === 'leave') {
+  process.on('SIGTERM', () => process.exit(0));
+  setTimeout(() => process.exit(1), 60_000);
 } else {
   for (let n = 0; n < Number(count); n++) {
     const value = Buffer.from(`${member}/${n}`);

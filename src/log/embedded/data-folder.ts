@@ -2,7 +2,6 @@ import {
   closeSync,
   existsSync,
   fstatSync,
-  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -10,6 +9,7 @@ import {
   readSync,
   renameSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -50,9 +50,21 @@ export function claimFolder(path: string): () => void {
     return () => writeMarker(path, 'ready');
   }
   if (marker.state === 'creating') return () => writeMarker(path, 'ready');
-  const needed = checkData(path);
-  extend(join(path, 'data.mdb'), needed);
+  checkData(path);
   return () => {};
+}
+
+/**
+ * Makes the database of a folder that is claimed as long as it says: LMDB would map pages beyond the end of the file,
+ * which end the process, where a zero page is an error only. To be called within the folder's gate: what another process
+ * writes meanwhile would be cut off.
+ * @throws DATA_FOLDER_DAMAGED
+ */
+export function extendData(path: string): void {
+  const file = join(path, 'data.mdb');
+  if (!existsSync(file)) return;
+  const needed = checkData(path);
+  if (statSync(file).size < needed) truncateSync(file, needed);
 }
 
 /**
@@ -115,17 +127,6 @@ function checkData(path: string): number {
 function readMeta(fd: number, at: number): Meta | undefined {
   const page = Buffer.alloc(META_BYTES);
   return readSync(fd, page, 0, page.length, at) < page.length ? undefined : parseMeta(page);
-}
-
-/** A page that is mapped but lies beyond the end of the file would end the process; a zero page is an error only. */
-function extend(file: string, bytes: number): void {
-  if (statSync(file).size >= bytes) return;
-  const fd = openSync(file, 'r+');
-  try {
-    if (fstatSync(fd).size < bytes) ftruncateSync(fd, bytes);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 export function damaged(path: string, what: string, cause?: unknown): FleetcastError {

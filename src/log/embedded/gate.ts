@@ -1,46 +1,36 @@
-import { statSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { ABORT, open, type RootDatabase } from 'lmdb';
-
-/** Lets one process at a time through. One that dies inside lets the next one in. */
-export interface Gate {
-  /** Waits for its turn, blocking the thread, and runs `work` alone on the folder. Not within `work`. */
-  pass<T>(work: () => T): T;
-}
-
-interface Opened {
-  readonly inode: number;
-  readonly gate: Gate;
-}
-
-/** By path. They stay open until the process ends: to close one would need a gate again. */
-const opened = new Map<string, Opened>();
+import { unlock, waitForLockSync } from 'fs-native-extensions';
 
 /**
- * The gate of a log's folder, for whoever opens, writes or closes its database.
+ * Lets one at a time through, of all processes and threads that open, write or close the database of a log's folder. One
+ * that dies inside lets the next one in: it is a lock of the operating system on a file.
  *
- * LMDB needs it. A process that opens a database puts the number of the transaction that it found into the lock file,
+ * LMDB needs it. A process that opens a database puts the number of the transaction that it found into LMDB's lock file,
  * where the next writer takes it from, and no lock is held meanwhile: what another process commits in between is
- * overwritten (LMDB's issue ITS#9496, which the bindings have not mended). And one that opens it while the last other
- * user closes it may find locks that are destroyed. This is a database of its own which is never written to and never
- * closed, so that neither can happen to it; what serves is its lock for writers, which survives the death of its holder.
+ * overwritten (LMDB's issue ITS#9496, which the bindings have not mended). And the last process that closes a database
+ * destroys its locks: one that opens it at that moment finds them destroyed.
  */
-export function gateOf(folder: string): Gate {
-  const file = join(folder, 'gate.mdb');
-  const inode = statSync(file, { throwIfNoEntry: false })?.ino;
-  const known = opened.get(file);
-  if (known !== undefined && known.inode === inode) return known.gate;
-  const database = open<Buffer, string>({ path: file, noSubdir: true, mapSize: 2 ** 20, overlappingSync: false });
-  const gate: Gate = { pass: (work) => alone(database, work) };
-  opened.set(file, { inode: statSync(file).ino, gate });
-  return gate;
-}
+export class Gate {
+  readonly #fd: number;
+  #inside = 0;
 
-function alone<T>(database: RootDatabase<Buffer, string>, work: () => T): T {
-  let result: { value: T } | undefined;
-  database.transactionSync(() => {
-    result = { value: work() };
-    return ABORT;
-  });
-  return result!.value;
+  constructor(folder: string) {
+    this.#fd = openSync(join(folder, 'gate'), constants.O_RDWR | constants.O_CREAT);
+  }
+
+  /** Waits for its turn, blocking the thread, and runs `work` alone on the folder. */
+  pass<T>(work: () => T): T {
+    if (this.#inside === 0) waitForLockSync(this.#fd);
+    this.#inside++;
+    try {
+      return work();
+    } finally {
+      if (--this.#inside === 0) unlock(this.#fd);
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
 }

@@ -1,11 +1,12 @@
 import { closeSync, constants, openSync, statfsSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Database, open, type RootDatabase } from 'lmdb';
+import type { Database } from 'lmdb';
 import { FleetcastError, isFleetcastError, messageOf } from '../../errors.ts';
 import type { TopicSpec } from '../event-log.ts';
 import { ChunkFile } from './chunk-file.ts';
-import { claimFolder } from './data-folder.ts';
-import { type Gate, gateOf } from './gate.ts';
+import { claimFolder, extendData } from './data-folder.ts';
+import { Gate } from './gate.ts';
+import { closeRoot, openRoot, type Root } from './open-database.ts';
 
 export interface StoredTopic {
   readonly id: number;
@@ -26,28 +27,8 @@ export interface Ends {
   bytes: number;
 }
 
-/** Address space, not disk: LMDB maps so much and grows the file as needed. */
-const MAP_BYTES = 128 * 2 ** 30;
-const MAX_READERS = 512;
 /** What must stay free on the disk for LMDB to fail in order. */
 const RESERVE_BYTES = 8 * 2 ** 20;
-
-/**
- * Opens the environment and none of its tables; this reads nothing but the meta pages and changes nothing. To be called,
- * and its result closed, within the folder's gate.
- */
-export function openRoot(path: string): RootDatabase<Buffer, string> {
-  return open<Buffer, string>({
-    path,
-    noSubdir: false,
-    encoding: 'binary',
-    maxDbs: 12,
-    maxReaders: MAX_READERS,
-    mapSize: MAP_BYTES,
-    overlappingSync: false,
-    remapChunks: false,
-  });
-}
 
 /**
  * The LMDB environment and its tables.
@@ -64,7 +45,7 @@ export function openRoot(path: string): RootDatabase<Buffer, string> {
  */
 export class Tables {
   readonly path: string;
-  readonly root: RootDatabase<Buffer, string>;
+  readonly root: Root;
   readonly topics: Database<StoredTopic, string>;
   readonly groups: Database<unknown, string>;
   readonly offsets: Database<number, [string, string, number]>;
@@ -88,9 +69,10 @@ export class Tables {
     try {
       const ready = claimFolder(path);
       this.requireSpace();
-      this.#gate = gateOf(path);
+      this.#gate = new Gate(path);
       const tables = this.#gate.pass(() => {
-        const root = openRoot(path);
+        extendData(path);
+        const root = openRoot(path, this.#gate);
         const json = { encoding: 'json' } as const;
         const binary = { keyEncoding: 'binary', encoding: 'binary' } as const;
         return {
@@ -237,7 +219,7 @@ export class Tables {
     this.#closed = true;
     closeSync(this.#bell);
     this.#chunks.close();
-    await this.#gate.pass(() => this.root.close());
+    await closeRoot(this.root);
   }
 
   #putHead(changes: number, bytes: number): void {

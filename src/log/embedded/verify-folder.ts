@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { findDamage } from './check-database.ts';
 import { damaged, holdsLog } from './data-folder.ts';
-import { type Gate, gateOf } from './gate.ts';
-import { openRoot } from './tables.ts';
+import { Gate } from './gate.ts';
+import { closeRoot, openRoot, type Root } from './open-database.ts';
 
 /** Folders that handles of this process have open, with their number: what they use was verified. */
 const held = new Map<string, number>();
@@ -14,11 +14,10 @@ const held = new Map<string, number>();
  */
 export async function verifyFolder(path: string, bytes: number): Promise<void> {
   if (held.has(path) || !holdsLog(path)) return;
-  let gate: Gate;
-  let root: ReturnType<typeof openRoot>;
+  let root: Root;
   try {
-    gate = gateOf(path);
-    root = gate.pass(() => openRoot(path));
+    const gate = new Gate(path);
+    root = gate.pass(() => openRoot(path, gate));
   } catch {
     // Opening it in earnest tells why.
     return;
@@ -33,7 +32,7 @@ export async function verifyFolder(path: string, bytes: number): Promise<void> {
       snapshot.done();
     }
   } finally {
-    await gate.pass(() => root.close());
+    await closeRoot(root);
   }
   if (damage !== undefined) throw damaged(path, damage);
 }
