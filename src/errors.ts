@@ -146,6 +146,11 @@ export const ERRORS = {
     action: 'Begin anew: `fleetcast reset` (in the library `resetGroup`); and raise the retention of the input topic.',
     retryable: false,
   },
+  RESET_UNFINISHED: {
+    meaning: 'A reset was cut off, or is under way: part of the state and of the progress is gone.',
+    action: 'Let the reset come to its end: `fleetcast reset --yes` once more (in the library `resetGroup`).',
+    retryable: false,
+  },
   STATE_TIMEOUT: {
     meaning: 'A task did not give its state in time: it restores, waits for a model or the log, or is stuck.',
     action: 'Ask again when `/health` shows the task running.',

@@ -319,7 +319,14 @@ describe('Engine', () => {
     });
     await expect(run(log, sums())).rejects.toThrow(/its group has no committed offset/);
     expect(await resetGroup(reset)).toEqual(before);
-    expect(await resetGroup(reset)).toEqual({ offsets: [], tasks: [], stores: {}, repartitions: [], records: 0 });
+    expect(await resetGroup(reset)).toEqual({
+      resumed: false,
+      offsets: [],
+      tasks: [],
+      stores: {},
+      repartitions: [],
+      records: 0,
+    });
     await run(log, sums(), { outputTopic: (topic) => `again-${topic}` });
     expect(await all(log, 'again-out')).toEqual(first);
   });

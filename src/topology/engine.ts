@@ -109,13 +109,19 @@ export class Engine {
 
   /**
    * Checks the topics, joins the group and starts its tasks.
-   * @throws TOPOLOGY_INVALID where topics do not fit, LOG_TOPIC_UNKNOWN, STATE_ORPHANED where stored state does not
+   * @throws TOPOLOGY_INVALID where topics do not fit, LOG_TOPIC_UNKNOWN, STATE_ORPHANED where stored state does not,
+   * RESET_UNFINISHED
    */
   async start(): Promise<void> {
     if (this.#started) throw new FleetcastError('USAGE', 'the engine has been started before');
     this.#started = true;
     const { log, topology, group, stateTopic = 'state' } = this.#options;
-    const { parts: known } = await readManifest(log, stateTopic);
+    const { parts: known, resets } = await readManifest(log, stateTopic);
+    if (resets.has(group)) {
+      throw new FleetcastError('RESET_UNFINISHED', `a reset of the group ${group} has begun and not ended`, {
+        details: { group },
+      });
+    }
     const parts = keepNames(divide(named(topology, group)), known.get(group) ?? []);
     const topicOf = (topic: string): string => this.#topicOf(topic);
     const deadLetterTopic = topicOf(this.#options.deadLetterTopic ?? 'dead-letters');

@@ -1,9 +1,9 @@
-import { FleetcastError } from '../errors.ts';
+import { FleetcastError, isFleetcastError } from '../errors.ts';
 import type { EventLog, OutRecord } from '../log/event-log.ts';
 import { named, subtopologyGroup, taskName } from './engine.ts';
 import { journalPrefix } from './input-journal.ts';
 import { divide } from './plan.ts';
-import { manifestTopic, readManifest, writeParts, writeStores } from './state-manifest.ts';
+import { ensureManifest, readManifest, writeParts, writeReset, writeStores } from './state-manifest.ts';
 import { SnapshotReader, type StatePlace } from './state-topic.ts';
 import type { Topology } from './topology.ts';
 
@@ -32,6 +32,8 @@ export interface ResetReport {
    * there. On Kafka the marks of transactions count.
    */
   readonly repartitions: readonly { readonly topic: string; readonly records: number }[];
+  /** An earlier reset had been cut off: what it had dropped is not told again. */
+  readonly resumed: boolean;
   /** Records of the state topic that tombstones take out, those of the engine's own bookkeeping included. */
   readonly records: number;
 }
@@ -50,7 +52,9 @@ const BATCH = 5_000;
 /**
  * Makes a group begin anew: discards the stored state of its tasks and its committed offsets. The way out of
  * STATE_ORPHANED and STATE_LOG_CUT; no engine of the group may run. Output topics keep what is on them, and the group
- * writes the outputs of all input that is left a second time. The topics behind `keyBy` are emptied.
+ * writes the outputs of all input that is left a second time. The topics behind `keyBy` are emptied. That it has begun is
+ * noted on the log first: where it is cut off, no engine of the group starts (RESET_UNFINISHED) until another call has
+ * come to its end.
  * @throws LOG_TOPIC_UNKNOWN, LOG_GROUP_BUSY for a group that has members.
  */
 export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
@@ -58,7 +62,13 @@ export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
   const spec = await log.topic(stateTopic);
   if (spec === undefined) throw new FleetcastError('LOG_TOPIC_UNKNOWN', `the topic ${stateTopic} does not exist`);
   const parts = divide(named(topology, group));
-  const known = (await readManifest(log, stateTopic)).parts.get(group) ?? [];
+  const manifest = await readManifest(log, stateTopic);
+  const known = manifest.parts.get(group) ?? [];
+  const resumed = manifest.resets.has(group);
+  if (!dryRun) {
+    await ensureManifest(log, stateTopic);
+    await writeReset(log, stateTopic, group, true, now);
+  }
   // Also what an edit has left behind.
   const names = [...new Set([...parts.map(({ name }) => name), ...known])].sort();
   const offsets: ResetOffset[] = [];
@@ -67,14 +77,12 @@ export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
     const committed = await committedOffsets(log, subtopologyGroup(group, name));
     offsets.push(...committed);
     widths.set(name, Math.max(spec.partitions, ...committed.map(({ partition }) => partition + 1)));
-    // Offsets first: a group without offsets refuses to run on state that is left, not the other way round.
-    if (!dryRun) await log.deleteGroup(subtopologyGroup(group, name));
+    if (!dryRun) await forget(options, name, resumed || name !== names[0]);
   }
   const repartitions: { topic: string; records: number }[] = [];
   for (const { topic, repartition } of parts.flatMap(({ sources }) => sources)) {
     if (repartition === true) repartitions.push({ topic, records: await emptyTopic(log, topic, dryRun) });
   }
-  // State last: as long as some is left, a run after a reset that was cut off is refused.
   const tasks: { task: string; keys: number }[] = [];
   const stores = new Map<string, number>();
   let records = 0;
@@ -90,11 +98,23 @@ export async function resetGroup(options: ResetOptions): Promise<ResetReport> {
       if (found.all.length > 0) tasks.push({ task: place.task, keys: found.keys });
     }
   }
-  if (!dryRun && (await log.topic(manifestTopic(stateTopic))) !== undefined) {
+  if (!dryRun) {
     for (const name of names) await writeStores(log, stateTopic, subtopologyGroup(group, name), undefined, now);
     await writeParts(log, stateTopic, group, undefined, now);
+    await writeReset(log, stateTopic, group, false, now);
   }
-  return { offsets, tasks, stores: Object.fromEntries([...stores].sort()), repartitions, records };
+  return { offsets, tasks, stores: Object.fromEntries([...stores].sort()), repartitions, resumed, records };
+}
+
+/** Forgets the progress of a sub-topology. @param begun whether something is gone already, so that there is no way back */
+async function forget(options: ResetOptions, name: string, begun: boolean): Promise<void> {
+  const { log, group, stateTopic = 'state', now } = options;
+  try {
+    await log.deleteGroup(subtopologyGroup(group, name));
+  } catch (error) {
+    if (!begun && isFleetcastError(error, 'LOG_GROUP_BUSY')) await writeReset(log, stateTopic, group, false, now);
+    throw error;
+  }
 }
 
 /** @returns how many records go. */

@@ -22,11 +22,16 @@ export async function ensureManifest(log: EventLog, stateTopic: string): Promise
 /** Keys under which the names of a group's sub-topologies are; other keys are groups of sub-topologies. */
 const PARTS = '#parts/';
 
+/** Keys under which a reset is noted that has begun and not ended, by the group of the whole topology. */
+const RESET = '#reset/';
+
 export interface Manifest {
   /** By group of a sub-topology. */
   readonly stores: ReadonlyMap<string, StoreVersions>;
   /** By group of the whole topology: names of the sub-topologies that have run. */
   readonly parts: ReadonlyMap<string, readonly string[]>;
+  /** Groups of whole topologies whose reset has begun and not ended. */
+  readonly resets: ReadonlySet<string>;
 }
 
 /** Empty where the topic does not exist. */
@@ -48,11 +53,13 @@ export async function readManifest(log: EventLog, stateTopic: string): Promise<M
   }
   const stores = new Map<string, StoreVersions>();
   const parts = new Map<string, readonly string[]>();
+  const resets = new Set<string>();
   for (const [name, value] of found) {
-    if (name.startsWith(PARTS)) parts.set(name.slice(PARTS.length), value as readonly string[]);
+    if (name.startsWith(RESET)) resets.add(name.slice(RESET.length));
+    else if (name.startsWith(PARTS)) parts.set(name.slice(PARTS.length), value as readonly string[]);
     else stores.set(name, value as StoreVersions);
   }
-  return { stores, parts };
+  return { stores, parts, resets };
 }
 
 /**
@@ -79,6 +86,17 @@ export async function writeParts(
   timestamp: number,
 ): Promise<void> {
   await write(log, stateTopic, PARTS + group, names, timestamp);
+}
+
+/** @param group of the whole topology. @param open whether a reset has begun, or has come to its end */
+export async function writeReset(
+  log: EventLog,
+  stateTopic: string,
+  group: string,
+  open: boolean,
+  timestamp: number,
+): Promise<void> {
+  await write(log, stateTopic, RESET + group, open ? { begun: timestamp } : undefined, timestamp);
 }
 
 async function write(log: EventLog, stateTopic: string, key: string, value: unknown, timestamp: number): Promise<void> {

@@ -47,12 +47,13 @@ export function addReset(program: Command, terminal: Terminal): void {
 }
 
 function* describe(
-  { offsets, tasks, stores, repartitions, records }: ResetReport,
+  { offsets, tasks, stores, repartitions, resumed, records }: ResetReport,
   group: string,
   state: string,
   dryRun: boolean,
 ) {
-  if (offsets.length === 0 && records === 0) {
+  if (resumed) yield `an earlier reset of ${group} was cut off; ${dryRun ? '--yes finishes it' : 'it is finished now'}`;
+  else if (offsets.length === 0 && records === 0) {
     yield `nothing to drop: ${group} has neither state nor progress`;
     return;
   }
