@@ -14,7 +14,7 @@ export interface Certificates {
   remove(): void;
 }
 
-/** A certificate authority for a test, a server's certificate for 127.0.0.1 and localhost, and a client's. */
+/** A certificate authority for a test, a server's certificate for 127.0.0.1, ::1 and localhost, and a client's. */
 export function makeCertificates(): Certificates {
   const folder = mkdtempSync(join(tmpdir(), 'fleetcast-certificates-'));
   const path = (name: string) => join(folder, name);
@@ -44,7 +44,7 @@ export function makeCertificates(): Certificates {
   return {
     ca: path('ca.crt'),
     otherCa: path('other.crt'),
-    server: signed('server', 'subjectAltName=DNS:localhost,IP:127.0.0.1\n'),
+    server: signed('server', 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n'),
     client: signed('client', 'extendedKeyUsage=clientAuth\n'),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };

@@ -54,7 +54,9 @@ export function clientOptions(options: ConnectionOptions): IClientOptions {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),
-    ...(['mqtts:', 'ssl:', 'wss:'].includes(url.protocol) ? { servername: url.hostname } : {}),
+    // The name to ask for in TLS is mqtt.js's and ws's matter: none for an IP address, which cannot be one (RFC 6066, 3).
+    // mqtt.js writes the address of a WebSocket anew, and would leave out the brackets of IPv6.
+    ...(['ws:', 'wss:'].includes(url.protocol) ? { hostname: url.hostname } : {}),
   };
 }
 
