@@ -14,7 +14,10 @@ export interface BrokerUser {
 export interface BrokerAccess {
   /** Who may connect. Without users everybody on loopback may. */
   readonly users?: readonly BrokerUser[];
-  /** Lets everybody in on an address that others can reach. */
+  /**
+   * Lets everybody in on an address that others can reach; beside users, also whoever brings no name: such a client may do
+   * what each of the users may.
+   */
   readonly allowAnonymous?: boolean;
 }
 
@@ -62,16 +65,24 @@ export function mayPublish(
   topic: string,
 ): string | undefined {
   if (topic.startsWith('$')) return 'reserved-topic';
-  const user = access.users?.find((each) => each.name === username);
-  if (user?.publish === undefined) return undefined;
-  const allowed = user.publish.some((filter) => matchesFilter(fill(filter, clientId, user.name), topic));
+  const allowed = whoCounts(access, username).every(
+    ({ name, publish }) =>
+      publish === undefined || publish.some((filter) => matchesFilter(fill(filter, clientId, name), topic)),
+  );
   return allowed ? undefined : 'topic-not-allowed';
 }
 
 export function mayRead(access: BrokerAccess, username: string | undefined, clientId: string, wanted: string): boolean {
-  const user = access.users?.find((each) => each.name === username);
-  if (user?.subscribe === undefined) return true;
-  return user.subscribe.some((filter) => covers(fill(filter, clientId, user.name), wanted));
+  return whoCounts(access, username).every(
+    ({ name, subscribe }) =>
+      subscribe === undefined || subscribe.some((filter) => covers(fill(filter, clientId, name), wanted)),
+  );
+}
+
+/** Whose rights a client has, all of them together: its user's; of one without a name those that every user has. */
+function whoCounts({ users = [] }: BrokerAccess, username: string | undefined): readonly BrokerUser[] {
+  const user = users.find((each) => each.name === username);
+  return user === undefined ? users : [user];
 }
 
 /** True where every topic that `wanted` matches is matched by `filter` too. */

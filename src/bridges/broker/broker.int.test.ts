@@ -85,6 +85,33 @@ describe('startBroker', () => {
     expect(running.status().refused).toMatchObject({ 'bad-credentials': 3, 'topic-not-allowed': 2 });
   });
 
+  it('lets nobody do more without a name than with one', async () => {
+    const running = await broker({
+      users: [
+        { name: 'pump1', password: 'p1', publish: ['fleet/pump1', 'open/#'], subscribe: ['open/#', 'fleet/pump1'] },
+        { name: 'pump2', password: 'p2', publish: ['fleet/pump2', 'open/+'], subscribe: ['open/#'] },
+        { name: 'app', password: 'p3' },
+      ],
+      allowAnonymous: true,
+    });
+    const app = await client(running.url, 'app', 'p3');
+    const seen: string[] = [];
+    app.on('message', (topic) => seen.push(topic));
+    await app.subscribeAsync('#', { qos: 1 });
+    for (const topic of ['fleet/pump1', 'fleet/pump3', 'open/a/b']) {
+      const nobody = await client(running.url);
+      const closed = new Promise<void>((resolve) => nobody.once('close', () => resolve()));
+      nobody.publish(topic, 'x', { qos: 1 });
+      await closed;
+    }
+    const nobody = await client(running.url);
+    await nobody.publishAsync('open/a', 'x', { qos: 1 });
+    await until('forwarded', () => seen.length > 0);
+    expect(seen).toEqual(['open/a']);
+    await nobody.subscribeAsync('open/#');
+    for (const filter of ['#', 'fleet/pump1']) await expect(nobody.subscribeAsync(filter)).rejects.toThrow();
+  });
+
   it('keeps nothing for a session that its user may not read', async () => {
     const running = await broker({
       users: [

@@ -50,7 +50,9 @@ const embeddedBroker = z.strictObject({
     'Who may connect, and to which topic filters each may publish and subscribe (%u is the user, %c the client id).',
     '[{name: pump1, password: {env: PUMP1_PASSWORD}, publish: ["fleet/%u"]}]',
   ),
-  allowAnonymous: z.boolean().optional().meta({ description: 'Lets everybody in, also from other machines.' }),
+  allowAnonymous: z.boolean().optional().meta({
+    description: 'Lets everybody in, also from other machines; beside users, with the rights that all of them have.',
+  }),
   tls: optional(
     z.strictObject({
       certFile: z.string().min(1),
