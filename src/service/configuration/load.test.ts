@@ -108,6 +108,25 @@ describe('configuration', () => {
       expect(issue).toMatch(/^fleet\.yaml:2: broker\.url: expected an address/);
       expect(issue).not.toContain('hunter2');
     }
+    for (const [log, field] of [
+      [
+        'kafka: {brokers: ["http://bob:hunter2@x:9092"]}',
+        /log\.kafka\.brokers\[0\]: found "…@x:9092", expected host:port/,
+      ],
+      ['kafka: {brokers: ["bob:hunter2/hunter2@x@y:9092"]}', /log\.kafka\.brokers\[0\]/],
+      [
+        'kafka: {brokers: ["a:1"], registry: {url: "http://bob:hunter2@x"}}',
+        /registry\.url: .*without user and password/,
+      ],
+      ['kafka: {brokers: ["a:1"], registry: {url: "http://hunter2@x"}}', /registry\.url: .*without user and password/],
+      ['kafka: {brokers: ["a:1"], registry: {url: ["http://x", "http://bob:hunter2@x"]}}', /registry\.url/],
+      ['kafka: {brokers: ["a:1"], registry: {url: "ftp://bob:hunter2@x"}}', /registry\.url/],
+    ] as const) {
+      const issues = issuesOf(`log:\n  ${log}\n`);
+      expect(issues.join()).toMatch(field);
+      expect(issues.join()).not.toContain('hunter2');
+    }
+    expect(issuesOf('log:\n  kafka: {brokers: ["a:1"], registry: {url: "http://x:8081/a@b"}}\n')).toEqual([]);
     const folder = mkdtempSync(join(tmpdir(), 'fleetcast-config-'));
     try {
       writeFileSync(join(folder, 'secret'), 'hunter2\n');

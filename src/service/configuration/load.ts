@@ -167,6 +167,7 @@ function foundText(value: unknown): string {
   if (value === undefined || value === null) return 'nothing';
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return `an object with ${Object.keys(value).join(', ') || 'no fields'}`;
-  const text = JSON.stringify(value);
+  // What stands before an @ may be a user and a password, wherever they do not belong.
+  const text = JSON.stringify(value).replace(/^".*@/s, '"…@');
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

@@ -96,7 +96,12 @@ const broker = section(
   'The MQTT broker that devices publish to.',
 );
 
-const registryUrl = z.url({ protocol: /^https?$/, error: 'an address such as http://registry:8081' });
+const registryUrl = z
+  .url({ protocol: /^https?$/, error: 'an address such as http://registry:8081' })
+  .refine(
+    (value) => !/^[^/]*\/\/[^/?#]*@/.test(value),
+    'an address without user and password: they have fields of their own',
+  );
 
 const kafka = z.strictObject({
   brokers: z.array(z.string().regex(/^[^\s:]+:\d+$|^\[[^\]]+\]:\d+$/, 'host:port')).min(1),
