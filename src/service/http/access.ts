@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { FastifyRequest } from 'fastify';
 import { FleetcastError } from '../../errors.ts';
 
 export interface Refusal {
@@ -24,21 +24,21 @@ export function isLoopback(host: string): boolean {
 
 /**
  * Who may call: on loopback, callers that name it so (a page of another site that resolves to loopback does not); with a
- * token, whoever brings it as `Authorization: Bearer`, in the cookie, or once as `?token=`. `/health` and `/ready` are open to all.
+ * token, whoever brings it as `Authorization: Bearer`, in the cookie, or once as `?token=`. `/health` and `/ready` are open to all: the routes, whatever the address looks like.
  */
-export function authorise(request: IncomingMessage, token: string | undefined, host: string): Refusal | undefined {
+export function authorise(request: FastifyRequest, token: string | undefined, host: string): Refusal | undefined {
   const named = (request.headers.host ?? '').replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
   if (isLoopback(host) && !isLoopback(named)) return { code: 403, error: 'the host name is not allowed' };
   const origin = request.headers.origin;
   if (request.method !== 'GET' && origin !== undefined && !sameOrigin(origin, request.headers.host)) {
     return { code: 403, error: 'requests from other sites are not allowed' };
   }
-  const url = new URL(request.url ?? '/', 'http://localhost');
-  if (token === undefined || url.pathname === '/health' || url.pathname === '/ready') return undefined;
+  const route = request.routeOptions.url;
+  if (token === undefined || route === '/health' || route === '/ready') return undefined;
   const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const cookie = new RegExp(`(?:^|; )${COOKIE}=([^;]*)`).exec(request.headers.cookie ?? '')?.[1];
-  if (same(bearer, token) || same(cookie && decodeURIComponent(cookie), token)) return undefined;
-  const given = url.searchParams.get('token') ?? undefined;
+  if (same(bearer, token) || same(decoded(cookie), token)) return undefined;
+  const { token: given } = request.query as { token?: unknown };
   if (!same(given, token))
     return {
       code: 401,
@@ -56,8 +56,17 @@ function sameOrigin(origin: string, host: string | undefined): boolean {
   }
 }
 
-function same(given: string | undefined, token: string): boolean {
-  if (given === undefined) return false;
+/** Undefined for what is no encoding. */
+function decoded(cookie: string | undefined): string | undefined {
+  try {
+    return cookie === undefined ? undefined : decodeURIComponent(cookie);
+  } catch {
+    return undefined;
+  }
+}
+
+function same(given: unknown, token: string): boolean {
+  if (typeof given !== 'string') return false;
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(given), digest(token));
 }

@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { sampleSource } from '../../../test/page/sample-source.ts';
 import { type HttpServer, startHttp } from './server.ts';
@@ -153,6 +154,46 @@ describe('the HTTP interfaces', () => {
       [{ key: 'device-02', partition: 0, value: { ring: [1, 2], seen: { a: 1 } } }],
     ]);
     expect(await get('/api/state/nothing/grid')).toMatchObject([400, { code: 'USAGE' }]);
+  });
+
+  it('reads an address as the router does, and takes no offence at a bad one', async () => {
+    const { source } = sampleSource({ devices: 1, health: 'ok' });
+    const said: string[] = [];
+    const onEvent = ({ message }: { message: string }) => said.push(message);
+    server = await startHttp({ host: '127.0.0.1', port: 0, token: 'tok', source, now: Date.now, onEvent });
+    const port = Number(new URL(server.url).port);
+    const ask = (target: string, headers = '') =>
+      new Promise<string>((resolve, reject) => {
+        const socket = connect(port, '127.0.0.1');
+        let text = '';
+        socket.on('connect', () =>
+          socket.write(`GET ${target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${headers}\r\n`),
+        );
+        socket.on('data', (data) => {
+          text += String(data);
+        });
+        socket.on('end', () => resolve(text));
+        socket.on('error', reject);
+      });
+    const status = async (target: string, headers?: string) => Number((await ask(target, headers)).slice(9, 12));
+    for (const target of ['/health', '/ready', '/health?token=']) expect(await status(target), target).toBe(200);
+    for (const target of [
+      '//',
+      '//[',
+      '/api/models/..\\..\\health',
+      '/api/series/..\\..\\ready',
+      '/api/status#/../health',
+      '/api/status?/../../health',
+      '/health/../api/status',
+      '/api/status?token=a&token=tok',
+    ]) {
+      expect(await status(target), target).toBe(401);
+    }
+    expect(await status('/api/status', 'Cookie: fleetcast_token=%\r\n')).toBe(401);
+    for (const target of ['/%', 'http://a\\health?/api/status']) expect(await status(target), target).toBe(400);
+    expect(await status('/api/status', 'Cookie: fleetcast_token=tok\r\n')).toBe(200);
+    expect(await ask('//evil.example/?token=tok')).toMatch(/^location: \/evil\.example\/\r$/im);
+    expect(said).toEqual([]);
   });
 
   it('refuses a token that is empty', async () => {

@@ -41,10 +41,10 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const live = new Broadcast(source, options.now);
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(SECURITY_HEADERS);
-    const refused = authorise(request.raw, token, host);
+    const refused = authorise(request, token, host);
     if (refused === undefined) return;
     if (refused.cookie !== undefined) {
-      return reply.header('set-cookie', refused.cookie).redirect(request.url.split('?')[0] ?? '/', 303);
+      return reply.header('set-cookie', refused.cookie).redirect(here(request), 303);
     }
     return reply.code(refused.code).send({ error: refused.error });
   });
@@ -71,6 +71,11 @@ export async function startHttp(options: HttpOptions): Promise<HttpServer> {
       await app.close();
     },
   };
+}
+
+/** The address without its query, on this server: two slashes at its beginning would lead to another one. */
+function here({ url }: FastifyRequest): string {
+  return (url.split('?')[0] ?? '/').replace(/^[/\\]*/, '/');
 }
 
 function addRoutes(app: FastifyInstance, source: PageSource, live: Broadcast, now: () => number): void {
