@@ -151,6 +151,12 @@ export const ERRORS = {
     action: 'Let the reset come to its end: `fleetcast reset --yes` once more (in the library `resetGroup`).',
     retryable: false,
   },
+  STATE_BEHIND: {
+    meaning: 'The stored state of a task is not that of the offsets which its group has committed.',
+    action:
+      'The task tries again by itself. Where that does not help, somebody has set the offsets or deleted state: begin anew with `fleetcast reset` (in the library `resetGroup`).',
+    retryable: true,
+  },
   STATE_TIMEOUT: {
     meaning: 'A task did not give its state in time: it restores, waits for a model or the log, or is stuck.',
     action: 'Ask again when `/health` shows the task running.',

@@ -326,6 +326,25 @@ export function eventLogContract(
         expect(await log.committed(`g-${topic}`)).toEqual(new Map());
       });
 
+      test('a writer that is open finds all that its predecessors have committed below what is written', async () => {
+        await make(1);
+        const out = `${topic}-out`;
+        await log.ensureTopics([{ name: out, partitions: 1, cleanup: 'delete' }]);
+        expect(await log.written(out, 0)).toBe(0);
+        const { member } = await join(log, 'a');
+        await assigned(member, 1);
+        const first = await member.openWriter(0);
+        for (let i = 0; i < 3; i++) {
+          await first.commit([record(`${i}`, { topic: out })], new Map([[topic, i]]));
+        }
+        await member.openWriter(0);
+        const written = await log.written(out, 0);
+        expect(written).toBeGreaterThanOrEqual(3);
+        await until(async () => (await log.offsets(out, 0)).end >= written);
+        expect(texts(await readAll(log, out, 0))).toEqual(['0', '1', '2']);
+        await member.leave();
+      });
+
       test('many commits in a row keep their order', async () => {
         await make(1);
         const { member } = await join(log, 'a');

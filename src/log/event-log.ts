@@ -83,6 +83,13 @@ export interface EventLog {
   /** @throws LOG_OFFSET_OUT_OF_RANGE below the earliest or above the end offset. */
   read(topic: string, partition: number, offset: number, options?: ReadOptions): Promise<ReadBatch>;
   offsets(topic: string, partition: number): Promise<PartitionOffsets>;
+  /**
+   * Offset after everything that has been written to the partition, commits that are under way included. It is beyond
+   * the end of `offsets` only while such a commit hides what came behind it: on Kafka, where one writer's transaction
+   * keeps readers from what others have committed since. Once `end` has come to what this said after a writer was
+   * opened, all that the writer's predecessors have committed can be read.
+   */
+  written(topic: string, partition: number): Promise<number>;
   /** Offset of the first record whose timestamp is at or after `timestamp`; the end offset if there is none. */
   offsetForTime(topic: string, partition: number, timestamp: number): Promise<number>;
   /**

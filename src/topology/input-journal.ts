@@ -44,6 +44,15 @@ export class InputJournal {
     return last === undefined ? 0 : last.base + lengthOf(last);
   }
 
+  /** Offset of a source where its last run ends; undefined where no entry has one. */
+  endOf(source: number): number | undefined {
+    for (let i = this.#entries.length - 1; i >= 0; i--) {
+      const run = this.#entries[i]!.runs.findLast((each) => each.source === source);
+      if (run !== undefined) return run.to;
+    }
+    return undefined;
+  }
+
   /**
    * An entry as it is read from the state topic, in any order; undefined value for a tombstone. A run of a topic that no
    * source reads any more has −1 for its source.

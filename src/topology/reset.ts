@@ -1,6 +1,7 @@
 import { FleetcastError, isFleetcastError } from '../errors.ts';
 import type { EventLog, OutRecord } from '../log/event-log.ts';
 import { named, subtopologyGroup, taskName } from './engine.ts';
+import { systemClock } from './engine-clock.ts';
 import { journalPrefix } from './input-journal.ts';
 import { divide } from './plan.ts';
 import { ensureManifest, readManifest, writeParts, writeReset, writeStores } from './state-manifest.ts';
@@ -48,6 +49,8 @@ export interface ResetOffset {
 
 /** Keys whose tombstones are written together. */
 const BATCH = 5_000;
+/** An open transaction may hide state that would come to light behind the reset. */
+const HIDDEN_PAUSE_MS = 250;
 
 /**
  * Makes a group begin anew: discards the stored state of its tasks and its committed offsets. The way out of
@@ -146,7 +149,8 @@ async function storedKeys(log: EventLog, place: StatePlace) {
   const all = new Set<string>();
   const storesOf = new Map<string, readonly string[]>();
   const reader = new SnapshotReader(log, place, [`${place.task}/`, journalPrefix(place)]);
-  for await (const { prefix, key, snapshot } of reader.toEnd()) {
+  const hidden = { pause: () => systemClock.sleep(HIDDEN_PAUSE_MS) };
+  for await (const { prefix, key, snapshot } of reader.toEnd(hidden)) {
     if (snapshot === undefined) all.delete(prefix + key);
     else all.add(prefix + key);
     if (prefix !== `${place.task}/` || key === '') continue;

@@ -11,6 +11,8 @@ import type { TaskOptions } from './task-options.ts';
 export interface RestoreHooks {
   /** Share of the snapshots that are read, from 0 to 1. */
   onSnapshots(share: number): void;
+  /** The rest of the state waits for the end of another writer's transaction. */
+  onHidden(): void;
   /** Operators wait for what their restored state needs. */
   onPrepare(): void;
   /** Input records replayed, of how many. */
@@ -26,13 +28,15 @@ export interface Restored {
   readonly sequence: number;
 }
 
+/** How often a task looks whether the rest of its state can be read. */
+const HIDDEN_PAUSE_MS = 250;
 const LIMITS = { maxRecords: 10_000, maxBytes: 8 * 1024 * 1024, waitMs: 1_000 };
 
 /**
  * Brings the follower's executor to the state as of the committed offsets: snapshots, then the input after them with outputs off.
  * @param committed by source, next input offset; undefined where the group has committed none.
  * @param start by source, where the task begins or goes on.
- * @throws STATE_ORPHANED, STATE_LOG_CUT
+ * @throws STATE_ORPHANED, STATE_LOG_CUT, STATE_BEHIND
  */
 export async function restore(
   follower: StateFollower,
@@ -47,11 +51,17 @@ export async function restore(
   const { executor } = follower;
   const topics = part.sources.map(({ topic }) => topic);
   const fresh = committed.every((offset) => offset === undefined);
-  await follower.toEnd(hooks.onSnapshots);
+  const pause = (): Promise<void> => {
+    hooks.onHidden();
+    return clock.sleep(HIDDEN_PAUSE_MS, signal);
+  };
+  await follower.toEnd({ pause, signal }, hooks.onSnapshots);
   const { globals, newest, journal } = follower;
   const before = journal === undefined || journal.entries.length > 0 ? undefined : onlySource(committed);
   const sequence = before?.to ?? (journal === undefined ? start[0]! : journal.end);
   if (newest >= 0 && (fresh || newest >= sequence)) throw foreign(options, newest, fresh ? undefined : sequence);
+
+  if (!signal.aborted) refuseBehind(options, follower, committed);
 
   const sweep = new Sweep(
     executor.state,
@@ -72,6 +82,28 @@ export async function restore(
   const entries = journal?.entries ?? [{ base: from, runs: [{ source: 0, from, to: sequence }] }];
   await replay(executor, intake, options, entries, from, sequence, signal, hooks);
   return restored;
+}
+
+/**
+ * State of which a part is missing: going on from it would lose records in silence.
+ * @throws STATE_BEHIND
+ */
+function refuseBehind(
+  { name, part }: TaskOptions,
+  { globals, newest, journal }: StateFollower,
+  committed: readonly (number | undefined)[],
+): void {
+  const behind = (what: string): FleetcastError => {
+    return new FleetcastError('STATE_BEHIND', `task ${name}: ${what}`, { details: { task: name } });
+  };
+  if (newest >= 0 && globals === undefined)
+    throw behind('it has stored state, but not the part that belongs to no key');
+  for (const [source, offset] of committed.entries()) {
+    const to = journal?.endOf(source);
+    if (to === undefined || to === offset) continue;
+    const { topic } = part.sources[source]!;
+    throw behind(`its state is as of offset ${to} of ${topic}, its group has committed ${offset ?? 'none'}`);
+  }
 }
 
 /** Of a task that has several sources now: the one that it had before, with its next offset; undefined for none. */

@@ -1,7 +1,7 @@
 import type { StateSnapshot } from '../events/records.ts';
 import type { Executor } from './executor.ts';
 import { InputJournal, journalPrefix } from './input-journal.ts';
-import { SnapshotReader, type StateEntry, type StatePlace } from './state-topic.ts';
+import { type HiddenPart, SnapshotReader, type StateEntry, type StatePlace } from './state-topic.ts';
 import type { TaskOptions } from './task-options.ts';
 
 /**
@@ -45,8 +45,8 @@ export class StateFollower {
   }
 
   /** @throws STATE_ORPHANED for state that does not fit the topology. */
-  async toEnd(onProgress: (share: number) => void): Promise<void> {
-    for await (const entry of this.#reader.toEnd(onProgress)) this.#take(entry);
+  async toEnd(hidden: HiddenPart, onProgress: (share: number) => void): Promise<void> {
+    for await (const entry of this.#reader.toEnd(hidden, onProgress)) this.#take(entry);
   }
 
   /** Takes what comes next, or nothing when nothing has come for `waitMs`. @throws like `toEnd` */

@@ -1,4 +1,5 @@
 import type { EventLog, TopicSpec } from '../log/event-log.ts';
+import { stalled } from './state-topic.ts';
 
 /** Store name (`node/store`) to the version of its bytes. */
 export type StoreVersions = Readonly<Record<string, number>>;
@@ -47,7 +48,7 @@ export async function readManifest(log: EventLog, stateTopic: string): Promise<M
         if (value === null) found.delete(name);
         else found.set(name, JSON.parse(Buffer.from(value).toString('utf8')));
       }
-      if (nextOffset <= offset) break;
+      if (nextOffset <= offset) throw stalled(topic, 0, offset, end);
       offset = nextOffset;
     }
   }

@@ -1,3 +1,4 @@
+import { FleetcastError } from '../errors.ts';
 import { decode, encodeRecord } from '../events/codec.ts';
 import type { StateSnapshot } from '../events/records.ts';
 import type { EventLog, LogRecord, OutRecord, PartitionOffsets, ReadOptions } from '../log/event-log.ts';
@@ -29,6 +30,13 @@ export interface StateEntry {
   readonly snapshot: StateSnapshot | undefined;
 }
 
+/** What a reader does while an open transaction hides a part of the state topic. */
+export interface HiddenPart {
+  /** Waits a while, or until the reading is to end. */
+  pause(): Promise<void>;
+  readonly signal?: AbortSignal;
+}
+
 const LIMITS = { maxRecords: 10_000, maxBytes: 8 * 1024 * 1024 };
 
 /**
@@ -54,14 +62,29 @@ export class SnapshotReader<P extends string> {
     return this.#next === undefined ? 0 : Math.max(0, this.#end - this.#next);
   }
 
-  /** Everything up to the end as it is now. @param onProgress share that is read, from 0 to 1. */
-  async *toEnd(onProgress: (share: number) => void = () => {}): AsyncGenerator<StateEntry & { readonly prefix: P }> {
-    const { end } = await this.#begin();
-    while (this.#next! < end) {
+  /**
+   * Everything that has been committed until now, by whomever: what another writer's open transaction hides is waited
+   * for, because state that is older than the committed offsets is no state. Ends early when the signal fires.
+   * @param onProgress share that is read, from 0 to 1.
+   * @throws LOG_UNAVAILABLE where the log brings nothing although there is something.
+   */
+  async *toEnd(
+    hidden: HiddenPart,
+    onProgress: (share: number) => void = () => {},
+  ): AsyncGenerator<StateEntry & { readonly prefix: P }> {
+    const { topic, partition } = this.#place;
+    const to = await this.#log.written(topic, partition);
+    let { end } = await this.#begin();
+    while (this.#next! < to && hidden.signal?.aborted !== true) {
+      if (this.#next! >= end) {
+        await hidden.pause();
+        ({ end } = await this.#begin());
+        continue;
+      }
       const before = this.#next!;
       yield* await this.next();
-      if (this.#next! <= before) break;
-      onProgress(Math.min(1, (this.#next! - this.#first!) / (end - this.#first!)));
+      if (this.#next! <= before) throw stalled(topic, partition, before, end);
+      onProgress(Math.min(1, (this.#next! - this.#first!) / (to - this.#first!)));
     }
   }
 
@@ -98,4 +121,13 @@ export class SnapshotReader<P extends string> {
       yield { prefix: match.prefix, key: rest, snapshot };
     }
   }
+}
+
+/** A reader that took this for the end would go on without the rest. */
+export function stalled(topic: string, partition: number, offset: number, end: number): FleetcastError {
+  return new FleetcastError(
+    'LOG_UNAVAILABLE',
+    `${topic}/${partition} brings nothing from offset ${offset} on, though it ends at ${end}`,
+    { details: { topic, partition, offset, end } },
+  );
 }

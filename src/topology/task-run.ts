@@ -198,7 +198,13 @@ export class TaskRun {
     await this.#standby?.handOver();
     const { signal } = this.#abort;
     const hooks: RestoreHooks = {
-      onSnapshots: (share) => this.#restoredTo(share / 2),
+      onSnapshots: (share) => {
+        this.#progress.phase('restoring');
+        this.#restoredTo(share / 2);
+      },
+      onHidden: () => {
+        this.#progress.phase('waiting', "the end of another writer's transaction, which hides a part of its state");
+      },
       onPrepare: () => this.#progress.phase('waiting', 'what its restored state needs from outside'),
       onReplay: (done, of) => {
         this.#progress.phase('replaying');

@@ -4,6 +4,7 @@ import type {
   GroupMember,
   GroupOptions,
   OutRecord,
+  PartitionOffsets,
   ReadBatch,
   ReadOptions,
   TaskWriter,
@@ -48,6 +49,8 @@ export class SimBroker {
   readonly #scheduler: Scheduler;
   readonly #defects: LogDefects;
   readonly #groups = new Map<string, Group>();
+  /** `topic/partition` to the offset from which an open transaction hides everything. */
+  readonly #openSince = new Map<string, number>();
 
   constructor(scheduler: Scheduler, defects: LogDefects = {}) {
     this.#scheduler = scheduler;
@@ -71,14 +74,56 @@ export class SimBroker {
       append: (records) => call(() => log.append(records)),
       appendAtomically: (records) => call(() => log.appendAtomically(records)),
       read: (topic, partition, offset, options) => this.#read(process, topic, partition, offset, options),
-      offsets: (topic, partition) => call(() => log.offsets(topic, partition)),
+      offsets: (topic, partition) => call(() => this.#stable(topic, partition)),
+      written: (topic, partition) => call(async () => (await log.offsets(topic, partition)).end),
       offsetForTime: (topic, partition, time) => call(() => log.offsetForTime(topic, partition, time)),
       deleteRecords: () => Promise.reject(new Error('not simulated')),
       join: (options) => call(() => this.#join(process, options)),
       committed: (group) => call(() => new Map(this.committed(group))),
       deleteGroup: () => Promise.reject(new Error('not simulated')),
-      maintain: () => call(() => log.maintain()),
+      maintain: () => call(() => this.maintain()),
       close: () => Promise.resolve(),
+    };
+  }
+
+  /**
+   * Another writer begins a transaction and lets it hang: until it ends, readers see nothing from here on, whatever
+   * others have committed behind it.
+   */
+  async openTransaction(topic: string, partition: number, forMs: number): Promise<void> {
+    const at = `${topic}/${partition}`;
+    if (this.#openSince.has(at)) return;
+    const { end } = await this.log.offsets(topic, partition);
+    this.#openSince.set(at, end);
+    this.#scheduler.note(`a transaction is open on ${at} from ${end} on`);
+    this.#scheduler.post(
+      undefined,
+      () => {
+        this.#openSince.delete(at);
+        this.#scheduler.note(`the transaction on ${at} has ended`);
+      },
+      forMs,
+    );
+  }
+
+  /** Retention and compaction; a cleaner does not go beyond an open transaction. */
+  async maintain(): Promise<void> {
+    if (this.#openSince.size === 0) await this.log.maintain();
+  }
+
+  async #stable(topic: string, partition: number): Promise<PartitionOffsets> {
+    const { earliest, end } = await this.log.offsets(topic, partition);
+    return { earliest, end: Math.min(end, this.#openSince.get(`${topic}/${partition}`) ?? end) };
+  }
+
+  async #readStable(topic: string, partition: number, offset: number, limits: ReadOptions): Promise<ReadBatch> {
+    const batch = await this.log.read(topic, partition, offset, limits);
+    const until = this.#openSince.get(`${topic}/${partition}`);
+    if (until === undefined) return batch;
+    return {
+      records: batch.records.filter((record) => record.offset < until),
+      nextOffset: Math.max(offset, Math.min(batch.nextOffset, until)),
+      endOffset: Math.min(batch.endOffset, until),
     };
   }
 
@@ -232,7 +277,7 @@ export class SimBroker {
       ...(maxRecords === undefined ? {} : { maxRecords }),
       ...(maxBytes === undefined ? {} : { maxBytes }),
     };
-    const batch = await this.#call(process, () => this.log.read(topic, partition, offset, limits));
+    const batch = await this.#call(process, () => this.#readStable(topic, partition, offset, limits));
     if (batch.records.length === 0 && waitMs !== undefined) {
       await new Promise<void>((resolve) => this.#scheduler.post(process, resolve, waitMs));
     }

@@ -45,6 +45,15 @@ export async function simulate(seed: number, defects: Defects = {}): Promise<Sim
   return { seed, failure, steps: scheduler.step, trace: scheduler.trace };
 }
 
+/** How often what goes wrong, each step. */
+interface Rates {
+  readonly crash: number;
+  readonly move: number;
+  readonly pause: number;
+  /** Of another writer, on the state topic. */
+  readonly transaction: number;
+}
+
 class World {
   readonly #scheduler: Scheduler;
   readonly #broker: SimBroker;
@@ -88,7 +97,12 @@ class World {
     const { random } = this.#scheduler;
     this.#spawn();
     if (random.chance(0.7)) this.#spawn();
-    const rates = { crash: random.next() * 0.02, move: random.next() * 0.03, pause: random.next() * 0.02 };
+    const rates: Rates = {
+      crash: random.next() * 0.02,
+      move: random.next() * 0.03,
+      pause: random.next() * 0.02,
+      transaction: random.next() * 0.02,
+    };
     this.#broker.faults.lostRequest = random.chance(0.5) ? random.next() * 0.1 : 0;
     this.#broker.faults.lostResponse = random.chance(0.5) ? random.next() * 0.1 : 0;
     while (this.#scheduler.step < MAX_STEPS) {
@@ -101,7 +115,7 @@ class World {
     return `not done after ${MAX_STEPS} steps: ${this.#committed()}`;
   }
 
-  #disturb(rates: { readonly crash: number; readonly move: number; readonly pause: number }): void {
+  #disturb(rates: Rates): void {
     const { random, step } = this.#scheduler;
     const living = this.#processes.filter(({ alive }) => alive);
     if (living.length > 0 && random.chance(rates.crash)) this.#crash(random.pick(living));
@@ -115,7 +129,10 @@ class World {
       this.#clockShift += random.below(7_200_000) - 3_600_000;
       this.#scheduler.note(`clocks jump to ${this.#clockShift}`);
     }
-    if (random.chance(0.01)) void this.#broker.log.maintain();
+    if (random.chance(0.01)) void this.#broker.maintain();
+    if (random.chance(rates.transaction)) {
+      void this.#broker.openTransaction('state', random.below(PARTITIONS), random.below(400));
+    }
   }
 
   #calm(): void {

@@ -162,6 +162,10 @@ class EmbeddedLog implements EventLog {
     return { earliest: start, end };
   }
 
+  async written(topic: string, partition: number): Promise<number> {
+    return (await this.offsets(topic, partition)).end;
+  }
+
   async offsetForTime(topic: string, partition: number, timestamp: number): Promise<number> {
     return this.#reader.offsetForTime(this.#id(topic, partition), timestamp);
   }

@@ -71,6 +71,10 @@ export class FormattedLog implements EventLog {
     return this.#log.offsets(topic, partition);
   }
 
+  written(topic: string, partition: number): Promise<number> {
+    return this.#log.written(topic, partition);
+  }
+
   offsetForTime(topic: string, partition: number, timestamp: number): Promise<number> {
     return this.#log.offsetForTime(topic, partition, timestamp);
   }

@@ -21,7 +21,7 @@ import { DEFAULTS, type KafkaLogOptions } from './kafka-options.ts';
 import { leaderOf, type PartitionRecords } from './sender.ts';
 import { Topics } from './topics.ts';
 import { Transactions } from './transactions.ts';
-import { knowTopics, READ_COMMITTED, Wire, type WireCluster } from './wire.ts';
+import { knowTopics, READ_COMMITTED, READ_UNCOMMITTED, Wire, type WireCluster } from './wire.ts';
 
 const EARLIEST = -2;
 /** How often and how long a read waits for records that the broker says there are. */
@@ -139,6 +139,14 @@ class KafkaLog implements EventLog, MemberLog {
           if (options.signal?.aborted === true) break;
           batch = await this.#fetcher.read(this.real(topic), partition, offset, { ...options, waitMs: TRY_MS });
         }
+        // An empty batch here would be taken for the end of the partition.
+        if (batch.nextOffset === offset && end > offset && options.signal?.aborted !== true) {
+          throw new FleetcastError(
+            'LOG_UNAVAILABLE',
+            `${topic}/${partition}: nothing came from offset ${offset} on, though the partition ends at ${end}`,
+            { details: { topic, partition, offset, end } },
+          );
+        }
       }
       this.#open();
       return batch;
@@ -156,6 +164,11 @@ class KafkaLog implements EventLog, MemberLog {
       this.#offset(topic, partition, LATEST),
     ]);
     return { earliest, end };
+  }
+
+  async written(topic: string, partition: number): Promise<number> {
+    await this.#require(topic, partition);
+    return this.#offset(topic, partition, LATEST, READ_UNCOMMITTED);
   }
 
   async offsetForTime(topic: string, partition: number, timestamp: number): Promise<number> {
@@ -267,7 +280,7 @@ class KafkaLog implements EventLog, MemberLog {
     return shares;
   }
 
-  async #offset(topic: string, partition: number, timestamp: number): Promise<number> {
+  async #offset(topic: string, partition: number, timestamp: number, isolationLevel = READ_COMMITTED): Promise<number> {
     const real = this.real(topic);
     const where = `${topic}/${partition}`;
     const recover = () => this.#cluster.refreshMetadata();
@@ -276,7 +289,7 @@ class KafkaLog implements EventLog, MemberLog {
       const broker = await this.#cluster.findBroker({ nodeId: String(leaderOf(this.#cluster, real, partition)) });
       const { responses } = await broker.listOffsets({
         replicaId: -1,
-        isolationLevel: READ_COMMITTED,
+        isolationLevel,
         topics: [{ topic: real, partitions: [{ partition, timestamp }] }],
       });
       return Number(responses[0]!.partitions[0]!.offset);

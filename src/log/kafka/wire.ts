@@ -94,6 +94,7 @@ export interface WireCluster {
 
 export const GROUP_COORDINATOR = 0;
 export const TRANSACTION_COORDINATOR = 1;
+export const READ_UNCOMMITTED = 0;
 export const READ_COMMITTED = 1;
 
 const require = createRequire(import.meta.url);

@@ -93,6 +93,10 @@ export class MemoryLog implements EventLog {
     return this.#partition(topic, partition).offsets();
   }
 
+  async written(topic: string, partition: number): Promise<number> {
+    return (await this.offsets(topic, partition)).end;
+  }
+
   async offsetForTime(topic: string, partition: number, timestamp: number): Promise<number> {
     return this.#partition(topic, partition).offsetForTime(timestamp);
   }

@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import kafkajs from 'kafkajs';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { readAll, texts } from '../../src/log/event-log.contract.ts';
+import type { EventLog } from '../../src/log/event-log.ts';
+import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts';
+import { TopologyBuilder } from '../../src/topology/builder.ts';
+import { Engine } from '../../src/topology/engine.ts';
+import type { SourceCodec, Topology } from '../../src/topology/topology.ts';
+import { tumbling } from '../../src/topology/windows/window-spec.ts';
+import { startKafka } from '../log/kafka-broker.ts';
+
+const kafka = await startKafka();
+
+const codec: SourceCodec<number> = {
+  decode: ({ timestamp }) => ({ kind: 'record', value: 1, time: timestamp }),
+};
+
+/** Counts what comes of two sources. */
+function counts(): Topology {
+  const builder = new TopologyBuilder('counts');
+  builder
+    .source('a', { topic: 'a', codec })
+    .merge(builder.source('b', { topic: 'b', codec }))
+    .window(tumbling(1_000_000))
+    .count('count', { emit: 'update' })
+    .sink('out', { topic: 'out', encode: ({ key, value }) => ({ key, value: Buffer.from(String(value.value)) }) });
+  return builder.build();
+}
+
+describe.skipIf(kafka === undefined)('state on kafka (needs a broker)', { timeout: 120_000 }, () => {
+  let prefix: string;
+  let log: EventLog;
+  const client = new kafkajs.Kafka({ brokers: kafka?.brokers ?? [], logLevel: 0 });
+  beforeEach(async () => {
+    prefix = `s${randomUUID().slice(0, 8)}.`;
+    log = await openKafkaLog({ brokers: kafka!.brokers, prefix });
+  });
+  afterEach(() => log.close());
+  afterAll(() => kafka?.stop());
+
+  test('is waited for where the open transaction of another writer hides it', async () => {
+    const topics = ['a', 'b', 'out', 'dead-letters'];
+    await log.ensureTopics(topics.map((name) => ({ name, partitions: 1, cleanup: 'delete' })));
+    const put = (n: number) =>
+      log.append(
+        Array.from({ length: n }, () => {
+          return { topic: 'a', partition: 0, timestamp: 5000, key: Buffer.from('k'), value: Buffer.from('1') };
+        }),
+      );
+    const start = async () => {
+      const engine = new Engine({ log, topology: counts(), group: 'g' });
+      await engine.start();
+      return engine;
+    };
+    const settled = (engine: Engine, end: number) =>
+      expect.poll(() => engine.status()[0]?.inputs[0]?.offset, { timeout: 30_000 }).toBe(end);
+    const first = await start();
+    await put(10);
+    await settled(first, 10);
+    const other = client.producer({
+      transactionalId: `${prefix}other`,
+      maxInFlightRequests: 1,
+      idempotent: true,
+      transactionTimeout: 60_000,
+    });
+    await other.connect();
+    const transaction = await other.transaction();
+    const message = { partition: 0, key: 'other.x-0/k', value: 'x' };
+    await transaction.send({ topic: `${prefix}state`, messages: [message] });
+    await put(10);
+    await settled(first, 20);
+    await first.stop();
+    const { end } = await log.offsets('state', 0);
+    expect(await log.written('state', 0)).toBeGreaterThan(end);
+    const second = await start();
+    await put(1);
+    await expect.poll(() => second.status()[0]?.phase, { timeout: 30_000 }).toBe('waiting');
+    await transaction.abort();
+    await settled(second, 21);
+    await second.stop();
+    await other.disconnect();
+    const wanted = Array.from({ length: 21 }, (_, i) => String(i + 1));
+    await expect.poll(async () => texts(await readAll(log, 'out', 0)), { timeout: 10_000 }).toEqual(wanted);
+    expect(await log.written('state', 0)).toBe((await log.offsets('state', 0)).end);
+  });
+});
