@@ -25,7 +25,10 @@ export interface JournalEntry {
 export class InputJournal {
   readonly #place: StatePlace;
   readonly #topics: readonly string[];
-  #entries: JournalEntry[] = [];
+  readonly #byBase = new Map<number, JournalEntry>();
+  /** In the order of their bases from `#first` on; undefined until somebody asks. */
+  #sorted: JournalEntry[] | undefined;
+  #first = 0;
   /** Was made up and is not on the log yet. */
   #adopted: JournalEntry | undefined;
 
@@ -34,21 +37,46 @@ export class InputJournal {
     this.#topics = topics;
   }
 
+  get empty(): boolean {
+    return this.#byBase.size === 0;
+  }
+
+  /** In the order of the sequence. */
   get entries(): readonly JournalEntry[] {
-    return this.#entries;
+    return this.#inOrder().slice(this.#first);
+  }
+
+  #inOrder(): JournalEntry[] {
+    if (this.#sorted === undefined) {
+      this.#sorted = [...this.#byBase.values()].sort((a, b) => a.base - b.base);
+      this.#first = 0;
+    }
+    return this.#sorted;
   }
 
   /** Where the sequence goes on: after the last entry. */
   get end(): number {
-    const last = this.#entries.at(-1);
+    const last = this.#byBase.size === 0 ? undefined : this.#inOrder().at(-1);
     return last === undefined ? 0 : last.base + lengthOf(last);
   }
 
   /** Offset of a source where its last run ends; undefined where no entry has one. */
   endOf(source: number): number | undefined {
-    for (let i = this.#entries.length - 1; i >= 0; i--) {
-      const run = this.#entries[i]!.runs.findLast((each) => each.source === source);
+    const entries = this.#inOrder();
+    for (let i = entries.length - 1; i >= this.#first; i--) {
+      const run = entries[i]!.runs.findLast((each) => each.source === source);
       if (run !== undefined) return run.to;
+    }
+    return undefined;
+  }
+
+  /** Offset of a source where its first run begins that is not before a place in the sequence; undefined for none. */
+  startOf(source: number, place: number): number | undefined {
+    const entries = this.#inOrder();
+    for (let i = this.#first; i < entries.length; i++) {
+      const { base, runs } = entries[i]!;
+      const run = base < place ? undefined : runs.find((each) => each.source === source);
+      if (run !== undefined) return run.from;
     }
     return undefined;
   }
@@ -58,11 +86,13 @@ export class InputJournal {
    * source reads any more has −1 for its source.
    */
   restore(base: number, snapshot: StateSnapshot | undefined): void {
-    this.#entries = this.#entries.filter((entry) => entry.base !== base);
-    if (snapshot === undefined) return;
+    this.#sorted = undefined;
+    if (snapshot === undefined) {
+      this.#byBase.delete(base);
+      return;
+    }
     const runs = storedRuns(snapshot).map(({ topic, from, to }) => ({ source: this.#topics.indexOf(topic), from, to }));
-    this.#entries.push({ base, runs });
-    this.#entries.sort((a, b) => a.base - b.base);
+    this.#byBase.set(base, { base, runs });
   }
 
   /**
@@ -71,7 +101,9 @@ export class InputJournal {
    */
   adopt(source: number, from: number, to: number): void {
     this.#adopted = { base: from, runs: [{ source, from, to }] };
-    this.#entries = [this.#adopted];
+    this.#byBase.clear();
+    this.#byBase.set(from, this.#adopted);
+    this.#sorted = undefined;
   }
 
   /**
@@ -79,9 +111,20 @@ export class InputJournal {
    * @param needless entries that end at or before this place in the sequence are not needed any more.
    */
   append(entry: JournalEntry, needless: number, timestamp: number): OutRecord[] {
-    this.#entries.push(entry);
-    const gone = this.#entries.slice(0, -1).filter((old) => old.base + lengthOf(old) - 1 <= needless);
-    this.#entries = this.#entries.slice(gone.length);
+    const entries = this.#inOrder();
+    const gone: JournalEntry[] = [];
+    for (; this.#first < entries.length; this.#first++) {
+      const oldest = entries[this.#first]!;
+      if (oldest.base + lengthOf(oldest) - 1 > needless) break;
+      gone.push(oldest);
+      this.#byBase.delete(oldest.base);
+    }
+    entries.push(entry);
+    this.#byBase.set(entry.base, entry);
+    if (this.#first > entries.length / 2) {
+      entries.splice(0, this.#first);
+      this.#first = 0;
+    }
     const written = this.#adopted === undefined ? [entry] : [this.#adopted, entry];
     this.#adopted = undefined;
     return [

@@ -57,7 +57,7 @@ export async function restore(
   };
   await follower.toEnd({ pause, signal }, hooks.onSnapshots);
   const { globals, newest, journal } = follower;
-  const before = journal === undefined || journal.entries.length > 0 ? undefined : onlySource(committed);
+  const before = journal === undefined || !journal.empty ? undefined : onlySource(committed);
   const sequence = before?.to ?? (journal === undefined ? start[0]! : journal.end);
   if (newest >= 0 && (fresh || newest >= sequence)) throw foreign(options, newest, fresh ? undefined : sequence);
 

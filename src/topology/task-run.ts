@@ -435,8 +435,7 @@ export class TaskRun {
   #neededFrom(source: number): number {
     const from = this.#sweep.replayFrom + 1;
     if (this.#journal === undefined) return from;
-    const runs = this.#journal.entries.filter(({ base }) => base >= from).flatMap(({ runs }) => runs);
-    return runs.find((run) => run.source === source)?.from ?? this.#taken[source]!;
+    return this.#journal.startOf(source, from) ?? this.#taken[source]!;
   }
 }
 
