@@ -103,4 +103,30 @@ describe('record batches', () => {
     expect(decoded.records.map((r) => Buffer.from(r.value!).toString())).toEqual(['kept 1', 'kept 2', 'kept 3']);
     expect(decoded.nextOffset).toBe(8);
   });
+
+  test.each([
+    ['a marker', 0x30],
+    ['data', 0x10],
+  ])('an emptied batch of %s says nothing and is passed over', (_, attributes) => {
+    const at = (base: number, text: string) => {
+      const batch = encodeBatch([{ timestamp: 1, key: null, value: Buffer.from(text) }], {
+        ...PRODUCER,
+        transactional: true,
+      });
+      batch.writeBigInt64BE(BigInt(base), 0);
+      return batch;
+    };
+    // What Kafka's cleaner leaves where a batch is its producer's last: the header.
+    const empty = Buffer.from(at(1, 'gone').subarray(0, 61));
+    empty.writeInt32BE(61 - 12, 8);
+    empty.writeInt16BE(attributes, 21);
+    empty.writeInt32BE(1, 23);
+    empty.writeInt32BE(0, 57);
+    const inTheMiddle = decodeBatches(Buffer.concat([at(0, 'a'), empty, at(3, 'b')]), 0, [], 't/0');
+    expect(inTheMiddle.records.map(({ offset, value }) => [offset, String(value)])).toEqual([
+      [0, 'a'],
+      [3, 'b'],
+    ]);
+    expect(decodeBatches(Buffer.concat([at(0, 'a'), empty]), 0, [], 't/0')).toMatchObject({ nextOffset: 3 });
+  });
 });

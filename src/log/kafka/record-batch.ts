@@ -132,7 +132,11 @@ export function decodeBatches(
     const producerId = data.readBigInt64BE(at + 43);
     while (pending.length > 0 && pending[0]!.firstOffset <= last) aborting.add(pending.shift()!.producerId);
     const end = at + size;
-    if ((attributes & CONTROL) !== 0) {
+    // The cleaner leaves the header of what it has emptied, of markers as well, where it is its producer's last.
+    const empty = data.readInt32BE(at + 57) === 0;
+    if (empty) {
+      // Nothing to read: neither records nor a marker.
+    } else if ((attributes & CONTROL) !== 0) {
       if (controlType(data, at + HEADER) === ABORT_MARKER) aborting.delete(producerId);
     } else if (!((attributes & TRANSACTIONAL) !== 0 && aborting.has(producerId))) {
       if (crc32c(data, at + CRC_FROM, end) !== data.readUInt32BE(at + 17)) throw broken(where, base, 'is damaged');
