@@ -71,6 +71,7 @@ export class MicroBatch {
     this.keyBytes.length = 0;
     this.#sourceOf.length = 0;
     this.#sequences.length = 0;
+    this.tableRows.clear();
     for (const buffer of this.buffers) buffer.clear();
   }
 
