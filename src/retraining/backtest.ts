@@ -5,6 +5,7 @@ import { scoredSteps } from '../operators/interval.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { Borders } from './data-set.ts';
 import { type ErrorRow, evaluate } from './evaluate.ts';
+import { MOST_BUCKETS } from './history-bound.ts';
 import type { HistorySeries } from './history-reader.ts';
 import { lookAhead } from './look-ahead.ts';
 import type { Desk } from './publisher.ts';
@@ -56,7 +57,12 @@ export const ONCE = 'once';
 export async function backtest(options: BacktestOptions): Promise<Backtest> {
   const { windows, start, every } = options;
   const { interval } = windows;
-  const request = await newRequest(options, { ...options.request, reason: 'backtest' });
+  const request = await newRequest(options, {
+    ...options.request,
+    // Each period needs what was old by the end of them all.
+    bound: { buckets: options.request?.bound?.buckets ?? MOST_BUCKETS, least: Number.POSITIVE_INFINITY },
+    reason: 'backtest',
+  });
   const history = await requestedHistory(options, request, options.signal);
   const last = history.reduce(
     (newest, { start: from, values }) => Math.max(newest, from + values.length * interval),

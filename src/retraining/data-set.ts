@@ -73,11 +73,15 @@ export function buildDataSet(series: readonly HistorySeries[], options: DataSetO
   const fixed = new Map<string, Scale>();
   const units = new Map<string, Scale>();
   const runs: SeriesRun[] = [];
-  const parts = { train: new IndexDraft(), validation: new IndexDraft(), test: new IndexDraft() };
   const window = { interval, lookback: shape.lookback, scaleLength: options.scaleLength };
   const layout = ringLayout(window);
   const ring = new WindowRing(window, layout);
   const inputs = readInputs(options.inputs ?? '');
+  const parts = {
+    train: new IndexDraft(inputs !== undefined),
+    validation: new IndexDraft(inputs !== undefined),
+    test: new IndexDraft(inputs !== undefined),
+  };
   const targets = new Set(inputs?.targets ?? []);
   const finder = inputs === undefined ? undefined : new InputFinder(inputs, usable, options.statics ?? {});
 
@@ -151,28 +155,49 @@ interface Candidate {
   readonly deviation: number;
 }
 
+/** Grows in typed arrays: an array of numbers takes several times as much, and there are millions of windows. */
 class IndexDraft {
-  readonly #starts: number[] = [];
-  readonly #means: number[] = [];
-  readonly #deviations: number[] = [];
+  #count = 0;
+  #starts = new Int32Array(1024);
+  #means = new Float64Array(1024);
+  #deviations = new Float64Array(1024);
+  /** Of each window, where inputs are asked for. */
   readonly origins: number[] = [];
   readonly series: HistorySeries[] = [];
+  readonly #withInputs: boolean;
+
+  constructor(withInputs: boolean) {
+    this.#withInputs = withInputs;
+  }
 
   add(start: number, mean: number, deviation: number, origin: number, series: HistorySeries): void {
-    this.origins.push(origin);
-    this.series.push(series);
-    this.#starts.push(start);
-    this.#means.push(mean);
-    this.#deviations.push(deviation);
+    if (this.#withInputs) {
+      this.origins.push(origin);
+      this.series.push(series);
+    }
+    const at = this.#count++;
+    if (at === this.#starts.length) {
+      this.#starts = doubled(this.#starts, new Int32Array(2 * at));
+      this.#means = doubled(this.#means, new Float64Array(2 * at));
+      this.#deviations = doubled(this.#deviations, new Float64Array(2 * at));
+    }
+    this.#starts[at] = start;
+    this.#means[at] = mean;
+    this.#deviations[at] = deviation;
   }
 
   done(): WindowIndex {
     return {
-      starts: Int32Array.from(this.#starts),
-      means: Float64Array.from(this.#means),
-      deviations: Float64Array.from(this.#deviations),
+      starts: this.#starts.slice(0, this.#count),
+      means: this.#means.slice(0, this.#count),
+      deviations: this.#deviations.slice(0, this.#count),
     };
   }
+}
+
+function doubled<A extends Int32Array | Float64Array>(old: A, larger: A): A {
+  larger.set(old);
+  return larger;
 }
 
 function place(

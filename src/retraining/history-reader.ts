@@ -41,6 +41,8 @@ export interface HistoryReadOptions {
   /** Event times: buckets that start at or after `from` and before `to`. */
   readonly from?: number;
   readonly to?: number;
+  /** Segments that end at or before this event time are left out, unread. */
+  readonly since?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -79,7 +81,7 @@ export async function readHistory(options: HistoryReadOptions): Promise<HistoryR
  * @param beyond also what replaces, after the ranges, a segment that has no record inside them any more
  */
 export async function readRawHistory(options: HistoryReadOptions, beyond = false): Promise<RawHistory> {
-  const { log, topic, only, signal } = options;
+  const { log, topic, only, since, signal } = options;
   const ranges = options.ranges ?? (await historyRanges(log, topic));
   const values: Uint8Array[] = [];
   const replaced: Uint8Array[] = [];
@@ -98,7 +100,9 @@ export async function readRawHistory(options: HistoryReadOptions, beyond = false
           continue;
         }
         const name = Buffer.from(key).toString('utf8');
-        if (only !== undefined && !only.has(name.slice(0, name.lastIndexOf('/')))) continue;
+        const slash = name.lastIndexOf('/');
+        if (only !== undefined && !only.has(name.slice(0, slash))) continue;
+        if (since !== undefined && Number(name.slice(slash + 1)) < since && segmentEnd(value) <= since) continue;
         if (offset < to) {
           inside.add(name);
           values.push(value);
@@ -110,6 +114,11 @@ export async function readRawHistory(options: HistoryReadOptions, beyond = false
     }
   }
   return { ranges, values, replaced, skipped };
+}
+
+function segmentEnd(value: Uint8Array): number {
+  const { start, interval, values } = decode<HistorySegment>('HistorySegment', value);
+  return start + interval * values.length;
 }
 
 export interface AssembleOptions extends Pick<HistoryReadOptions, 'from' | 'to'> {

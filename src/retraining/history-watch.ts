@@ -4,6 +4,13 @@ import type { EventLog } from '../log/event-log.ts';
 import { scan } from './scan.ts';
 import type { Extent } from './triggers.ts';
 
+/** Event times of a series: start of its first measured bucket, end of its last. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+  readonly interval: number;
+}
+
 /** Follows the topic `history` and knows how long the series have become. */
 export class HistoryWatch {
   readonly #log: EventLog;
@@ -23,6 +30,11 @@ export class HistoryWatch {
       longest = Math.max(longest, Math.round((end - start) / interval));
     }
     return longest;
+  }
+
+  /** By series key. */
+  get spans(): ReadonlyMap<string, Span> {
+    return this.#spans;
   }
 
   /** @param least buckets from the first to the last of a series that counts */

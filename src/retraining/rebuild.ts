@@ -50,7 +50,7 @@ export async function rebuild(
 /** The request that an artefact was made from. */
 export function requestOf(artefact: ModelArtefact): TrainingRequest {
   const { training, name, scaler, parent, note, createdAt } = artefact;
-  const { backend, minMeasured: _, dataDigest: __, testEnd, series, from, to, ...settings } = training.settings;
+  const { backend, minMeasured: _, dataDigest: __, testEnd, series, from, to, since, ...settings } = training.settings;
   return {
     name,
     family: rebuildable(artefact),
@@ -64,6 +64,7 @@ export function requestOf(artefact: ModelArtefact): TrainingRequest {
     series: JSON.parse(String(series)) as string[],
     from: from === '' ? null : Number(from),
     to: to === '' ? null : Number(to),
+    since: since === undefined || since === '' ? null : Number(since),
     parent,
     reason: note,
     byHand: false,

@@ -20,6 +20,8 @@ export interface TrainingRequest {
   /** Event times of the buckets to use; null is open. */
   readonly from: number | null;
   readonly to: number | null;
+  /** Segments that end at or before it are not read, see `boundedPart`; null reads all. Older requests do not have it. */
+  readonly since?: number | null;
   /** Id of the model that it starts from (warm start), or empty. */
   readonly parent: string;
   readonly reason: string;

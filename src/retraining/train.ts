@@ -9,6 +9,7 @@ import { DEFAULT_TRAINER } from '../models/training/trainers.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import { decodeModel, encodeModel } from '../pipelines/model-codec.ts';
 import { flushHistory } from './flush.ts';
+import { boundedPart, type HistoryBound, MOST_BUCKETS } from './history-bound.ts';
 import { assembleHistory, type HistorySeries, readRawHistory } from './history-reader.ts';
 import { HistoryWatch } from './history-watch.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
@@ -36,6 +37,8 @@ export interface RequestOptions {
   readonly from?: number;
   readonly to?: number;
   readonly parent?: string;
+  /** How much of the history it may hold; {@link MOST_BUCKETS} where left out. */
+  readonly bound?: HistoryBound;
   readonly reason?: string;
   readonly byHand?: boolean;
   /** How far the history has come; looked up where left out. */
@@ -51,6 +54,9 @@ export async function newRequest(desk: Desk, options: RequestOptions, signal?: A
   const { ranges, flushed } = await flushHistory({ ...desk, id: `${name}-${randomUUID()}`, patienceMs, signal });
   const extent = options.extent ?? (await extentOf(desk));
   const family = options.family ?? 'segment-lstm';
+  const asked = { series: options.series ?? [], from: options.from ?? null, to: options.to ?? null };
+  const bound = options.bound ?? { buckets: MOST_BUCKETS, least: 2000 };
+  const part = extent.total > bound.buckets ? await partOf(desk, bound, asked, signal) : { since: null };
   return {
     name,
     family,
@@ -60,9 +66,8 @@ export async function newRequest(desk: Desk, options: RequestOptions, signal?: A
     settings: options.settings ?? {},
     scaler: options.scaler ?? 'fixed',
     split: options.split ?? DEFAULT_SPLIT,
-    series: options.series ?? [],
-    from: options.from ?? null,
-    to: options.to ?? null,
+    ...asked,
+    ...part,
     parent: options.parent ?? '',
     reason: options.reason ?? 'by hand',
     byHand: options.byHand ?? false,
@@ -79,10 +84,22 @@ async function extentOf({ log, topics }: Desk): Promise<Extent> {
   return watch.extent(1);
 }
 
+/** Reads how long the series are once more: what they have become since makes no difference to what was fixed. */
+async function partOf(
+  { log, topics }: Desk,
+  bound: HistoryBound,
+  asked: Pick<TrainingRequest, 'series' | 'from' | 'to'>,
+  signal: AbortSignal | undefined,
+): Promise<Pick<TrainingRequest, 'series' | 'since'>> {
+  const watch = new HistoryWatch(log, topics.history);
+  await watch.advance(signal);
+  return boundedPart(watch.spans, bound, asked);
+}
+
 /** Reads the history that a request names. */
 export async function requestedHistory(
   desk: Pick<Desk, 'log' | 'topics'>,
-  request: Pick<TrainingRequest, 'ranges' | 'series' | 'from' | 'to'>,
+  request: Pick<TrainingRequest, 'ranges' | 'series' | 'from' | 'to' | 'since'>,
   signal?: AbortSignal,
 ): Promise<readonly HistorySeries[]> {
   const raw = await readRawHistory(readOptions(desk, request, signal));
@@ -94,7 +111,7 @@ export async function requestedHistory(
 
 function readOptions(
   { log, topics }: Pick<Desk, 'log' | 'topics'>,
-  { ranges, series }: Pick<TrainingRequest, 'ranges' | 'series'>,
+  { ranges, series, since }: Pick<TrainingRequest, 'ranges' | 'series' | 'since'>,
   signal?: AbortSignal,
 ) {
   return {
@@ -102,6 +119,7 @@ function readOptions(
     topic: topics.history,
     ranges,
     ...(series.length === 0 ? {} : { only: new Set(series) }),
+    ...(since == null ? {} : { since }),
     ...(signal === undefined ? {} : { signal }),
   };
 }
@@ -129,7 +147,7 @@ export async function trainRequest(
   { champion, parent, ridgeBeside = false, recorded }: RequestedTraining = {},
 ): Promise<TrainedModel> {
   const began = performance.now();
-  hooks.onStage?.('reading', `${request.ranges.length} partitions of history`);
+  hooks.onStage?.('reading', readingText(request));
   const history = await readRawHistory(readOptions(desk, request, withLimit(hooks).signal), recorded !== undefined);
   const trained = await trainApart(
     {
@@ -146,6 +164,11 @@ export async function trainRequest(
   const artefact = decodeModel(trained.bytes);
   const cpuMs = processorTime(request, performance.now() - began, hooks.threads);
   return { ...trained, artefact, model: modelFromArtefact(artefact, trained.id), cpuMs };
+}
+
+function readingText({ ranges, series, since }: TrainingRequest): string {
+  const some = series.length === 0 ? '' : `, ${series.length} series`;
+  return `${ranges.length} partitions of history${some}${since == null ? '' : `, from ${new Date(since).toISOString()} on`}`;
 }
 
 /** Processor time that a training can have taken in `elapsedMs`. */

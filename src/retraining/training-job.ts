@@ -108,17 +108,32 @@ function targetsOf({ targets }: ModelInputs): ModelInputs {
  * thread of its own; see `trainApart`.
  * @throws TRAINING_TOO_LITTLE_DATA, TRAINING_DIVERGED, TRAINING_CANCELLED, TRAINER_UNAVAILABLE, MODEL_DISAGREES
  */
-export async function runTrainingJob(job: TrainingJob, hooks: TrainingHooks = {}): Promise<TrainedBytes> {
-  const { request, windows } = job;
+export async function runTrainingJob(
+  { history, ...job }: TrainingJob,
+  hooks: TrainingHooks = {},
+): Promise<TrainedBytes> {
+  return trainAssembled(assembled(job, history), job, hooks);
+}
+
+/** What a history was put together from is let go before the training, which needs the memory for itself. */
+function assembled({ request, windows, recorded }: Omit<TrainingJob, 'history'>, history: TrainingJob['history']) {
   const from = request.from ?? undefined;
   const to = request.to ?? undefined;
-  const { series, segments } = assembleHistory(job.history, {
+  const { series, segments } = assembleHistory(history, {
     ...(from === undefined ? {} : { from }),
     ...(to === undefined ? {} : { to }),
-    ...(job.recorded === undefined ? {} : recordedOptions(job.recorded)),
+    ...(recorded === undefined ? {} : recordedOptions(recorded)),
   });
-  checkDigest(series, job.recorded);
-  const held = writeHeldSet(segments, windows.correctFor ?? Number.POSITIVE_INFINITY);
+  checkDigest(series, recorded);
+  return { series, held: writeHeldSet(segments, windows.correctFor ?? Number.POSITIVE_INFINITY) };
+}
+
+async function trainAssembled(
+  { series, held }: ReturnType<typeof assembled>,
+  job: Omit<TrainingJob, 'history'>,
+  hooks: TrainingHooks,
+): Promise<TrainedBytes> {
+  const { request, windows } = job;
   const champion = servedOf(job.champion);
   const parent = servedOf(job.parent);
   const trained = await trainOne(series, held, windows, request, hooks, { champion, parent });
@@ -213,6 +228,7 @@ async function trainOne(
         series: JSON.stringify(request.series),
         from: request.from ?? '',
         to: request.to ?? '',
+        since: request.since ?? '',
         dataDigest: historyDigest(history),
       },
       windows: train.starts.length,

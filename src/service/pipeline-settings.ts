@@ -11,6 +11,7 @@ import type { WindowShape } from '../models/window-shape.ts';
 import { QUALITY_DEFAULTS } from '../operators/quality.ts';
 import { type PipelineConfig, pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { type TopicNames, topicNames, topicSpecs } from '../pipelines/topics.ts';
+import { historyBound } from '../retraining/history-bound.ts';
 import { trialDefaults } from '../retraining/trial.ts';
 import { manifestSpec } from '../topology/state-manifest.ts';
 import { layersOf } from './configuration/layers-file.ts';
@@ -81,7 +82,8 @@ export function learnerOf(configuration: Configuration) {
 function requestOf(configuration: Configuration) {
   const { learner, pipeline } = configuration;
   const wanted = familyOf(learner, learner.layers, pipeline);
-  return { ...wanted, settings: { ...wanted.settings, inputs: inputsText(configuration) } };
+  const bound = historyBound(learner.mostBuckets, pipelineOf(configuration));
+  return { ...wanted, bound, settings: { ...wanted.settings, inputs: inputsText(configuration) } };
 }
 
 /** The inputs that models are trained with, as text; see `writeInputs`. */

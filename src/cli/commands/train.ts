@@ -5,6 +5,7 @@ import { TRAINER_NAMES, type TrainerName } from '../../models/training/trainers.
 import { activate } from '../../retraining/activate.ts';
 import { evaluationTable } from '../../retraining/evaluate.ts';
 import { judgeHoldOut } from '../../retraining/gate.ts';
+import { historyBound } from '../../retraining/history-bound.ts';
 import { type TrainOptions, trainOnHistory } from '../../retraining/train.ts';
 import { readLayersFile } from '../../service/configuration/layers-file.ts';
 import { familyOf, inputsText } from '../../service/pipeline-settings.ts';
@@ -115,6 +116,7 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
       trainer: wanted.trainer,
       family: wanted.family,
       champion,
+      bound: historyBound(learner.mostBuckets, { ...windows, shape }),
       parent: parentId,
       parentModel,
       settings: {

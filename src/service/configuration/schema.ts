@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { CALENDAR } from '../../models/inputs/calendar.ts';
 import { INPUT_LIMITS } from '../../models/inputs/spec.ts';
 import { INTERVAL_METHODS } from '../../operators/interval-method.ts';
+import { MOST_BUCKETS } from '../../retraining/history-bound.ts';
 import { DRIFT_DEFAULTS } from '../../retraining/page-hinkley.ts';
 import { mappingSection } from './mapping-section.ts';
 import { outSection } from './out-section.ts';
@@ -342,6 +343,10 @@ const learner = section(
       '[{type: GRU, units: 32, dropout: 0.1}, {type: LayerNormalization}, {type: Dense, units: 24}]',
     ),
     maxSteps: whole(10, 10_000_000).default(2000).meta({ description: 'Bounds the time of a training.' }),
+    mostBuckets: whole(1000, 1_000_000_000).default(MOST_BUCKETS).meta({
+      description:
+        'Most buckets that a training holds in memory, the newest; where too few of each series are left, those of some devices.',
+    }),
     seed: whole(0, 2 ** 31 - 1)
       .default(1)
       .meta({ description: 'Same seed and history, same model.' }),
