@@ -2,7 +2,31 @@
 // i, f, g, o and are put into ONNX's i, o, f, c.
 
 /** @returns the bytes of the model */
-export function onnxLstm({ steps, features, width, outputs }, { kernel, recurrent, bias, headKernel, headBias }) {
+export function onnxLstm({ steps, features, width, outputs }, tensors) {
+  return modelOf([
+    bytes(1, node('LSTM', ['x', 'W', 'R', 'B'], ['', 'h'], [intAttribute('hidden_size', width)])),
+    ...headAndWeights({ features, width, outputs }, tensors),
+    bytes(11, valueInfo('x', [steps, 'batch', features])),
+    bytes(12, valueInfo('y', ['batch', outputs])),
+  ]);
+}
+
+/** One step with the state from outside: x [1, B, F], h0 and c0 [1, B, H] → y, h, c. @returns the bytes of the model */
+export function onnxStep({ features, width, outputs }, tensors) {
+  const state = [1, 'batch', width];
+  return modelOf([
+    bytes(1, node('LSTM', ['x', 'W', 'R', 'B', '', 'h0', 'c0'], ['', 'h', 'c'], [intAttribute('hidden_size', width)])),
+    ...headAndWeights({ features, width, outputs }, tensors),
+    bytes(11, valueInfo('x', [1, 'batch', features])),
+    bytes(11, valueInfo('h0', state)),
+    bytes(11, valueInfo('c0', state)),
+    bytes(12, valueInfo('y', ['batch', outputs])),
+    bytes(12, valueInfo('h', state)),
+    bytes(12, valueInfo('c', state)),
+  ]);
+}
+
+function headAndWeights({ features, width, outputs }, { kernel, recurrent, bias, headKernel, headBias }) {
   const order = [0, 3, 1, 2];
   const gates = (matrix, inputs) => {
     // [inputs, 4 · width] → [1, 4 · width, inputs]
@@ -13,8 +37,7 @@ export function onnxLstm({ steps, features, width, outputs }, { kernel, recurren
           out[(g * width + u) * inputs + i] = matrix[i * 4 * width + order[g] * width + u];
     return out;
   };
-  const graph = message([
-    bytes(1, node('LSTM', ['x', 'W', 'R', 'B'], ['', 'h'], [intAttribute('hidden_size', width)])),
+  return [
     bytes(1, node('Squeeze', ['h', 'axes'], ['last'], [])),
     bytes(1, node('Gemm', ['last', 'K', 'b'], ['y'], [])),
     bytes(2, text('lstm')),
@@ -24,11 +47,11 @@ export function onnxLstm({ steps, features, width, outputs }, { kernel, recurren
     bytes(5, tensor('K', [width, outputs], headKernel)),
     bytes(5, tensor('b', [outputs], headBias)),
     bytes(5, int64Tensor('axes', [1], [0])),
-    bytes(11, valueInfo('x', [steps, 'batch', features])),
-    bytes(12, valueInfo('y', ['batch', outputs])),
-  ]);
-  return message([varint(1, 8), bytes(7, graph), bytes(8, message([bytes(1, text('')), varint(2, 17)]))]);
+  ];
 }
+
+const modelOf = (graph) =>
+  message([varint(1, 8), bytes(7, message(graph)), bytes(8, message([bytes(1, text('')), varint(2, 17)]))]);
 
 const message = (parts) => Buffer.concat(parts);
 const text = (value) => Buffer.from(value, 'utf8');

@@ -1,5 +1,6 @@
 // Speed of the models: inference against ONNX Runtime, training, all in one run.
 //   node bench/models/run.mjs [--seconds 2] [--save]
+// plain-lstm.mjs compares with ONNX Runtime in rounds that alternate, and measures carried state.
 // Needs a build (`npm run build`). ONNX Runtime is measured where it can be found:
 //   ONNXRUNTIME_NODE_INSTALL=skip npm install --no-save onnxruntime-node   (or ONNXRUNTIME=/path/to/node_modules/onnxruntime-node)
 import { writeFileSync } from 'node:fs';
@@ -117,20 +118,6 @@ for (const rows of [1, 32, 256, 1024]) {
     ratio = ours / theirs;
   }
   report(`kernel, one thread, plain LSTM, batch ${rows}, windows/s`, ours * rows, ratio);
-}
-
-{
-  // Carrying state instead of recomputing the window: one step for each new value.
-  const one = { ...sizes, shape: { ...sizes.shape, lookback: 1 } };
-  const factory = lstmFactory(one);
-  const { floats, network: measured } = measureNetwork(factory, 32, false);
-  const kernel = wasmKernel(kernelMemory(measured.layout.size + floats));
-  const net = factory(32, { kernel, arena: new Arena(measured.layout.size), weights: 0, training: false });
-  net.prepare();
-  report(
-    'kernel, one thread, one step with carried state, batch 32, steps/s',
-    32 * (await rate(() => net.forward(32))),
-  );
 }
 
 for (const [lookback, horizon, units] of [
