@@ -41,12 +41,14 @@ export class HistoryWatch {
   extent(least: number): Extent {
     let total = 0;
     let series = 0;
+    let newest = Number.NEGATIVE_INFINITY;
     for (const { start, end, interval } of this.#spans.values()) {
       const buckets = Math.round((end - start) / interval);
       total += buckets;
       if (buckets >= least) series++;
+      newest = Math.max(newest, end);
     }
-    return { buckets: this.longest, total, series };
+    return { buckets: this.longest, total, series, end: newest };
   }
 
   /** Reads what has been added since the last call. */

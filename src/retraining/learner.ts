@@ -218,10 +218,11 @@ export class Learner {
       return true;
     }
     if (line.challenger !== '') return this.#watchShadow(signal);
-    const extent = this.#watch.extent(this.#options.windows.shape.lookback + this.#options.windows.shape.horizon);
+    const { shape, interval } = this.#options.windows;
+    const extent = this.#watch.extent(shape.lookback + shape.horizon);
     const drift = await this.#drift(signal);
     const champion = (await this.#champion(signal)) === undefined ? '' : line.champion;
-    const due = trainingDue(line, extent, this.#triggers(), this.#options.now(), drift, champion);
+    const due = trainingDue(line, extent, this.#triggers(), interval, this.#options.now(), drift, champion);
     if (due === undefined) return false;
     const { name, request } = this.#options;
     const desk = this.#desk();

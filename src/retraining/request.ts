@@ -27,8 +27,13 @@ export interface TrainingRequest {
   readonly reason: string;
   /** Whoever asked does the training, and decides about the model: the learner leaves both alone. */
   readonly byHand: boolean;
-  /** Buckets of the longest series when it was asked for: the next training waits for so many more. */
+  /** Buckets of the longest series when it was asked for. */
   readonly buckets: number;
+  /**
+   * Event time at which the newest bucket of any series ended then: the next training waits for so much more. Requests of
+   * versions before have none, and `buckets` counts; nor has one on no history.
+   */
+  readonly end?: number;
   /** Buckets of all series then, and series that were long enough for a window. */
   readonly total: number;
   readonly seriesCount: number;

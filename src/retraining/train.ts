@@ -72,6 +72,7 @@ export async function newRequest(desk: Desk, options: RequestOptions, signal?: A
     reason: options.reason ?? 'by hand',
     byHand: options.byHand ?? false,
     buckets: extent.buckets,
+    ...(Number.isFinite(extent.end) ? { end: extent.end } : {}),
     total: extent.total,
     seriesCount: extent.series,
     time: desk.now(),

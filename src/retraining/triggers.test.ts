@@ -3,8 +3,8 @@ import type { ModelEvent } from '../events/records.ts';
 import { ModelLine } from './model-line.ts';
 import { TRIGGER_DEFAULTS, type TriggerSettings, trainingDue } from './triggers.ts';
 
-const settings: TriggerSettings = { ...TRIGGER_DEFAULTS, firstAfter: 100, every: 200, driftAfter: 30 };
 const HOUR = 3_600_000;
+const settings: TriggerSettings = { ...TRIGGER_DEFAULTS, firstAfter: 100, every: 200, driftAfter: 30 };
 
 function lineWith(...events: [ModelEvent['kind'], object?][]): ModelLine {
   const line = new ModelLine('default');
@@ -25,44 +25,53 @@ const asked = (buckets: number, more: object = {}) => ({
 });
 const served = (...more: [ModelEvent['kind'], object?][]) =>
   lineWith(['requested', asked(100)], ['trained', { cpuMs: 60_000 }], ['promoted'], ...more);
-const extent = (buckets: number, series = 8, total = 2 * buckets) => ({ buckets, total, series });
+const extent = (buckets: number, series = 8, total = 2 * buckets) => ({ buckets, total, series, end: buckets * HOUR });
 
 describe('triggers', () => {
   it('say why, one at a time', () => {
     const none = lineWith();
-    expect(trainingDue(none, extent(99), settings, 0)).toBeUndefined();
-    expect(trainingDue(none, extent(100), settings, 0)?.reason).toBe('first model: 100 buckets of history');
-    expect(trainingDue(lineWith(['requested', asked(100)]), extent(900), settings, 0)).toBeUndefined();
-    expect(trainingDue(served(), extent(299), settings, 0)).toBeUndefined();
-    expect(trainingDue(served(), extent(300), settings, 0)?.reason).toBe('200 new buckets');
-    expect(trainingDue(served(['shadowed']), extent(300), settings, 0)).toBeUndefined();
+    expect(trainingDue(none, extent(99), settings, HOUR, 0)).toBeUndefined();
+    expect(trainingDue(none, extent(100), settings, HOUR, 0)?.reason).toBe('first model: 100 buckets of history');
+    expect(trainingDue(lineWith(['requested', asked(100)]), extent(900), settings, HOUR, 0)).toBeUndefined();
+    expect(trainingDue(served(), extent(299), settings, HOUR, 0)).toBeUndefined();
+    expect(trainingDue(served(), extent(300), settings, HOUR, 0)?.reason).toBe('200 new buckets');
+    expect(trainingDue(served(['shadowed']), extent(300), settings, HOUR, 0)).toBeUndefined();
+  });
+
+  it('count in event time, also where the longest series have ended', () => {
+    const line = lineWith(['requested', asked(100, { end: 500 * HOUR })], ['trained'], ['promoted']);
+    const ended = (end: number) => ({ ...extent(100), end: end * HOUR });
+    expect(trainingDue(line, ended(699), settings, HOUR, 0)).toBeUndefined();
+    expect(trainingDue(line, ended(700), settings, HOUR, 0)?.reason).toBe('200 new buckets');
+    // A series that begins with years of history makes the longest longer, and no time has passed.
+    expect(trainingDue(line, { ...ended(500), buckets: 9_000 }, settings, HOUR, 0)).toBeUndefined();
   });
 
   it('are coalesced, and keep a pause', () => {
     const all = { ...settings, newBuckets: 100 };
-    const due = trainingDue(served(), extent(300, 12), all, 0);
+    const due = trainingDue(served(), extent(300, 12), all, HOUR, 0);
     expect(due?.reason).toBe('200 new buckets, 400 new buckets of all series, 4 of 12 series are new');
-    expect(trainingDue(served(), extent(110, 12), all, 0)).toBeUndefined();
-    expect(trainingDue(served(), extent(130, 12), all, 0)?.reason).toBe('4 of 12 series are new');
-    expect(trainingDue(served(), extent(130, 10), all, 0)).toBeUndefined();
+    expect(trainingDue(served(), extent(110, 12), all, HOUR, 0)).toBeUndefined();
+    expect(trainingDue(served(), extent(130, 12), all, HOUR, 0)?.reason).toBe('4 of 12 series are new');
+    expect(trainingDue(served(), extent(130, 10), all, HOUR, 0)).toBeUndefined();
   });
 
   it('try a drift on what came since, ever more rarely, while the schedule goes on', () => {
     const since = 50 * HOUR;
     const drift = (buckets: number) => ({ since, buckets });
-    expect(trainingDue(served(), extent(160), settings, 0, drift(29))).toBeUndefined();
-    expect(trainingDue(served(), extent(160), settings, 0, drift(30))).toMatchObject({ from: since });
+    expect(trainingDue(served(), extent(160), settings, HOUR, 0, drift(29))).toBeUndefined();
+    expect(trainingDue(served(), extent(160), settings, HOUR, 0, drift(30))).toMatchObject({ from: since });
     const again = served(['requested', asked(160, { from: since })], ['failed']);
-    expect(trainingDue(again, extent(200), settings, 0, drift(59))).toBeUndefined();
-    expect(trainingDue(again, extent(200), settings, 0, drift(60))).toMatchObject({ from: since });
-    expect(trainingDue(again, extent(300), settings, 0, drift(150))).toEqual({ reason: '200 new buckets' });
+    expect(trainingDue(again, extent(200), settings, HOUR, 0, drift(59))).toBeUndefined();
+    expect(trainingDue(again, extent(200), settings, HOUR, 0, drift(60))).toMatchObject({ from: since });
+    expect(trainingDue(again, extent(300), settings, HOUR, 0, drift(150))).toEqual({ reason: '200 new buckets' });
   });
 
   it('keep to the budget of a day', () => {
     const tight = { ...settings, budgetMs: 60_000 };
-    expect(trainingDue(served(), extent(300), tight, 11 * HOUR)).toBeUndefined();
-    expect(trainingDue(served(), extent(300), { ...tight, budgetMs: 60_001 }, 11 * HOUR)).toBeDefined();
-    expect(trainingDue(served(), extent(300), tight, 35 * HOUR)).toBeDefined();
+    expect(trainingDue(served(), extent(300), tight, HOUR, 11 * HOUR)).toBeUndefined();
+    expect(trainingDue(served(), extent(300), { ...tight, budgetMs: 60_001 }, HOUR, 11 * HOUR)).toBeDefined();
+    expect(trainingDue(served(), extent(300), tight, HOUR, 35 * HOUR)).toBeDefined();
   });
 
   it('leave what was trained by hand to whoever did it', () => {

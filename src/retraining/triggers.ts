@@ -1,9 +1,10 @@
 import type { ModelLine } from './model-line.ts';
+import type { TrainingRequest } from './request.ts';
 
 export interface TriggerSettings {
   /** Buckets of the longest series before the first training. */
   readonly firstAfter: number;
-  /** Buckets of the longest series between trainings: a schedule in event time. 0 trains once. */
+  /** Buckets of event time between trainings, by the newest of any series. 0 trains once. */
   readonly every: number;
   /** New buckets of all series together; 0 never. */
   readonly newBuckets: number;
@@ -11,7 +12,7 @@ export interface TriggerSettings {
   readonly newSeries: number;
   /** Buckets after the beginning of a drift before a training on what came since is tried, and between tries; 0 never. */
   readonly driftAfter: number;
-  /** Least buckets of the longest series between any two trainings that nobody asked for by hand. */
+  /** Least buckets of event time between any two trainings that nobody asked for by hand. */
   readonly pause: number;
   /** Most processor time of trainings within a day, milliseconds; 0 is no limit. */
   readonly budgetMs: number;
@@ -48,18 +49,21 @@ export interface Extent {
   readonly total: number;
   /** Series that are long enough for a window. */
   readonly series: number;
+  /** Event time at which the newest bucket of any series ends; −∞ where there is none. */
+  readonly end: number;
 }
 
 /**
  * Why a training is due, or undefined. One thing at a time: nothing is asked for while a training is open, a model is
  * undecided or a challenger in shadow, so that triggers are coalesced; all that hold at the same time are named.
- * @param now for the budget, milliseconds since the epoch
+ * @param interval of a bucket, milliseconds. @param now for the budget, milliseconds since the epoch
  * @param champion empty also where that of the line cannot be served
  */
 export function trainingDue(
   line: ModelLine,
   extent: Extent,
   settings: TriggerSettings,
+  interval: number,
   now: number,
   drift?: Drift,
   champion = line.champion,
@@ -67,16 +71,19 @@ export function trainingDue(
   if (line.open !== undefined || line.undecided !== undefined || line.challenger !== '') return undefined;
   if (budgetLeft(line, settings, now) <= 0) return undefined;
   const { buckets, total, series } = extent;
+  // Of event time, whichever series it comes from: those that have the most buckets may have ended.
+  const passed = (since: TrainingRequest): number =>
+    since.end === undefined ? buckets - since.buckets : Math.round((extent.end - since.end) / interval);
   if (buckets < settings.firstAfter) return undefined;
   if (line.request === undefined) return { reason: `first model: ${buckets} buckets of history` };
-  const since = buckets - line.request.buckets;
+  const since = passed(line.request);
   if (since < settings.pause) return undefined;
   // A first model that failed or was rejected is tried again with a good deal more history.
   if (champion === '' && since >= Math.ceil(settings.firstAfter / 2)) {
     return { reason: `${since} new buckets and no model` };
   }
   // A drift has its own trainings, on what came since, each after twice the wait of the one before; the schedule goes on.
-  const whole = line.whole === undefined ? since : buckets - line.whole.buckets;
+  const whole = line.whole === undefined ? since : passed(line.whole);
   const reasons: string[] = [];
   if (settings.every > 0 && whole >= settings.every) reasons.push(`${whole} new buckets`);
   const more = total - line.request.total;

@@ -290,7 +290,7 @@ const learner = section(
       .meta({ description: 'Buckets of the longest series before the first training.' }),
     every: whole(0, 10_000_000)
       .default(720)
-      .meta({ description: 'Buckets of the longest series between trainings; 0 trains once.' }),
+      .meta({ description: 'Buckets of event time between trainings, by the newest of any series; 0 trains once.' }),
     newBuckets: whole(0, 1_000_000_000)
       .default(0)
       .meta({ description: 'Also so many new buckets of all series together ask for a training; 0 never.' }),
