@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HOUR, reading, ridgeArtefact, testModel } from '../../test/readings.ts';
 import { FleetcastError } from '../errors.ts';
 import { decode, encodeRecord, schemaOf } from '../events/codec.ts';
-import type { Forecast, ModelEvent } from '../events/records.ts';
+import type { Forecast, ModelEvent, Score } from '../events/records.ts';
 import type { EventLog, OutRecord, TaskWriter } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
@@ -15,7 +15,7 @@ import { topicSpecs } from '../pipelines/topics.ts';
 import { Engine } from '../topology/engine.ts';
 import { activate } from './activate.ts';
 import { Learner, type LearnerEvent, type LearnerOptions } from './learner.ts';
-import { promote, retire } from './lifecycle.ts';
+import { promote, retire, shadow } from './lifecycle.ts';
 import { activationRecords, eventRecord, publish } from './publisher.ts';
 
 const T0 = Date.UTC(2026, 0, 1);
@@ -106,6 +106,17 @@ async function forecasts(log: EventLog): Promise<Forecast[]> {
     all.push(...records.map(({ value }) => decode<Forecast>('Forecast', value!)));
   }
   return all;
+}
+
+/** Scores in which a model was in shadow. */
+async function scoredWith(log: EventLog, id: string): Promise<number> {
+  let count = 0;
+  for (const partition of [0, 1]) {
+    const { records } = await log.read(topics.scores, partition, 0, { maxRecords: 100_000, maxBytes: 1e9 });
+    const scores = records.map(({ value }) => decode<Score>('Score', value!));
+    count += scores.filter(({ entries }) => entries.some(({ model }) => model === `ridge:${id}`)).length;
+  }
+  return count;
 }
 
 async function until(what: () => Promise<boolean>): Promise<void> {
@@ -226,6 +237,32 @@ describe('learner', () => {
     expect((await events(log)).at(-1)!.reason).toBe('MODEL_DISAGREES: computes something else');
     const { rounds } = learner.status();
     await until(async () => learner.status().rounds > rounds);
+  });
+
+  it('does not promote what somebody has retired while it was being judged', async () => {
+    const log = await newLog();
+    const data = new Float32Array(24 * 6);
+    for (let h = 0; h < 6; h++)
+      data.fill(0.5, (12 + h) * 6 + h, (12 + h) * 6 + h + 1).fill(0.5, h * 6 + h, h * 6 + h + 1);
+    const weights = [{ name: 'ridge/kernel', shape: [24, 6], data }];
+    const [poor, good] = [{}, { weights }].map((change) => testModel(ridgeArtefact(8, shape, change)).encoded);
+    await append(log, poor!, good!);
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    const desk = { log, topics, registry, now: () => T0, name: 'default', shape };
+    await promote(desk, poor!.id);
+    await shadow(desk, good!.id);
+    await startEngine(log, registry);
+    await play(log, 0, 400);
+    await until(async () => (await scoredWith(log, good!.id)) > 1000);
+    const slow = loading(log, async () => {
+      if ((await events(log)).at(-1)!.kind === 'shadowed') await retire(desk, good!.id);
+    });
+    const triggers = { firstAfter: 1e6, every: 0 };
+    const learner = new Learner(learnerOptions(log, slow, { triggers }));
+    await learner.start();
+    open.push(learner);
+    await until(async () => learner.status().rounds > 2);
+    expect((await events(log)).map(({ kind }) => kind)).toEqual(['promoted', 'shadowed', 'retired']);
   });
 
   it('ends a trial whose champion is gone, and trains a new model', async () => {

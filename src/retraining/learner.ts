@@ -307,6 +307,7 @@ export class Learner {
       const refusal = await this.#refusal(challenger, signal);
       if (served === undefined || refusal !== undefined) {
         const reason = refusal ?? 'no model is in use that it could be compared with';
+        if (await this.#decidedByHand(champion, event, signal)) return true;
         await leaveShadow({ ...desk, name, modelId: challenger, kind: leave, reason });
         return true;
       }
@@ -315,6 +316,7 @@ export class Learner {
     }
     const { verdict, result } = await this.#shadow.judge(this.#options.trial ?? trialDefaults(windows), signal);
     if (verdict === 'undecided') return false;
+    if (await this.#decidedByHand(champion, event, signal)) return true;
     const reason = `${verdict}: MAE ${result.challengerMae.toFixed(4)} against ${result.championMae.toFixed(4)} over ${result.count} buckets, p ${result.p.toPrecision(3)}`;
     const details = { trial: result };
     if (verdict === 'challenger-better') {
@@ -327,6 +329,12 @@ export class Learner {
     }
     this.#shadow = undefined;
     return true;
+  }
+
+  /** Whether somebody has ended the trial while the learner was at it. */
+  async #decidedByHand(champion: string, shadowed: ModelEvent | undefined, signal: AbortSignal): Promise<boolean> {
+    await this.#readEvents(signal);
+    return this.#line.champion !== champion || shadowEvent(this.#line) !== shadowed;
   }
 
   /** A lasting rise of the champion's error since it came into use. */
