@@ -55,7 +55,8 @@ export type {
   StreamRecord,
   Timers,
 } from './operators/operator.ts';
-export { jsonCodec, numberCodec, stringCodec } from './state/codecs.ts';
+export { numberCodec, stringCodec } from './state/codecs.ts';
+export { jsonCodec } from './state/json-codec.ts';
 export type {
   GlobalStore,
   KeyedStore,

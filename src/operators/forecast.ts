@@ -2,7 +2,7 @@ import { seriesKey } from '../events/records.ts';
 import { inputsOf } from '../models/artefact.ts';
 import type { WindowShape } from '../models/model.ts';
 import { standardise } from '../models/standardise.ts';
-import { jsonCodec } from '../state/codecs.ts';
+import { jsonCodec } from '../state/json-codec.ts';
 import type { GlobalStore } from '../state/store.ts';
 import { baselineForecast, betterBaseline } from './baselines.ts';
 import { isFlush } from './history.ts';

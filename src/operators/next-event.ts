@@ -3,7 +3,7 @@ import { ARITHMETIC_VERSION } from '../models/arithmetic.ts';
 import { softmax } from '../models/sequential/activations.ts';
 import { givesProbabilities, takesCodes } from '../models/sequential/layers.ts';
 import { sequentialOf } from '../models/sequential/model.ts';
-import { jsonCodec } from '../state/codecs.ts';
+import { jsonCodec } from '../state/json-codec.ts';
 import type { GlobalStore, SlabStore } from '../state/store.ts';
 import { isFlush } from './history.ts';
 import type { Collector, DeferredCollector, Operator, OperatorContext, Position, StreamRecord } from './operator.ts';

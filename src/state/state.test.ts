@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isFleetcastError } from '../errors.ts';
-import { jsonCodec, numberCodec } from './codecs.ts';
+import { numberCodec } from './codecs.ts';
+import { jsonCodec } from './json-codec.ts';
 import { TaskState } from './task-state.ts';
 import { TimerQueue } from './timer-queue.ts';
 

@@ -1,7 +1,7 @@
 import { messageOf } from '../errors.ts';
 import type { LogRecord } from '../log/event-log.ts';
 import type { Position } from '../operators/operator.ts';
-import { jsonCodec } from '../state/codecs.ts';
+import { jsonCodec } from '../state/json-codec.ts';
 import type { GlobalStore } from '../state/store.ts';
 import type { TaskState } from '../state/task-state.ts';
 import { keyText } from './bytes.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { jsonCodec } from '../state/codecs.ts';
+import { jsonCodec } from '../state/json-codec.ts';
 import { TopologyBuilder } from './builder.ts';
 import type { Stream } from './stream.ts';
 import { TopologyTestDriver } from './test-driver.ts';

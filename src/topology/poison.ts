@@ -8,8 +8,11 @@ import type { ErrorPolicy, OperatorNode, SinkNode } from './topology.ts';
 
 export type Verdict = 'fail' | 'dead-letter' | 'retry';
 
-/** What the task decides about a failure: it knows how often this record was tried. */
-export type Judge = (policy: ErrorPolicy, node: string, offset: number) => Verdict;
+/**
+ * What the task decides about a failure: it knows how often this one was tried.
+ * @param failure the node, the record and the key: of one record several keys may fail, by timers.
+ */
+export type Judge = (policy: ErrorPolicy, failure: string) => Verdict;
 
 export interface StagedLetter {
   readonly turn: number;
@@ -33,7 +36,8 @@ export class PoisonHandler {
 
   /** Returns where the record was dead-lettered. @throws OPERATOR_FAILED where the task has to stop or start again. */
   handle(node: OperatorNode | SinkNode, at: Position, error: unknown, batch: MicroBatch): void {
-    const verdict = this.#judge(node.onError, node.name, at.offset);
+    const { topic } = batch.sourceOf(at.turn);
+    const verdict = this.#judge(node.onError, JSON.stringify([node.name, topic, at.offset, at.key]));
     if (verdict !== 'dead-letter') this.#throw(node, at, error, batch, verdict === 'retry');
     const reason = node.kind === 'sink' ? 'encode-failed' : 'operator-failed';
     this.#counts.add(node.name, reason, 1);

@@ -1,6 +1,6 @@
 import { FleetcastError } from '../errors.ts';
 import type { OperatorFactory } from '../operators/operator.ts';
-import { jsonCodec } from '../state/codecs.ts';
+import { jsonCodec } from '../state/json-codec.ts';
 import type { StoreCodec } from '../state/store.ts';
 import type { GraphDraft, Origin } from './graph-draft.ts';
 import { StreamJoinOperator, type StreamJoinOptions } from './joins/stream-join-operator.ts';

@@ -10,6 +10,7 @@ import { type RunProgress, TaskRun } from './task-run.ts';
 import type { TaskPhase, TaskStatus } from './task-status.ts';
 
 const MAX_RETRY_PAUSE_MS = 30_000;
+const MAX_ATTEMPTS_KEPT = 10_000;
 /** A wait for something from outside is told when it has lasted so long: most end at once. */
 const TELL_WAIT_MS = 5_000;
 
@@ -33,6 +34,7 @@ export class Task {
   readonly #stopping = new AbortController();
   #life: Promise<void> | undefined;
   /** Failures of one record at one node, for `retry`. */
+  /** By failure, the latest last. Kept after the record has passed: another one may take the task back to before it. */
   readonly #attempts = new Map<string, number>();
   #retryPauseMs = 0;
   /** Ends the wait for the moment at which waiting is told; `told` is what was awaited, once it has been. */
@@ -149,12 +151,13 @@ export class Task {
 
   async #runOnce(): Promise<boolean> {
     this.#enter('starting');
-    const judge: Judge = (policy, node, offset) => {
+    const judge: Judge = (policy, failure) => {
       if (typeof policy === 'string') return policy;
-      const id = `${node}@${offset}`;
-      const attempts = this.#attempts.get(id) ?? 0;
+      const attempts = this.#attempts.get(failure) ?? 0;
       if (attempts >= policy.attempts) return policy.exhausted;
-      this.#attempts.set(id, attempts + 1);
+      this.#attempts.delete(failure);
+      this.#attempts.set(failure, attempts + 1);
+      if (this.#attempts.size > MAX_ATTEMPTS_KEPT) this.#attempts.delete(this.#attempts.keys().next().value!);
       this.#retryPauseMs = Math.min(MAX_RETRY_PAUSE_MS, policy.backoffMs * 2 ** attempts);
       return 'retry';
     };

@@ -1,4 +1,4 @@
-import { jsonCodec } from '../../src/state/codecs.ts';
+import { jsonCodec } from '../../src/state/json-codec.ts';
 import { TopologyBuilder } from '../../src/topology/builder.ts';
 import type { SourceCodec, Topology } from '../../src/topology/topology.ts';
 import { tumbling } from '../../src/topology/windows/window-spec.ts';

@@ -5,7 +5,8 @@ import type {
   OperatorContext,
   StreamRecord,
 } from '../../src/operators/operator.ts';
-import { jsonCodec, numberCodec } from '../../src/state/codecs.ts';
+import { numberCodec } from '../../src/state/codecs.ts';
+import { jsonCodec } from '../../src/state/json-codec.ts';
 import type { GlobalStore, KeyedStore } from '../../src/state/store.ts';
 import { TopologyBuilder } from '../../src/topology/builder.ts';
 import type { ErrorPolicy, SourceCodec, Topology } from '../../src/topology/topology.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { jsonCodec, numberCodec, stringCodec } from '../../state/codecs.ts';
+import { numberCodec, stringCodec } from '../../state/codecs.ts';
+import { jsonCodec } from '../../state/json-codec.ts';
 import { TopologyBuilder } from '../builder.ts';
 import { TopologyTestDriver } from '../test-driver.ts';
 import type { SourceCodec } from '../topology.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { jsonCodec, numberCodec } from '../../state/codecs.ts';
+import { numberCodec } from '../../state/codecs.ts';
+import { jsonCodec } from '../../state/json-codec.ts';
 import type { Aside } from '../aside.ts';
 import { TopologyBuilder } from '../builder.ts';
 import type { WindowedStream } from '../stream.ts';
@@ -47,6 +48,33 @@ function play(driver: TopologyTestDriver, records: readonly (readonly [number, n
 const brief = ({ start, end, value, revision }: Windowed<unknown>) => [start, end, value, revision];
 
 describe('windows', () => {
+  it('goes on after a restart with the very state that it had, NaN and -0 included', async () => {
+    const outputs = [];
+    for (const restart of [false, true]) {
+      const builder = new TopologyBuilder('sums');
+      builder
+        .source<number>('in', { topic: 'in', codec })
+        .window(tumbling(1000))
+        .aggregate('sum', { initial: () => -0, add: (sum, value) => sum + value })
+        .sink('out', {
+          topic: 'out',
+          encode: ({ key, value }) => ({ key, value: Buffer.from(String(1 / value.value)) }),
+        });
+      const driver = new TopologyTestDriver(builder.build());
+      driver.pipe('in', 'a', Number.NaN, 10, 10);
+      driver.pipe('in', 'b', -0, 10, 10);
+      if (restart) await driver.restart();
+      driver.pipe('in', 'a', 5, 20, 20);
+      driver.pipe('in', 'a', 5, 2000, 2000);
+      driver.pipe('in', 'b', 5, 2000, 2000);
+      outputs.push(driver.outputs('out').map(({ value }) => String(value)));
+    }
+    expect(outputs).toEqual([
+      ['NaN', '-Infinity'],
+      ['NaN', '-Infinity'],
+    ]);
+  });
+
   it.each<[string, WindowSpec, 'close' | 'update', [number, number][], unknown[]]>([
     [
       'tumbling, closed by the watermark',
