@@ -132,7 +132,8 @@ export class Learner {
       buckets: this.#watch.longest,
       champion: this.#line.champion,
       challenger: this.#line.challenger,
-      driftSince: this.#errors?.since,
+      // Of a champion before this one it is over, also while that one is watched on in the shadow.
+      driftSince: this.#errors?.champion === this.#line.champion ? this.#errors.since : undefined,
       rounds: this.#rounds,
       progress: this.#progress,
     };

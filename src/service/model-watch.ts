@@ -15,6 +15,8 @@ export class ModelWatch {
   readonly #lines: () => Promise<ReadonlyMap<string, ModelLine>>;
   #known: Serving | undefined;
   #asked = '';
+  /** The artefact of the model in use that is not on the log (any more). */
+  #unreadable: string | undefined;
 
   /** @param lines every model line on the log */
   constructor(
@@ -31,8 +33,11 @@ export class ModelWatch {
 
   part(): ModelPart {
     const { id, since } = championOf(this.#view.modelEvents, this.#name);
-    if (id !== '' && id !== this.#asked) this.#ask(id, since);
-    const known = this.#known?.id === id ? this.#known : { id, name: this.#name, family: '', since, metrics: {} };
+    if (id === '') this.#known = undefined;
+    else if (id !== this.#asked) this.#ask(id, since);
+    const none = { id: '', name: this.#name, family: '', since: 0, metrics: {} };
+    // The model before is told until the artefact of the new one has been read: its id alone would say that it has no family and no errors.
+    const known = this.#unreadable === id ? { ...none, id, since } : (this.#known ?? none);
     return {
       ...known,
       errors: this.#view.modelErrors(),
@@ -73,10 +78,13 @@ export class ModelWatch {
     this.#asked = id;
     this.#registry.find(id).then(
       ({ artefact: { family, metrics } }) => {
-        this.#known = { id, name: this.#name, family, since, metrics };
+        this.#unreadable = undefined;
+        // Another may have come into use meanwhile.
+        if (this.#asked === id) this.#known = { id, name: this.#name, family, since, metrics };
       },
       () => {
-        this.#asked = '';
+        this.#unreadable = id;
+        if (this.#asked === id) this.#asked = '';
       },
     );
   }

@@ -4,6 +4,7 @@ import { type BridgeEvent, MqttBridge } from '../bridges/mqtt/bridge.ts';
 import type { ConnectionOptions } from '../bridges/mqtt/connection.ts';
 import { refuseLoop } from '../bridges/out/out-config.ts';
 import { FleetcastError, isFleetcastError } from '../errors.ts';
+import type { ModelEvent } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
@@ -11,6 +12,7 @@ import { explain } from '../retraining/explain.ts';
 import { explanationText } from '../retraining/explanation-text.ts';
 import { Learner, type LearnerEvent } from '../retraining/learner.ts';
 import { promote, requestTraining, retire, rollBack } from '../retraining/lifecycle.ts';
+import { choiceIn } from '../retraining/model-choice.ts';
 import { readModelLines } from '../retraining/model-line.ts';
 import { describeMermaid, describeText } from '../topology/describe.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
@@ -155,7 +157,7 @@ async function startParts(
       onStage: (stage, detail) => training.onStage(stage, detail),
       onProgress: (progress) => training.onProgress(progress),
       onEvent: (event) => {
-        onLearnerEvent(event, training, logger);
+        onLearnerEvent(event, training, logger, registry);
         options.onLearnerEvent?.(event);
       },
     });
@@ -348,7 +350,7 @@ function connectionOf(configuration: LoadedConfiguration): ConnectionOptions {
   };
 }
 
-function onLearnerEvent(event: LearnerEvent, training: TrainingWatch, logger: Logger): void {
+function onLearnerEvent(event: LearnerEvent, training: TrainingWatch, logger: Logger, registry: ModelRegistry): void {
   if (event.kind === 'error') {
     logger.error({ code: event.code }, event.message);
     training.onEnd(event.message, true);
@@ -358,7 +360,15 @@ function onLearnerEvent(event: LearnerEvent, training: TrainingWatch, logger: Lo
     logger.warn(event.message);
     return;
   }
-  const { kind, modelId, reason, name } = event.event;
-  logger.info({ model: modelId, name, reason }, `model ${kind}`);
   training.onModelEvent(event.event);
+  void logModelEvent(event.event, logger, registry);
+}
+
+/** With the family, which only the artefact tells. */
+async function logModelEvent(event: ModelEvent, logger: Logger, registry: ModelRegistry): Promise<void> {
+  const { kind, modelId, reason, name } = event;
+  const found = modelId === '' ? undefined : await registry.find(modelId).catch(() => undefined);
+  const choice = choiceIn(event);
+  const more = { ...(found && { family: found.artefact.family }), ...(choice !== undefined && { choice }) };
+  logger.info({ model: modelId, name, ...more, reason }, `model ${kind}`);
 }

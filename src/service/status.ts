@@ -158,6 +158,8 @@ export interface TrainingPart {
   readonly state: 'off' | 'waiting' | 'preparing' | 'training' | 'idle' | 'failed';
   /** In words: what it waits for, or why it failed. */
   readonly message: string;
+  /** Artefact id of what the numbers below are about; empty until the training has ended, or where there are none. */
+  readonly model: string;
   readonly epoch: number;
   readonly epochs: number;
   readonly step: number;
@@ -166,7 +168,7 @@ export interface TrainingPart {
   readonly validationLoss: number;
   /** Milliseconds; NaN where it is not known. */
   readonly remainingMs: number;
-  /** Validation loss after each epoch so far. */
+  /** Validation loss after each epoch so far, of one run: a training of two lengths begins a new one with the second. */
   readonly losses: readonly number[];
   /** Event time at which the error of the model in use began to rise for good. */
   readonly driftSince?: number | undefined;
@@ -175,6 +177,7 @@ export interface TrainingPart {
 export const NO_TRAINING: TrainingPart = {
   state: 'off',
   message: '',
+  model: '',
   epoch: 0,
   epochs: 0,
   step: 0,

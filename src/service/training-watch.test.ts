@@ -31,6 +31,28 @@ it('follows a training from waiting to its end', () => {
   expect(watch.part(learner('waiting'), 480)).toMatchObject({ state: 'failed', message: 'no disk' });
 });
 
+it('keeps the numbers of one training together, and apart from those of others', () => {
+  const watch = new TrainingWatch();
+  const status = (state: LearnerStatus['state']) =>
+    ({ state, buckets: 12, champion: 'c', challenger: '', progress: undefined }) as unknown as LearnerStatus;
+  const progress = { epochs: 3, steps: 30, loss: 0.5, remainingMs: 9_000 };
+  const event = { type: 'ModelEvent', name: 'default', time: 0, reason: 'r', details: '{}' } as const;
+  watch.onStage('reading', '');
+  watch.onStage('training', '900 windows');
+  watch.onProgress({ ...progress, epoch: 1, step: 10, validationLoss: 0.6 });
+  watch.onProgress({ ...progress, epoch: 2, step: 20, validationLoss: 0.5 });
+  // The second length, on the same windows.
+  watch.onProgress({ ...progress, epoch: 1, step: 10, validationLoss: 0.9 });
+  watch.onProgress({ ...progress, epoch: 2, step: 20, validationLoss: 0.8 });
+  expect(watch.part(status('training'), 1)).toMatchObject({ losses: [0.9, 0.8], model: '' });
+  watch.onModelEvent({ ...event, kind: 'trained', modelId: 'mine' });
+  watch.onModelEvent({ ...event, kind: 'rejected', modelId: 'mine' });
+  expect(watch.part(status('waiting'), 1)).toMatchObject({ losses: [0.9, 0.8], model: 'mine', epoch: 2 });
+  // Somebody puts another model into use: nothing of the training stands below that.
+  watch.onModelEvent({ ...event, kind: 'promoted', modelId: 'other' });
+  expect(watch.part(status('waiting'), 1)).toMatchObject({ message: 'other is in use: r', losses: [], epochs: 0 });
+});
+
 it('tells what has become of models since, also by hand', () => {
   const watch = new TrainingWatch();
   const learner = { state: 'waiting', buckets: 12, champion: 'a', challenger: '', progress: undefined } as never;

@@ -11,13 +11,13 @@ export class TrainingWatch {
   #detail = '';
   #progress: TrainProgress | undefined;
   #losses: number[] = [];
+  #model = '';
   #ended = '';
   #failed = '';
 
   onStage(stage: TrainingStage, detail: string): void {
     if (stage === 'reading') {
-      this.#losses = [];
-      this.#progress = undefined;
+      this.#clear();
       this.#failed = '';
     }
     this.#stage = stage;
@@ -25,7 +25,10 @@ export class TrainingWatch {
   }
 
   onProgress(progress: TrainProgress): void {
-    if (progress.epoch !== this.#progress?.epoch || progress.step === progress.steps) {
+    const before = this.#progress;
+    // Back at the beginning: a training of another length, or another model, with the same windows.
+    if (before !== undefined && progress.epoch < before.epoch) this.#losses = [];
+    if (progress.epoch !== before?.epoch || progress.step === progress.steps) {
       if (Number.isFinite(progress.validationLoss) && progress.validationLoss !== this.#losses.at(-1)) {
         this.#losses.push(progress.validationLoss);
         if (this.#losses.length > 200) this.#losses.shift();
@@ -44,6 +47,15 @@ export class TrainingWatch {
   /** What an event says of the model that it is about: also what somebody has done by hand. */
   onModelEvent({ kind, modelId, reason, details }: ModelEvent): void {
     const short = modelId.slice(0, 8);
+    const running = this.#stage !== undefined;
+    if (kind === 'trained' && running && !isByHand(details)) {
+      this.#model = modelId;
+      this.#stage = undefined;
+    } else if (modelId !== '' && modelId !== this.#model) {
+      // Numbers of one model must not stand below what is told of another.
+      if (running) return;
+      this.#clear();
+    }
     if (kind === 'promoted') this.onEnd(`${short} is in use: ${reason}`, false);
     else if (kind === 'rolled_back') this.onEnd(`${short} is in use again: ${reason}`, false);
     else if (kind === 'retired') this.onEnd(`${short} was retired: ${reason}`, false);
@@ -51,10 +63,17 @@ export class TrainingWatch {
     else if (kind === 'failed') this.onEnd(failureIn(details, reason), true);
   }
 
+  #clear(): void {
+    this.#losses = [];
+    this.#progress = undefined;
+    this.#model = '';
+  }
+
   part(learner: LearnerStatus | undefined, firstAfter: number): TrainingPart {
     if (learner === undefined || learner.state === 'stopped') return NO_TRAINING;
     const progress = this.#progress;
     const numbers = {
+      model: this.#model,
       epoch: progress?.epoch ?? 0,
       epochs: progress?.epochs ?? 0,
       step: progress?.step ?? 0,
@@ -76,6 +95,14 @@ export class TrainingWatch {
       return { state: 'waiting', message, ...numbers };
     }
     return { state: 'idle', message: this.#ended, ...numbers };
+  }
+}
+
+function isByHand(details: string): boolean {
+  try {
+    return (JSON.parse(details) as { byHand?: boolean }).byHand === true;
+  } catch {
+    return false;
   }
 }
 

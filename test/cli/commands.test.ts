@@ -71,7 +71,7 @@ describe('the command line', () => {
     const refused = await check('{"temperature":');
     expect(refused).toMatchObject({
       code: 1,
-      notes: [expect.stringContaining('1 of 1 samples are refused; the first: fleet/pump: not-json')],
+      notes: [expect.stringContaining('1 of 1 samples is refused; the first: fleet/pump: not-json')],
     });
     expect(refused.out.at(-1)).toBe('1 message: 1 to the dead letters (not-json 1)');
     expect((await check('{"status": "ok"}')).code).toBe(1);

@@ -152,7 +152,7 @@ function status(view: FleetView, health: 'ok' | 'stuck'): ServiceStatus {
     version: '0.0.0',
     startedAt: START,
     now: Date.now(),
-    log: { kind: 'embedded', where: '.fleetcast/demo' },
+    log: { kind: 'embedded', where: '/tmp/unbreakable_name_of_a_data_folder_that_is_longer_than_a_telephone_is_wide' },
     health: { status: health, problems: health === 'ok' ? [] : ['task 0 has not committed for 60 s'] },
     bridge: {
       url: 'mqtt://127.0.0.1:1883',

@@ -25,7 +25,7 @@ import {
 describe('the learning loop', () => {
   it('notices a season that changes, trains, tries and promotes, and a replay gives the same bytes', async () => {
     const world = await newWorld();
-    await startLearner(world);
+    const learner = await startLearner(world);
     const changesAt = 420;
     const wave = (hour: number) => (hour < changesAt ? 12 : 17);
     await playUntil(world, 300, wave, async () => (await kinds(world.log)).includes('promoted'));
@@ -39,6 +39,8 @@ describe('the learning loop', () => {
       async () => (await kinds(world.log)).filter((k) => k === 'promoted').length === 2,
     );
     const promotedAt = world.hour;
+    // The error that rose was that of the model before.
+    expect(learner.status().driftSince).toBeUndefined();
     expect((await kinds(world.log)).filter((kind) => kind === 'promoted')).toHaveLength(2);
     const story = await events(world.log);
     expect(story.some(({ kind, reason }) => kind === 'requested' && reason.includes('the error has risen since'))).toBe(

@@ -66,7 +66,7 @@ function run(options: Options, terminal: Terminal): void {
   const [first] = mapped.rejected;
   throw new FleetcastError(
     'BRIDGE_PAYLOAD',
-    `${refused.length === 0 ? 'no sample becomes a reading' : `${refused.length} of ${explained.length} samples are refused`}; the first: ${topic}: ${first?.reason}: ${first?.message}`,
+    `${refused.length === 0 ? 'no sample becomes a reading' : `${refused.length} of ${explained.length} ${explained.length === 1 ? 'samples is' : 'samples are'} refused`}; the first: ${topic}: ${first?.reason}: ${first?.message}`,
   );
 }
 
@@ -87,7 +87,11 @@ function summary(explained: readonly Explanation[]): string {
       }
     }
     const list = [...reasons].map(([reason, count]) => `${reason} ${count}`).join(', ');
-    const what = { readings: 'become readings', dropped: 'dropped', 'dead-letter': 'to the dead letters' }[fate];
+    const what = {
+      readings: of.length === 1 ? 'becomes readings' : 'become readings',
+      dropped: 'dropped',
+      'dead-letter': 'to the dead letters',
+    }[fate];
     return [`${of.length} ${what}${list === '' ? '' : ` (${fate === 'readings' ? 'but for ' : ''}${list})`}`];
   });
   return `${explained.length} ${explained.length === 1 ? 'message' : 'messages'}: ${parts.join(', ')}`;

@@ -3,6 +3,7 @@ import { servedBy } from '../../models/load.ts';
 import type { ModelArtefact } from '../../models/model.ts';
 import { summarise } from '../../models/summary.ts';
 import { type LifecycleOptions, promote, retire, rollBack, shadow } from '../../retraining/lifecycle.ts';
+import { choiceIn } from '../../retraining/model-choice.ts';
 import { lifeIn } from '../../retraining/model-line.ts';
 import { plainName } from '../../retraining/series-names.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
@@ -94,6 +95,9 @@ export function addModels(program: Command, terminal: Terminal): void {
             '',
             `id        ${id}`,
             `status    ${life?.status ?? 'trained'}`,
+            ...(life?.events.map(choiceIn).filter((text) => text !== undefined) ?? []).map(
+              (text) => `choice    ${text}`,
+            ),
             `trained   by ${training.trainer}, seed ${training.seed}, ${training.windows} windows`,
             `on        ${training.ranges.map(({ topic, partition, from, to }) => `${topic}/${partition} ${from}…${to - 1}`).join(', ')}`,
             `served    by ${servedBy(artefact)}`,

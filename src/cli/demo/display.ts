@@ -1,6 +1,7 @@
 import { LAST_VALUE, SEASONAL_NAIVE } from '../../operators/baselines.ts';
 import type { ServiceStatus } from '../../service/status.ts';
 import { durationText, progressBar, textTable } from '../terminal.ts';
+import { STATION } from './fleet.ts';
 
 export interface DemoProgress {
   readonly status: ServiceStatus;
@@ -34,6 +35,7 @@ export function demoLines(progress: DemoProgress): string[] {
   const lines = [
     '',
     `page       ${progress.pageUrl}`,
+    `look at    ${STATION}, a real weather station among them: ${progress.pageUrl}/#${STATION}/temperature`,
     `fleet      ${totals.devices} devices · ${date} h · ${pace} · ${whole(rates.readings)} readings/s · ${whole(totals.readings)} in all`,
   ];
   if (hours < backlogHours)

@@ -1,5 +1,5 @@
 // The list of devices: search, status, order, pages.
-import { duration, element, number, setText } from './format.js';
+import { count, duration, element, number, setText } from './format.js';
 
 const STATUSES = [
   ['', 'all'],
@@ -75,7 +75,7 @@ export class FleetList {
     if (page.devices.length === 0) {
       list.append(element('li', { class: 'muted' }, page.total === 0 ? 'No device matches.' : 'None on this page.'));
     }
-    setText(byId('page-of'), `${page.page} of ${page.pages} · ${page.total.toLocaleString('en')} devices`);
+    setText(byId('page-of'), `${page.page} of ${page.pages} · ${count(page.total, 'device')}`);
     byId('previous').disabled = page.page <= 1;
     byId('next').disabled = page.page >= page.pages;
     STATUSES.forEach(([status, label], i) => {

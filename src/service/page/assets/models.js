@@ -49,7 +49,7 @@ function card(model, baselines, actions) {
     element(
       'span',
       { class: 'muted' },
-      ` held out ${number(metrics['test.mae'])} σ${live ? ` · live ${live.scored.toLocaleString('en')} scored` : ''}`,
+      ` held out ${number(metrics['test.mae'])} σ${live ? ` · live ${live.scored.toLocaleString('en')} values scored` : ''}`,
     ),
   );
   const ranges = trainedOn.ranges.map(({ topic, partition, from, to }) => `${topic}/${partition} ${from}–${to - 1}`);

@@ -81,7 +81,7 @@ function drawModel(model) {
     const largest = Math.max(...model.errors.map(({ error }) => error));
     parts.push(
       table(
-        ['forecaster', ['error (σ)', 'number'], ['in interval', 'number'], ['scored', 'number']],
+        ['forecaster', ['error (σ)', 'number'], ['in interval', 'number'], ['values scored', 'number']],
         model.errors.map((row) => {
           const bar = element('span', { class: `bar ${row.role}` });
           bar.style.width = `${Math.max(3, (100 * row.error) / largest)}%`;
@@ -108,8 +108,8 @@ function compare(errors, id) {
 
 /** Older errors fade: the newest 5,000 weigh as much as all before them. */
 function span(scored) {
-  const all = `the ${whole(scored)} forecasts scored while it was in use`;
-  return scored > 5000 ? `the latest forecasts: the newest 5,000 weigh half of ${all}` : all;
+  const all = `the ${whole(scored)} forecast values scored while it was in use`;
+  return scored > 5000 ? `the latest values: the newest 5,000 weigh half of ${all}` : all;
 }
 
 function drawTraining(training, model) {
@@ -123,6 +123,7 @@ function drawTraining(training, model) {
     failed: 'Failed',
   };
   parts.push(element('p', { class: 'big' }, words[training.state] ?? training.state));
+  if (training.model) parts.push(element('p', {}, `Model ${modelName(training.model)}`));
   if (training.message) parts.push(element('p', { class: 'muted' }, training.message));
   if (training.state === 'training' && training.steps > 0) {
     const label = `step ${whole(training.step)} of ${whole(training.steps)}`;
@@ -143,7 +144,7 @@ function drawTraining(training, model) {
       ),
     );
   }
-  if (training.state !== 'training') parts.push(...heldOut(model));
+  if (training.state !== 'training' && training.model === model.id) parts.push(...heldOut(model));
   if (training.losses.length > 1) parts.push(sparkline(training.losses));
   byId('training').replaceChildren(...parts);
 }
