@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { MemoryLog } from '../log/memory/memory-log.ts';
-import { jsonCodec } from '../state/codecs.ts';
+import { jsonCodec } from '../state/json-codec.ts';
 import { TopologyBuilder } from './builder.ts';
 import { Engine } from './engine.ts';
 import type { SourceCodec, Topology } from './topology.ts';
