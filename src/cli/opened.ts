@@ -7,7 +7,7 @@ import { type ModelLine, readModelLine, readModelLines } from '../retraining/mod
 import type { WindowSettings } from '../retraining/training-job.ts';
 import type { LoadedConfiguration } from '../service/configuration/load.ts';
 import { logPlace, openExistingLog, openLog } from '../service/open-log.ts';
-import { namesOf, pipelineOf, specsOf } from '../service/pipeline-settings.ts';
+import { ensureOwnTopics, namesOf, pipelineOf } from '../service/pipeline-settings.ts';
 import { type ConfigOption, configured } from './configured.ts';
 
 /** The log of a configuration and what commands about models need of it. */
@@ -49,7 +49,7 @@ export async function withLog<T>(
         },
       );
     }
-    await log.ensureTopics(specsOf(configuration));
+    await ensureOwnTopics(log, configuration);
     const pipeline = pipelineOf(configuration);
     const { shape, interval, scaleLength, minMeasured, level, statics, correctFor } = pipeline;
     return await work({

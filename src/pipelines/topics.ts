@@ -69,11 +69,13 @@ export interface TopicSettings {
   readonly events?: boolean;
   /** Milliseconds: forecasts, scores, alerts and dead letters. */
   readonly outputRetentionMs?: number;
+  /** Most bytes of dead letters in all partitions together: beyond them the oldest go before their time. */
+  readonly deadLetterBytes?: number;
 }
 
 /** What `ensureTopics` is to create. `models`, `model-events` and `bridge-memory` have one partition: they are few and ordered. */
 export function topicSpecs(names: TopicNames, settings: TopicSettings): TopicSpec[] {
-  const { partitions } = settings;
+  const { partitions, deadLetterBytes } = settings;
   const deleted = (name: string, retentionMs: number | undefined): TopicSpec => ({
     name,
     partitions,
@@ -82,7 +84,10 @@ export function topicSpecs(names: TopicNames, settings: TopicSettings): TopicSpe
   });
   return [
     deleted(names.readings, settings.readingsRetentionMs),
-    deleted(names.deadLetters, settings.outputRetentionMs),
+    {
+      ...deleted(names.deadLetters, settings.outputRetentionMs),
+      ...(deadLetterBytes === undefined ? {} : { retentionBytes: Math.ceil(deadLetterBytes / partitions) }),
+    },
     deleted(names.forecasts, settings.outputRetentionMs),
     ...(settings.events ? [deleted(names.nextEvents, settings.outputRetentionMs)] : []),
     deleted(names.scores, settings.outputRetentionMs),

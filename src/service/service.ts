@@ -30,7 +30,7 @@ import { Metrics } from './metrics/metrics.ts';
 import { ModelWatch } from './model-watch.ts';
 import { startMqttOut } from './mqtt-out.ts';
 import { logPlace, openLog } from './open-log.ts';
-import { learnerOf, namesOf, pipelineOf, specsOf } from './pipeline-settings.ts';
+import { ensureOwnTopics, learnerOf, namesOf, pipelineOf } from './pipeline-settings.ts';
 import { presenceOf } from './presence.ts';
 import type { ServiceStatus } from './status.ts';
 import { taskPart } from './task-part.ts';
@@ -111,7 +111,7 @@ async function startParts(
   };
   const log = options.log ?? (await openLog(configuration, onLogError, options.connectMs));
   if (options.log === undefined) ends.push(() => log.close());
-  await log.ensureTopics(specsOf(configuration));
+  await ensureOwnTopics(log, configuration);
 
   const registry = new ModelRegistry({ log, topic: topics.models });
   const topology = forecastingTopology(pipeline, registry);
@@ -199,6 +199,7 @@ async function startParts(
     ...(brokerSection.sharedGroup === undefined ? {} : { sharedGroup: brokerSection.sharedGroup }),
     ...(embedded === undefined ? {} : EMBEDDED_BRIDGE),
     topics,
+    letterBytesPerHour: configuration.topics.deadLettersPerHour,
     now,
     onEvent: (event) => logger[BRIDGE_WARNINGS.has(event.type) ? 'warn' : 'info'](event, `bridge ${event.type}`),
   });

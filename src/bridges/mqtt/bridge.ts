@@ -43,6 +43,11 @@ export interface MqttBridgeOptions {
   readonly maxPendingBytes?: number;
   /** Most bytes of a bad payload that its dead letter keeps. Default 900 kB. */
   readonly maxDeadLetterBytes?: number;
+  /**
+   * Bytes that one MQTT topic may put into the dead letters in an hour: beyond half of it only the beginning of a payload
+   * is kept, beyond all of it bad messages are counted only. Default 4 MiB.
+   */
+  readonly letterBytesPerHour?: number;
   readonly retryMs?: { readonly min?: number; readonly max?: number };
   readonly onEvent?: (event: BridgeEvent) => void;
 }
@@ -137,7 +142,8 @@ export class MqttBridge {
     this.#catchUp = new CatchUp(tail.prints);
     // After a restart too, a flood of new names must not take the places of those that are known.
     mapping.admit(tail.devices);
-    this.#maker = new RecordMaker(mapping, records, this.#options.maxDeadLetterBytes ?? 900_000);
+    const { maxDeadLetterBytes = 900_000, letterBytesPerHour = 4 * 1024 * 1024 } = this.#options;
+    this.#maker = new RecordMaker(mapping, records, maxDeadLetterBytes, letterBytesPerHour);
     const tickMs = this.#options.tickMs ?? 1000;
     if (tickMs > 0) {
       this.#tick();

@@ -4,14 +4,25 @@ import type { DeadLetter, Reading } from '../../events/records.ts';
 import type { OutRecord } from '../../log/event-log.ts';
 import { partitionFor } from '../../log/partitioner.ts';
 import type { Mapping } from '../mapping/mapping.ts';
+import type { Rejected } from '../mapping/part.ts';
 import type { Command, MemoryRecord } from '../sparkplug/host.ts';
 import type { Message } from './deferred-acks.ts';
+import { LetterBudget } from './letter-budget.ts';
 
 export interface RecordTopics {
   readonly readings: { readonly name: string; readonly partitions: number };
   readonly deadLetters: { readonly name: string; readonly partitions: number };
   /** Compacted: what the mapping must know again after a restart. Without it that is forgotten. */
   readonly memory?: { readonly name: string; readonly partitions: number };
+}
+
+/** The first part of a message that was refused for a reason, and how many there are. */
+interface FirstOfReason {
+  readonly message: string;
+  readonly device: string;
+  /** Of the payload that are kept; undefined where nothing is. */
+  readonly bytes: number | undefined;
+  count: number;
 }
 
 const NONE: readonly Command[] = [];
@@ -24,10 +35,21 @@ export class RecordMaker {
   readonly #mapping: Mapping;
   readonly #topics: RecordTopics;
   readonly #maxDeadLetterBytes: number;
+  readonly #budget: LetterBudget;
   readonly #commands: Command[] = [];
   readonly #partitions = new Map<string, { readonly key: Buffer; readonly partition: number }>();
 
-  constructor(mapping: Mapping, topics: RecordTopics, maxDeadLetterBytes: number) {
+  /**
+   * @param maxDeadLetterBytes most of a payload that a dead letter keeps
+   * @param letterBytesPerHour most that one MQTT topic may put into the dead letters in an hour, see {@link LetterBudget}
+   */
+  constructor(
+    mapping: Mapping,
+    topics: RecordTopics,
+    maxDeadLetterBytes: number,
+    letterBytesPerHour = Number.POSITIVE_INFINITY,
+  ) {
+    this.#budget = new LetterBudget(letterBytesPerHour);
     this.#mapping = mapping;
     this.#topics = topics;
     this.#maxDeadLetterBytes = maxDeadLetterBytes;
@@ -65,21 +87,31 @@ export class RecordMaker {
     if (rejected.length === 0) return records;
 
     // A batch may be bad in thousands of parts: its payload is kept once for each reason.
-    const first = new Map<string, { readonly message: string; readonly device: string; count: number }>();
+    const first = new Map<string, FirstOfReason>();
     for (const each of rejected) {
-      const kept = this.#mapping.policy(each.reason) === 'dead-letter';
+      const kept = this.#mapping.policy(each.reason) === 'dead-letter' && this.#room(message, ingest, each, first);
       const counts = kept ? this.deadLetters : this.dropped;
       counts.set(each.reason, (counts.get(each.reason) ?? 0) + 1);
-      if (!kept) continue;
-      const same = first.get(each.reason);
-      if (same === undefined) first.set(each.reason, { message: each.message, device: each.device, count: 1 });
-      else same.count++;
     }
-    for (const [reason, { message: text, device, count }] of first) {
+    for (const [reason, { message: text, device, count, bytes }] of first) {
+      if (bytes === undefined) continue;
       const more = count === 1 ? '' : ` (and ${count - 1} more parts)`;
-      records.push(this.#deadLetter(message, ingest, reason, `${text}${more}`, device));
+      records.push(this.#deadLetter(message, ingest, reason, `${text}${more}`, device, bytes));
     }
     return records;
+  }
+
+  /** Whether there is to be a letter of this reason for the message; decided at its first part that has it. */
+  #room(message: Message, ingest: number, part: Rejected, first: Map<string, FirstOfReason>): boolean {
+    let known = first.get(part.reason);
+    if (known === undefined) {
+      const wanted = Math.min(message.payload.length, this.#maxDeadLetterBytes);
+      const bytes = this.#budget.take(message.topic, wanted, ingest);
+      known = { message: part.message, device: part.device, count: 0, bytes };
+      first.set(part.reason, known);
+    }
+    known.count++;
+    return known.bytes !== undefined;
   }
 
   /** What devices are to be told because of the messages since the last call. */
@@ -106,9 +138,16 @@ export class RecordMaker {
     return { topic: topic.name, partition, timestamp: time, key: bytes, value };
   }
 
-  #deadLetter(received: Message, ingest: number, reason: string, message: string, device: string): OutRecord {
-    const whole = received.payload.length <= this.#maxDeadLetterBytes;
-    const payload = whole ? received.payload : received.payload.subarray(0, this.#maxDeadLetterBytes);
+  #deadLetter(
+    received: Message,
+    ingest: number,
+    reason: string,
+    message: string,
+    device: string,
+    bytes: number,
+  ): OutRecord {
+    const whole = received.payload.length <= bytes;
+    const payload = whole ? received.payload : received.payload.subarray(0, bytes);
     const cut = whole ? '' : `; only the first ${payload.length} of ${received.payload.length} bytes are kept`;
     return this.#letterRecord(received.topic, {
       type: 'DeadLetter',

@@ -200,6 +200,15 @@ const topics = section(
     outputRetention: duration({ min: '1h' })
       .prefault('30d')
       .meta({ description: 'Forecasts, scores, alerts and dead letters.' }),
+    deadLetterSize: optional(
+      size({ min: '1MiB' }),
+      'Dead letters in all; beyond it the oldest go. Default: a sixteenth of log.embedded.maxSize; no limit on Kafka. Fixed once the topic exists.',
+      '1GiB',
+    ),
+    deadLettersPerHour: size({ min: '4KiB' }).prefault('4MiB').meta({
+      description:
+        'Dead letters of one MQTT topic in an hour: beyond half of it only the beginning of a payload is kept, beyond all of it bad messages are counted only.',
+    }),
   },
   'Topics on the log. Existing topics that disagree are refused and left as they are.',
 );
