@@ -11,6 +11,11 @@ import type { GlobalStore, KeyedStore, SlabLayout, SlabMigration, SlabStore, Sto
  * I/O, nothing of other nodes. State belongs to the record's key; operators do not look up other keys.
  */
 export interface Operator<I = unknown, O = unknown> {
+  /**
+   * What it emits to its main output is made of many records of a key (the result of a window, for example): behind a
+   * `keyBy` it has no {@link Origins} then.
+   */
+  readonly gathers?: boolean;
   /** Called once before the first record, before state is restored. Stores are declared here and nowhere else. */
   init?(context: OperatorContext): void;
   /**
@@ -22,7 +27,7 @@ export interface Operator<I = unknown, O = unknown> {
   /** A tick of the log: wall-clock time as a record. Prefer timers to walking over keys here. */
   tick?(time: number, out: Collector<O>): void;
   /** A timer that this node has set for `at` is due: `time` (of the tick) ≥ its deadline. It is cleared before the call. */
-  timer?(at: Keyed, time: number, out: Collector<O>): void;
+  timer?(at: Position, time: number, out: Collector<O>): void;
   /** A record that concerns every key (an Activation, for example), in the order of the log. */
   broadcast?(value: unknown, position: Position, out: Collector<O>): void;
   /**
@@ -94,8 +99,25 @@ export interface OperatorContext {
   global<V>(name: string, codec: StoreCodec<V>, initial: V): GlobalStore<V>;
   /** One timer for each key of this node, on the time of ticks. */
   readonly timers: Timers;
+  /** Set behind a `keyBy` only. */
+  readonly origins?: Origins;
   /** Only inside `broadcast`: every timer of this node fires now, at the broadcast's place, whatever its deadline. */
   fireTimers(): void;
+}
+
+/** Where items behind a `keyBy` come from: a key there has records of many origins, whose clocks and pace differ. */
+export interface Origins {
+  /**
+   * The key that the input record had before the `keyBy` (before the first, where there are several). Undefined for items
+   * of ticks, and where the `keyBy` keeps no origins.
+   */
+  of(at: Position): string | undefined;
+  /**
+   * The stream's time at that item: up to here all partitions before the `keyBy` have been read. Milliseconds since the
+   * epoch, the earliest of the partitions' latest ticks; −∞ while some have been heard and others have not, ∞ where no
+   * ticks come or the time is the key's own.
+   */
+  clock(at: Position): number;
 }
 
 export interface Timers {

@@ -5,6 +5,7 @@ import { NodeCollector } from './collector.ts';
 import { Counts } from './counts.ts';
 import { MicroBatch } from './micro-batch.ts';
 import { OperatorRunner } from './operator-runner.ts';
+import { OriginFlow } from './origins/origin-flow.ts';
 import type { Subtopology } from './plan.ts';
 import { type Judge, PoisonHandler } from './poison.ts';
 import { byTurn, RecordBuffer } from './record-buffer.ts';
@@ -58,18 +59,24 @@ export class Executor {
       }
       edges.set(node.name, buffers);
     }
+    this.batch = new MicroBatch(part.sources, this.state, this.counts);
+    const flow = new OriginFlow(part);
     this.#sourceEdges = part.sources.map((source) => outputs.get(source.name)?.get('') ?? []);
     this.#runners = part.nodes.map((node) => {
       const inputs = edges.get(node.name)!;
-      if (node.kind === 'sink') return new SinkRunner(node, inputs, options.target(node), this.#poison);
+      if (node.kind === 'sink')
+        return new SinkRunner(node, inputs, options.target(node), this.#poison, flow.reaches(node.name));
       const out = new NodeCollector(node.name, this.counts, outputs.get(node.name) ?? new Map(), this.#poison);
-      return new OperatorRunner(node, inputs, out, this.state, this.#poison, {
+      const origins = flow.reaches(node.name) ? { origins: this.batch.origins } : {};
+      const runner = new OperatorRunner(node, inputs, out, this.state, this.#poison, {
         task: options.task,
         partition: options.partition,
+        ...origins,
       });
+      if (runner.operator.gathers === true) flow.endsAt(node.name);
+      return runner;
     });
     this.#sinks = this.#runners.filter((runner) => runner instanceof SinkRunner);
-    this.batch = new MicroBatch(part.sources, this.state, this.counts);
   }
 
   /** Lets operators wait for what their restored state needs. Call once, after state was restored. */

@@ -1,13 +1,12 @@
 import { messageOf } from '../errors.ts';
 import type { LogRecord } from '../log/event-log.ts';
 import type { Position } from '../operators/operator.ts';
-import { jsonCodec } from '../state/json-codec.ts';
-import type { GlobalStore } from '../state/store.ts';
 import type { TaskState } from '../state/task-state.ts';
 import { keyText } from './bytes.ts';
 import type { Counts } from './counts.ts';
+import { InputOrigins } from './origins/input-origins.ts';
 import { RecordBuffer } from './record-buffer.ts';
-import type { SourceItem, SourceNode, SourceTick } from './topology.ts';
+import type { SourceItem, SourceNode } from './topology.ts';
 
 /** A tick or a broadcast at its place among the records. */
 export type Control = Position &
@@ -39,8 +38,7 @@ export class MicroBatch {
   /** Keys whose restored state contains a record already skip it. Set while a task replays. */
   replaying = false;
   readonly #sources: readonly SourceNode[];
-  /** By source: the latest times of the clocks that feed a repartition topic. */
-  readonly #clocks: readonly (GlobalStore<readonly (number | null)[]> | undefined)[];
+  readonly origins: InputOrigins;
   readonly #state: TaskState;
   readonly #counts: Counts;
 
@@ -49,9 +47,7 @@ export class MicroBatch {
     this.#state = state;
     this.#counts = counts;
     this.buffers = sources.map(() => new RecordBuffer());
-    this.#clocks = sources.map(({ name, repartition }) => {
-      return repartition ? state.addGlobal<readonly (number | null)[]>(`${name}/#clocks`, jsonCodec(), []) : undefined;
-    });
+    this.origins = new InputOrigins(sources, state);
   }
 
   /** Input records taken so far. */
@@ -72,6 +68,7 @@ export class MicroBatch {
     this.#sourceOf.length = 0;
     this.#sequences.length = 0;
     this.tableRows.clear();
+    this.origins.clear();
     for (const buffer of this.buffers) buffer.clear();
   }
 
@@ -98,6 +95,7 @@ export class MicroBatch {
       this.#sourceOf.push(source);
       this.#sequences.push(sequence);
     }
+    if (this.origins.kept) this.origins.push(item);
     if (item instanceof Error) {
       this.#reject(source, turn, 'undecodable', item.message, keyText(record.key));
       return;
@@ -122,7 +120,7 @@ export class MicroBatch {
         return;
       }
       case 'tick': {
-        const time = this.#time(source, item);
+        const time = this.origins.tick(source, turn, item);
         if (time !== undefined) {
           this.controls.push({ kind: 'tick', time, key: '', row: -1, offset, ingestTime, turn });
         }
@@ -136,28 +134,8 @@ export class MicroBatch {
     }
   }
 
-  /** The partition's time after a tick; undefined where it has not moved or not all clocks have been heard. */
-  #time(source: number, { time, from = 0, of = 1 }: SourceTick): number | undefined {
-    const clocks = this.#clocks[source];
-    if (clocks === undefined) return time;
-    const before = clocks.get();
-    const after = Array.from({ length: of }, (_, i) => {
-      const latest = before[i] ?? null;
-      return i === from ? Math.max(time, latest ?? time) : latest;
-    });
-    clocks.set(after);
-    const earliest = earliestOf(after, of);
-    return earliest === earliestOf(before, of) ? undefined : earliest;
-  }
-
   #reject(source: number, turn: number, reason: string, message: string, key: string): void {
     this.#counts.add(this.#sources[source]!.name, reason, 1);
     this.rejects.push({ turn, reason, message, key });
   }
-}
-
-/** Undefined until all clocks have been heard. */
-function earliestOf(times: readonly (number | null)[], of: number): number | undefined {
-  const heard = times.filter((time) => time !== null);
-  return heard.length === of ? Math.min(...heard) : undefined;
 }

@@ -13,6 +13,9 @@ import type { OperatorNode } from './topology.ts';
 const TIMERS = '#timers';
 const NO_CONTROLS: readonly Control[] = [];
 
+/** What a node's context tells of where it runs. */
+export type Place = Pick<OperatorContext, 'task' | 'partition' | 'origins'>;
+
 /** Runs one operator over the items of a micro-batch. */
 export class OperatorRunner {
   readonly node: OperatorNode;
@@ -35,7 +38,7 @@ export class OperatorRunner {
     out: NodeCollector,
     state: TaskState,
     poison: PoisonHandler,
-    place: { readonly task: string; readonly partition: number },
+    place: Place,
   ) {
     this.node = node;
     this.edges = edges;
@@ -152,7 +155,7 @@ export class OperatorRunner {
     }
   }
 
-  #context(place: { readonly task: string; readonly partition: number }): OperatorContext {
+  #context(place: Place): OperatorContext {
     const state = this.#state;
     const name = this.node.name;
     const own = this;

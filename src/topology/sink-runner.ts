@@ -2,8 +2,8 @@ import type { OutRecord } from '../log/event-log.ts';
 import type { Control, MicroBatch } from './micro-batch.ts';
 import type { PoisonHandler } from './poison.ts';
 import { type AnyRecord, mergeBuffers, RecordBuffer } from './record-buffer.ts';
-import { encodeTick } from './repartition.ts';
-import type { SinkNode } from './topology.ts';
+import { encodeTick, type RepartitionEncoder } from './repartition.ts';
+import type { EncodedRecord, SinkNode } from './topology.ts';
 
 /** Output records, with the turns that caused them. */
 export interface Staged {
@@ -30,8 +30,17 @@ export class SinkRunner {
   onRecord: ((record: AnyRecord) => void) | undefined;
   readonly #poison: PoisonHandler;
   readonly #merged: RecordBuffer;
+  readonly #origins: boolean;
 
-  constructor(node: SinkNode, edges: readonly RecordBuffer[], target: SinkTarget, poison: PoisonHandler) {
+  /** @param origins whether what comes here has an origin from an earlier `keyBy`. */
+  constructor(
+    node: SinkNode,
+    edges: readonly RecordBuffer[],
+    target: SinkTarget,
+    poison: PoisonHandler,
+    origins: boolean,
+  ) {
+    this.#origins = origins;
     this.node = node;
     this.edges = edges;
     this.target = target;
@@ -65,9 +74,15 @@ export class SinkRunner {
     }
   }
 
+  #encode(record: AnyRecord, batch: MicroBatch): EncodedRecord | undefined {
+    const { encode, repartition } = this.node;
+    if (repartition === undefined || !this.#origins) return encode(record);
+    return (encode as RepartitionEncoder<unknown>)(record, batch.origins.of(record));
+  }
+
   #write(record: AnyRecord, batch: MicroBatch): void {
     try {
-      const encoded = this.node.encode(record);
+      const encoded = this.#encode(record, batch);
       if (encoded === undefined) return;
       const key = typeof encoded.key === 'string' ? keyBytes(encoded.key, record, batch) : encoded.key;
       // What the compiler did not see: the log would fail on it, and all that is committed together.

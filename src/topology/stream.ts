@@ -9,7 +9,7 @@ import type { Tagged } from './joins/tagged.ts';
 import { repartitionCodec, repartitionEncoder } from './repartition.ts';
 import { SplitOperator } from './split.ts';
 import { FilterOperator, FlatMapOperator, MapOperator } from './stateless.ts';
-import type { ErrorPolicy, SinkEncoder, ValueCodec } from './topology.ts';
+import type { ErrorPolicy, SinkEncoder, TimeOf, ValueCodec } from './topology.ts';
 import { arrivalFold, type Held, heldCodec, orderedFold } from './windows/fold.ts';
 import { SlidingOperator } from './windows/sliding-operator.ts';
 import { type EmitMode, WindowOperator } from './windows/window-operator.ts';
@@ -30,6 +30,14 @@ export interface KeyByOptions<T> extends NodeOptions {
   readonly codec?: ValueCodec<T>;
   /** Partitions of the repartition topic. Default: as many as the input has. */
   readonly partitions?: number;
+  /**
+   * What the event time of the new key is made of, for windows and joins that follow. `origin` (the default): of the
+   * latest event times of all keys from before that it has records of, the earliest, and never beyond the ticks that have
+   * come from all partitions; one with a fast clock, or in a partition that lags, then costs the others no record. Adds
+   * the old key to each record of the repartition topic, and about 110 bytes of memory for each old key of a new one.
+   * `key`: the latest event time of the key itself.
+   */
+  readonly timeOf?: TimeOf;
 }
 
 type Test<T> = (value: T, key: string) => boolean;
@@ -98,11 +106,12 @@ export class Stream<T, K extends string = string> {
     select: (value: T, key: K) => J,
     options: KeyByOptions<T> = {},
   ): Stream<T, J> {
-    const { codec = jsonCodec<T>(), onError = 'fail', partitions } = options;
+    const { codec = jsonCodec<T>(), onError = 'fail', partitions, timeOf = 'origin' } = options;
     const topic = `${name}-repartition`;
     const encode = repartitionEncoder(
       select as unknown as (value: T, key: string) => string,
       codec,
+      timeOf,
     ) as SinkEncoder<unknown>;
     this.graph.add(
       {
@@ -115,7 +124,7 @@ export class Stream<T, K extends string = string> {
       },
       this.origins,
     );
-    this.graph.add({ kind: 'source', name, topic, codec: repartitionCodec(codec), repartition: true });
+    this.graph.add({ kind: 'source', name, topic, codec: repartitionCodec(codec), repartition: true, timeOf });
     return new Stream<T, J>(this.graph, [{ node: name, output: '' }]);
   }
 

@@ -22,9 +22,14 @@ export interface SourceNode {
   readonly awaits?: Awaits;
   /** Set where the topic is one of the topology's own, between a `keyBy` and what follows it. */
   readonly repartition?: true;
+  /** Of a repartition topic: see `KeyByOptions.timeOf`. */
+  readonly timeOf?: TimeOf;
   /** The topic is compacted: a restore cannot count on older records of a key still being there. */
   readonly table?: true;
 }
+
+/** Whose latest event times the time of a key behind `keyBy` is made of: the keys before it, or the key itself. */
+export type TimeOf = 'origin' | 'key';
 
 export interface OperatorNode {
   readonly kind: 'operator';
@@ -80,6 +85,8 @@ export interface SourceRecord<T> {
   readonly time: number;
   /** Only where it differs from the log record's key read as UTF-8. State belongs to it. */
   readonly key?: string;
+  /** The key that it had before a `keyBy`. */
+  readonly origin?: string;
 }
 
 export interface SourceCodec<T> {

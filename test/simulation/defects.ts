@@ -32,6 +32,7 @@ export const DEFECTS: Readonly<Record<string, Defects>> = {
   'snapshots are one record older than they say': {
     wrap: (log) => withCommit(log, (commit) => (records, offsets) => commit(records.map(shifted(1)), offsets)),
   },
+  'the event time of a key behind keyBy is its own': { timeOf: 'key' },
   'a key without state is forgotten at once': {
     wrap: (log) => withCommit(log, (commit) => (records, offsets) => commit(records.map(forgotten), offsets)),
   },

@@ -1,7 +1,9 @@
-import type { OutRecord, TopicSpec } from '../../src/log/event-log.ts';
-import type { Topology } from '../../src/topology/topology.ts';
+import type { LogRecord, OutRecord, TopicSpec } from '../../src/log/event-log.ts';
+import type { TimeOf, Topology } from '../../src/topology/topology.ts';
+import { lagging, RESULTS } from '../topologies/lagging.ts';
 import { rooms } from '../topologies/rooms.ts';
 import { sums } from '../topologies/sums.ts';
+import { unexcusedLate } from '../unexcused-late.ts';
 import type { Random } from './scheduler.ts';
 
 export const PARTITIONS = 2;
@@ -10,8 +12,15 @@ export const PARTITIONS = 2;
 export interface Scenario {
   readonly topology: Topology;
   readonly topics: readonly TopicSpec[];
+  /** On the log before anything begins. */
+  readonly first?: readonly OutRecord[];
   /** In the order in which they are sent; they may arrive in another. */
   inputOf(random: Random): OutRecord[];
+  /**
+   * What must hold beside the outputs being those of an undisturbed run.
+   * @param records what a topic has, by partition. @returns what is wrong.
+   */
+  check?(records: (topic: string) => readonly (readonly LogRecord[])[]): string | undefined;
 }
 
 const spec = (name: string): TopicSpec => ({ name, partitions: PARTITIONS, cleanup: 'delete' });
@@ -72,4 +81,48 @@ const several = (): Scenario => ({
   },
 });
 
-export const SCENARIOS = { single, several } as const;
+const tickTo = (partition: number, time: number): OutRecord => {
+  const value = Buffer.from(JSON.stringify({ tick: time }));
+  return { topic: 'readings', partition, timestamp: time, key: null, value };
+};
+const everyPartition = Array.from({ length: PARTITIONS }, (_, partition) => partition);
+
+/**
+ * Windows and a join behind a repartition topic. One device has a fast clock, another one falls behind, and often one
+ * partition comes only when the other is through: nothing may be late by that.
+ */
+const lags = (timeOf?: TimeOf): Scenario => ({
+  topology: lagging(timeOf),
+  topics: ['readings', ...RESULTS, 'late', 'dead-letters'].map((name) => spec(name)),
+  first: everyPartition.map((partition) => tickTo(partition, 1000)),
+  inputOf: (random) => {
+    let timestamp = 1000;
+    const ahead = random.below(3_000);
+    const drift = random.below(30);
+    const sent = Array.from({ length: 30 + random.below(50) }, (_, id): OutRecord[] => {
+      timestamp += random.below(30);
+      if (random.chance(0.3)) return everyPartition.map((partition) => tickTo(partition, timestamp));
+      const device = random.below(6);
+      const off = device === 0 ? ahead : device === 5 ? -drift * id : 0;
+      const room = `room-${device < 3 ? 0 : 1}`;
+      const value = Buffer.from(JSON.stringify({ id, room, t: timestamp + off - random.below(40) }));
+      const key = Buffer.from(`device-${device}`);
+      return [{ topic: 'readings', partition: device % PARTITIONS, timestamp, key, value }];
+    }).flat();
+    return random.chance(0.5) ? sent.sort((a, b) => a.partition! - b.partition!) : sent;
+  },
+  check: (records) => {
+    const read = ({ value }: LogRecord) => JSON.parse(Buffer.from(value!).toString('utf8'));
+    const late = new Set(records('late').flatMap((partition) => partition.map((record) => read(record).id as number)));
+    const partitions = records('readings').map((lines) => {
+      return lines.map((record) => {
+        const { key, timestamp } = record;
+        return { key: key === null ? null : String(key), value: read(record), ingestTime: timestamp };
+      });
+    });
+    const lost = unexcusedLate(partitions, late);
+    return lost.length === 0 ? undefined : `late, and within the grace of their own devices: ${JSON.stringify(lost)}`;
+  },
+});
+
+export const SCENARIOS = { single, several, lags } as const;

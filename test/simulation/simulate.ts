@@ -5,6 +5,7 @@ import { Engine, named, subtopologyGroup, taskName } from '../../src/topology/en
 import type { EngineClock } from '../../src/topology/engine-clock.ts';
 import { storedRuns, type TopicRun } from '../../src/topology/input-journal.ts';
 import { divide, type Subtopology } from '../../src/topology/plan.ts';
+import type { TimeOf } from '../../src/topology/topology.ts';
 import { interleaving, undisturbed } from './reference.ts';
 import { PARTITIONS, SCENARIOS, type Scenario } from './scenarios.ts';
 import { type Process, Scheduler } from './scheduler.ts';
@@ -27,6 +28,8 @@ export interface SimulationResult {
 export interface Defects extends LogDefects {
   /** Changes the log that engines see: for defects of the engine's order of things. */
   readonly wrap?: (log: EventLog) => EventLog;
+  /** How event time goes behind a `keyBy`. */
+  readonly timeOf?: TimeOf;
 }
 
 /**
@@ -79,7 +82,9 @@ class World {
     this.#defects = defects;
     this.#broker = new SimBroker(scheduler, defects);
     const { random } = scheduler;
-    this.#scenario = random.chance(0.4) ? SCENARIOS.several() : SCENARIOS.single();
+    const which = random.next();
+    this.#scenario =
+      which < 0.4 ? SCENARIOS.several() : which < 0.6 ? SCENARIOS.lags(defects.timeOf) : SCENARIOS.single();
     this.#parts = divide(named(this.#scenario.topology, GROUP));
     this.#broker.onCommit = (records) => this.#keepJournal(records);
     this.#sweepLength = 1 + random.below(30);
@@ -92,8 +97,9 @@ class World {
   async run(): Promise<string | undefined> {
     await this.#broker.log.ensureTopics(this.#scenario.topics);
     await this.#broker.log.ensureTopics([{ name: 'state', partitions: PARTITIONS, cleanup: 'compact' }]);
+    for (const record of this.#scenario.first ?? []) await this.#append(record);
     for (const [at, record] of this.#input.entries())
-      this.#scheduler.post(undefined, () => this.#append(record), at * 4);
+      this.#scheduler.post(undefined, () => void this.#append(record), at * 4);
     const { random } = this.#scheduler;
     this.#spawn();
     if (random.chance(0.7)) this.#spawn();
@@ -198,14 +204,13 @@ class World {
     return JSON.stringify(this.#groups().map((group) => [...this.#broker.committed(group)]));
   }
 
-  #append(record: OutRecord): void {
-    void this.#broker.log.append([record]).then(([offset]) => {
-      const { topic, partition, timestamp, key, value } = record;
-      const arrived = this.#arrived.get(`${topic}/${partition}`) ?? [];
-      this.#arrived.set(`${topic}/${partition}`, arrived);
-      arrived[offset!] = { offset: offset!, timestamp, key, value };
-      this.#appended++;
-    });
+  async #append(record: OutRecord): Promise<void> {
+    const [offset] = await this.#broker.log.append([record]);
+    const { topic, partition, timestamp, key, value } = record;
+    const arrived = this.#arrived.get(`${topic}/${partition}`) ?? [];
+    this.#arrived.set(`${topic}/${partition}`, arrived);
+    arrived[offset!] = { offset: offset!, timestamp, key, value };
+    this.#appended++;
   }
 
   #keepJournal(records: readonly OutRecord[]): void {
@@ -224,7 +229,7 @@ class World {
       .flatMap((engine) => engine.status())
       .find(({ phase }) => phase === 'failed');
     if (failed !== undefined) throw new Error(`a task failed for good: ${failed.error}`);
-    if (this.#appended < this.#input.length) return false;
+    if (this.#appended < this.#input.length + (this.#scenario.first?.length ?? 0)) return false;
     for (const part of this.#parts) {
       const committed = this.#broker.committed(subtopologyGroup(GROUP, part.name));
       for (const topic of sourceTopics(part)) {
@@ -267,7 +272,20 @@ class World {
         }
       }
     }
-    return undefined;
+    return this.#check();
+  }
+
+  /** What the scenario itself demands. */
+  async #check(): Promise<string | undefined> {
+    const found = new Map<string, LogRecord[][]>();
+    for (const { name, cleanup } of await this.#broker.log.topics()) {
+      if (cleanup === 'compact') continue;
+      const partitions = Array.from({ length: PARTITIONS }, async (_, p) => {
+        return [...(await this.#broker.log.read(name, p, 0, { maxRecords: 1e6 })).records];
+      });
+      found.set(name, await Promise.all(partitions));
+    }
+    return this.#scenario.check?.((topic) => found.get(topic)!);
   }
 
   async #inputOf(part: Subtopology, partition: number) {

@@ -1,7 +1,8 @@
 import { ByteReader, ByteWriter } from '../../operators/binary.ts';
-import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
+import type { Collector, Operator, OperatorContext, Position, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore, StoreCodec } from '../../state/store.ts';
 import { type Aside, putAside, timeText } from '../aside.ts';
+import { KeyTimes } from '../origins/key-times.ts';
 import type { ValueCodec } from '../topology.ts';
 import { renewBytes, versionOf } from '../value-versions.ts';
 import type { Tagged } from './tagged.ts';
@@ -13,6 +14,8 @@ export interface StreamJoinOptions<L, R> {
   readonly graceMs?: number;
   /** As of windows: quiet keys' unmatched records are given up. Default: the bound and the grace. */
   readonly idleMs?: number;
+  /** As of windows: behind a `keyBy`, how far a device may be behind and still be waited for. Default one hour. */
+  readonly holdMs?: number;
   /** `left` and `outer` give records without a partner too, when the watermark has passed. Default `inner`. */
   readonly kind?: 'inner' | 'left' | 'outer';
   /** Where records go that no kept record could match any more; as of windows. */
@@ -91,6 +94,7 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
   readonly #idleMs: number;
   #store!: KeyedStore<KeyState>;
   #timers!: Timers;
+  #times: KeyTimes | undefined;
 
   constructor(options: StreamJoinOptions<L, R>, join: (left: L | undefined, right: R | undefined, key: string) => O) {
     this.#options = options;
@@ -102,6 +106,8 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
   init(context: OperatorContext): void {
     this.#store = context.keyed('waiting', keyStateCodecOf(this.#options));
     this.#timers = context.timers;
+    const { holdMs = 3_600_000 } = this.#options;
+    this.#times = KeyTimes.of(context, { graceMs: this.#graceMs, idleMs: this.#idleMs, holdMs });
   }
 
   process(record: StreamRecord<Tagged<L, R>>, out: Collector<O>): void {
@@ -113,6 +119,10 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
     if (time + withinMs < this.#watermark(state)) {
       const message = `${timeText(time)}: no kept record could match it`;
       putAside(this.#options.late, 'late', message, { value, time }, out);
+      if (this.#times !== undefined) {
+        this.#times.take(record);
+        this.#wait(record, state);
+      }
       return;
     }
     const own: Waiting = {
@@ -129,16 +139,43 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
       out.emit(result, Math.max(time, other.time));
     }
     insert(state[side], own);
-    state.seen = Math.max(state.seen, time);
+    state.seen = Math.max(state.seen, this.#times === undefined ? time : this.#times.take(record));
     this.#giveUp(state, this.#watermark(state) - withinMs, key, out);
     this.#store.set(record, state);
-    this.#timers.set(record, record.ingestTime + this.#idleMs);
+    if (this.#times === undefined) this.#timers.set(record, record.ingestTime + this.#idleMs);
+    else this.#wait(record, state);
   }
 
-  timer(at: Keyed, _time: number, out: Collector<O>): void {
+  timer(at: Position, time: number, out: Collector<O>): void {
     const state = this.#store.get(at)!;
-    state.closed = Math.max(state.closed, state.seen + this.#options.withinMs + 1);
-    this.#giveUp(state, Number.POSITIVE_INFINITY, at.key, out);
+    const { withinMs } = this.#options;
+    const passed = this.#times?.pass(at, time);
+    if (passed?.quiet === false) {
+      state.seen = Math.max(state.seen, passed.low);
+      this.#giveUp(state, this.#watermark(state) - withinMs, at.key, out);
+      this.#wait(at, state);
+      return;
+    }
+    if (passed === undefined) {
+      state.closed = Math.max(state.closed, state.seen + withinMs + 1);
+      this.#giveUp(state, Number.POSITIVE_INFINITY, at.key, out);
+      return;
+    }
+    const latest = Math.max(
+      state.left.at(-1)?.time ?? Number.NEGATIVE_INFINITY,
+      state.right.at(-1)?.time ?? Number.NEGATIVE_INFINITY,
+    );
+    state.closed = Math.max(state.closed, Math.min(latest + withinMs + 1, passed.reached));
+    this.#giveUp(state, this.#watermark(state) - withinMs, at.key, out);
+    this.#wait(at, state);
+  }
+
+  /** Until the next device falls quiet, or the stream's time lets a record be given up. */
+  #wait(at: Position, { left, right }: KeyState): void {
+    const { withinMs } = this.#options;
+    const reached = this.#times!.reached(at) - withinMs;
+    const next = [left, right].flatMap((side) => side.find(({ time }) => time >= reached)?.time ?? []);
+    this.#timers.set(at, this.#times!.deadline(at, Math.min(...next) + withinMs + 1));
   }
 
   #watermark(state: KeyState): number {

@@ -1,7 +1,8 @@
 import { ByteReader, ByteWriter } from '../../operators/binary.ts';
-import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
+import type { Collector, Operator, OperatorContext, Position, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore, StoreCodec } from '../../state/store.ts';
 import { aheadText, putAside, timeText } from '../aside.ts';
+import { KeyTimes } from '../origins/key-times.ts';
 import type { ValueCodec } from '../topology.ts';
 import { withValues } from '../value-versions.ts';
 import { foldPlaced, type Placed, place, placedCodec, renewPlaced } from './fold.ts';
@@ -38,12 +39,14 @@ const keyValuesCodec: Pick<StoreCodec<KeyValues>, 'encode' | 'decode'> = {
  * Values are folded by event time, so that results do not depend on the order of arrival.
  */
 export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
+  readonly gathers = true;
   readonly #spec: SlidingWindows;
   readonly #aggregator: Aggregator<T, A>;
   readonly #values: ValueCodec<T>;
   readonly #emit: EmitMode;
   #store!: KeyedStore<KeyValues>;
   #timers!: Timers;
+  #times: KeyTimes | undefined;
 
   constructor(spec: SlidingWindows, aggregator: Aggregator<T, A>, values: ValueCodec<T>, emit: EmitMode) {
     this.#spec = spec;
@@ -59,6 +62,7 @@ export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
     });
     this.#store = context.keyed('values', codec);
     this.#timers = context.timers;
+    this.#times = KeyTimes.of(context, this.#spec.time);
   }
 
   process(record: StreamRecord<T>, out: Collector<Windowed<A>>): void {
@@ -69,29 +73,53 @@ export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
     }
     const never = Number.NEGATIVE_INFINITY;
     const key = this.#store.get(record) ?? { seen: never, closed: never, given: never, values: [] };
+    const times = this.#times;
     if (record.time < Math.max(key.seen - time.graceMs, key.closed)) {
+      times?.take(record);
       putAside(time.late, 'late', `${timeText(record.time)}: its window has been passed`, record, out);
     } else {
       place(key.values, { time: record.time, bytes: this.#values.encode(record.value) });
       if (this.#emit === 'update') this.#give(key, record.time, record.time + sizeMs, 0, record.key, out);
-      key.seen = Math.max(key.seen, record.time);
+      key.seen = Math.max(key.seen, times === undefined ? record.time : times.take(record));
       this.#close(key, Math.max(key.seen - time.graceMs, key.closed), record.key, out);
     }
     this.#store.set(record, key);
-    this.#timers.set(record, record.ingestTime + time.idleMs);
+    const deadline =
+      times === undefined
+        ? record.ingestTime + time.idleMs
+        : times.deadline(record, this.#nextEnd(key, times.reached(record)));
+    this.#timers.set(record, deadline);
   }
 
-  timer(at: Keyed, time: number, out: Collector<Windowed<A>>): void {
+  timer(at: Position, time: number, out: Collector<Windowed<A>>): void {
     const key = this.#store.get(at)!;
-    const { forgetMs } = this.#spec.time;
-    const quiet = key.closed > key.seen;
-    if (quiet && forgetMs !== Number.POSITIVE_INFINITY) {
-      this.#store.delete(at);
+    const { forgetMs, graceMs } = this.#spec.time;
+    const passed = this.#times?.pass(at, time);
+    if (passed?.quiet === false) {
+      key.seen = Math.max(key.seen, passed.low);
+      this.#close(key, Math.max(key.seen - graceMs, key.closed), at.key, out);
+      this.#timers.set(at, this.#times!.deadline(at, this.#nextEnd(key, passed.reached)));
       return;
     }
-    key.closed = Math.max(key.closed, key.seen + 1);
-    this.#close(key, key.closed, at.key, out);
-    if (forgetMs !== Number.POSITIVE_INFINITY) this.#timers.set(at, time + forgetMs);
+    const latest = this.#times === undefined ? key.seen : (key.values.at(-1)?.time ?? Number.NEGATIVE_INFINITY);
+    const quiet = key.closed > latest || (this.#times !== undefined && key.values.length === 0);
+    if (quiet && forgetMs !== Number.POSITIVE_INFINITY) {
+      this.#store.delete(at);
+      this.#times?.forget(at);
+      return;
+    }
+    const reached = passed?.reached ?? Number.POSITIVE_INFINITY;
+    key.closed = Math.max(key.closed, Math.min(latest + 1, reached));
+    this.#close(key, Math.max(key.closed, key.given), at.key, out);
+    const next = this.#nextEnd(key, reached);
+    if (next !== Number.POSITIVE_INFINITY) this.#timers.set(at, next + graceMs);
+    else if (forgetMs !== Number.POSITIVE_INFINITY) this.#timers.set(at, time + forgetMs);
+  }
+
+  /** The earliest time at which a result can be due that the stream's time has not reached; ∞ for none. */
+  #nextEnd({ values, given }: KeyValues, reached: number): number {
+    const next = values.find(({ time }) => time >= given && time >= reached);
+    return next === undefined ? Number.POSITIVE_INFINITY : next.time + 1;
   }
 
   #close(key: KeyValues, watermark: number, name: string, out: Collector<Windowed<A>>): void {

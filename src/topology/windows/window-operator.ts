@@ -1,6 +1,7 @@
-import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from '../../operators/operator.ts';
+import type { Collector, Operator, OperatorContext, Position, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore } from '../../state/store.ts';
 import { aheadText, putAside, timeText } from '../aside.ts';
+import { KeyTimes } from '../origins/key-times.ts';
 import type { Fold } from './fold.ts';
 import { type KeyWindows, keyWindowsCodec, type OpenWindow } from './key-windows.ts';
 import type { AlignedWindows, SessionWindows, Windowed } from './window-spec.ts';
@@ -10,17 +11,20 @@ export type EmitMode = 'close' | 'update';
 
 /**
  * Tumbling, hopping and session windows. The watermark is the key's own: a device with a fast clock costs no other
- * device a record. Quiet keys' windows close by ticks.
+ * device a record. Behind a `keyBy` it is that of the last of the key's devices ({@link KeyTimes}). Quiet keys' windows
+ * close by ticks.
  *
  * Put aside, by default to outputs of the same names: `late` (every window of the record has closed) and `future`.
  */
 export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
+  readonly gathers = true;
   readonly #spec: AlignedWindows | SessionWindows;
   readonly #fold: Fold<T, S, A>;
   readonly #emit: EmitMode;
   readonly #correctMs: number;
   #store!: KeyedStore<KeyWindows<S>>;
   #timers!: Timers;
+  #times: KeyTimes | undefined;
 
   constructor(spec: AlignedWindows | SessionWindows, fold: Fold<T, S, A>, emit: EmitMode) {
     this.#spec = spec;
@@ -32,6 +36,7 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
   init(context: OperatorContext): void {
     this.#store = context.keyed('windows', keyWindowsCodec(this.#fold.codec));
     this.#timers = context.timers;
+    this.#times = KeyTimes.of(context, this.#spec.time);
   }
 
   process(record: StreamRecord<T>, out: Collector<Windowed<A>>): void {
@@ -50,24 +55,39 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
     if (!taken) {
       putAside(this.#spec.time.late, 'late', `${timeText(record.time)}: its windows have closed`, record, out);
     }
-    key.seen = Math.max(key.seen, record.time);
+    const times = this.#times;
+    key.seen = Math.max(key.seen, times === undefined ? record.time : times.take(record));
     this.#close(key, Math.max(key.seen - graceMs, key.closed), record.key, out);
     this.#store.set(record, key);
-    this.#timers.set(record, record.ingestTime + idleMs);
+    const deadline =
+      times === undefined ? record.ingestTime + idleMs : times.deadline(record, nextEnd(key, times.reached(record)));
+    this.#timers.set(record, deadline);
   }
 
   /** The key has been quiet: all its windows close; after another while it is forgotten. */
-  timer(at: Keyed, time: number, out: Collector<Windowed<A>>): void {
+  timer(at: Position, time: number, out: Collector<Windowed<A>>): void {
     const key = this.#store.get(at)!;
-    const { forgetMs } = this.#spec.time;
+    const { forgetMs, graceMs } = this.#spec.time;
+    const passed = this.#times?.pass(at, time);
+    if (passed?.quiet === false) {
+      key.seen = Math.max(key.seen, passed.low);
+      this.#close(key, this.#watermark(key), at.key, out);
+      this.#timers.set(at, this.#times!.deadline(at, nextEnd(key, passed.reached)));
+      return;
+    }
     const open = key.windows.filter(({ revision }) => revision === 0);
     if (open.length === 0 && forgetMs !== Number.POSITIVE_INFINITY) {
       this.#store.delete(at);
+      this.#times?.forget(at);
       return;
     }
-    key.closed = open.reduce((latest, { end }) => Math.max(latest, end), key.closed);
-    this.#close(key, Math.max(key.closed, key.seen - this.#spec.time.graceMs), at.key, out);
-    if (forgetMs !== Number.POSITIVE_INFINITY) this.#timers.set(at, time + forgetMs);
+    // What a fast clock has opened ahead of the stream's time is open for those whose clocks are right.
+    const reached = passed?.reached ?? Number.POSITIVE_INFINITY;
+    key.closed = open.reduce((latest, { end }) => (end <= reached ? Math.max(latest, end) : latest), key.closed);
+    this.#close(key, this.#watermark(key), at.key, out);
+    const next = nextEnd(key, reached);
+    if (next !== Number.POSITIVE_INFINITY) this.#timers.set(at, next + graceMs);
+    else if (forgetMs !== Number.POSITIVE_INFINITY) this.#timers.set(at, time + forgetMs);
   }
 
   #watermark(key: KeyWindows<S>): number {
@@ -140,4 +160,11 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
   #give({ start, end, revision, state }: OpenWindow<S>, key: string, out: Collector<Windowed<A>>): void {
     out.emit({ start, end, revision, value: this.#fold.result(state, key) }, end - 1);
   }
+}
+
+/** The earliest end of an open window that the stream's time has not reached; ∞ for none. */
+function nextEnd({ windows }: KeyWindows<unknown>, reached: number): number {
+  let next = Number.POSITIVE_INFINITY;
+  for (const { end, revision } of windows) if (revision === 0 && end > reached && end < next) next = end;
+  return next;
 }

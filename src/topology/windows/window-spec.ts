@@ -4,8 +4,9 @@ import type { Aside } from '../aside.ts';
 /** Times are milliseconds of event time, unless said otherwise. */
 export interface EventTimeOptions {
   /**
-   * How far a key's records may be out of order: the key's watermark is its latest event time less this. A window
-   * closes when the watermark reaches its end. Default 0.
+   * How far a key's records may be out of order: the key's watermark is its latest event time less this. Behind a `keyBy`
+   * it is how far the records of each device may be, see `KeyByOptions.timeOf`. A window closes when the watermark
+   * reaches its end. Default 0.
    */
   readonly graceMs?: number;
   /**
@@ -15,6 +16,11 @@ export interface EventTimeOptions {
   readonly idleMs?: number;
   /** Records from further ahead of their ingest time than this are put aside as `future`. Default one hour. */
   readonly futureMs?: number;
+  /**
+   * Behind a `keyBy`: how far a device may be behind the newest of its key and still be waited for. One with a clock that
+   * is further behind holds nobody up; its records are late. Default: as `futureMs`.
+   */
+  readonly holdMs?: number;
   /**
    * After so long without a record, counted from the idle close, a key's state is dropped: a record of one of its old
    * windows is then the first of that window, not late. Default: never.
@@ -107,7 +113,9 @@ function eventTime(length: number, options: EventTimeOptions): EventTime {
   if (!(graceMs >= 0)) throw new FleetcastError('TOPOLOGY_INVALID', `a grace of ${graceMs} ms`);
   const { idleMs = length + graceMs, futureMs = 3_600_000, forgetMs = Number.POSITIVE_INFINITY } = options;
   const aside = { ...(late === undefined ? {} : { late }), ...(future === undefined ? {} : { future }) };
-  return { graceMs, idleMs, futureMs, forgetMs, ...aside };
+  const { holdMs = futureMs } = options;
+  if (!(holdMs >= 0)) throw new FleetcastError('TOPOLOGY_INVALID', `a hold of ${holdMs} ms`);
+  return { graceMs, idleMs, futureMs, holdMs, forgetMs, ...aside };
 }
 
 function aligned(length: number, options: AlignedOptions): AlignedWindows['time'] {
