@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { FleetcastError } from '../../errors.ts';
+import { FleetcastError, isFleetcastError } from '../../errors.ts';
+import { readBounded } from '../../models/keras/bounded-file.ts';
 import { importKeras } from '../../models/keras/import.ts';
 import type { KerasModel } from '../../models/keras/read.ts';
 import { readSample, SAMPLE_BYTES } from '../../models/keras/sample.ts';
@@ -132,9 +132,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
 async function compareSample({ spec, weights }: KerasModel, file: string): Promise<number> {
   const open = spec.inputShape.includes(null);
   const inputs = spec.inputShape.reduce<number>((product, n) => product * (n ?? 1), 1);
-  const { size } = await stat(file).catch(() => ({ size: 0 }));
-  if (size > SAMPLE_BYTES) throw new FleetcastError('MODEL_INVALID', `${file}: the sample has ${size} bytes`);
-  const bytes = await readFile(file).catch((cause: unknown) => {
+  const bytes = await readBounded(file, SAMPLE_BYTES).catch((cause: unknown) => {
+    if (isFleetcastError(cause)) throw new FleetcastError('MODEL_INVALID', `${file}: ${cause.message}`, { cause });
     throw new FleetcastError('USAGE', `${file} cannot be read`, { cause });
   });
   const { x, y, count = open ? 1 : x.length / inputs } = readSample(bytes, inputs);

@@ -39,6 +39,15 @@ describe.skipIf(!existsSync(worker))('hostile Keras files (in a thread)', () => 
     });
   });
 
+  it.skipIf(process.platform === 'win32')('refuses devices, which never end, and folders', async () => {
+    for (const path of ['/dev/zero', folder]) {
+      await expect(importKeras(path)).rejects.toMatchObject({
+        code: 'MODEL_INVALID',
+        message: `${path}: it is not a file`,
+      });
+    }
+  });
+
   it('names a file that is missing or too large', async () => {
     await expect(importKeras(join(folder, 'nothing.keras'))).rejects.toMatchObject({
       code: 'MODEL_INVALID',

@@ -1,6 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { FleetcastError, messageOf } from '../../errors.ts';
+import { readBounded } from './bounded-file.ts';
 import { invalid, KERAS_LIMITS } from './limits.ts';
 import type { KerasModel } from './read.ts';
 
@@ -16,9 +16,7 @@ export type ReadAnswer = { readonly model: KerasModel } | { readonly problem: st
  */
 export async function importKeras(path: string, milliseconds: number = KERAS_LIMITS.milliseconds): Promise<KerasModel> {
   try {
-    const { size } = await stat(path);
-    if (size > KERAS_LIMITS.fileBytes) throw invalid(`the file has ${size} bytes, more than ${KERAS_LIMITS.fileBytes}`);
-    return await readInThread(await readFile(path), milliseconds);
+    return await readInThread(await readBounded(path, KERAS_LIMITS.fileBytes), milliseconds);
   } catch (cause) {
     throw new FleetcastError('MODEL_INVALID', `${path}: ${messageOf(cause)}`, { cause, details: { path } });
   }
