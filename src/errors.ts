@@ -23,8 +23,9 @@ export const ERRORS = {
     retryable: false,
   },
   USAGE: {
-    meaning: 'A command was called with an option that is missing, unknown or out of range.',
-    action: 'Run the command with --help.',
+    meaning:
+      'Something was asked for that cannot be done so: an option that is missing, unknown or out of range, or a name that is not there.',
+    action: 'Do as the message says; `--help` shows how a command is called.',
     retryable: false,
   },
   CODEC_UNKNOWN_SCHEMA: {
@@ -174,7 +175,7 @@ export const ERRORS = {
   },
   BRIDGE_CONNECT: {
     meaning: 'The MQTT broker cannot be reached or refuses the connection.',
-    action: 'Check address, credentials and certificates; a running bridge keeps trying.',
+    action: 'Check address, credentials and certificates. A service that runs keeps trying.',
     retryable: true,
   },
   BRIDGE_PAYLOAD: {
@@ -188,8 +189,8 @@ export const ERRORS = {
     retryable: false,
   },
   CSV_INVALID: {
-    meaning: 'The CSV file cannot be played as the options describe it.',
-    action: 'Check columns, time format and conventions at the named line.',
+    meaning: 'The CSV file cannot be read, or not played as the options describe it.',
+    action: 'Check the path and the permissions, or columns, time format and conventions at the named line.',
     retryable: false,
   },
   PARQUET_INVALID: {

@@ -182,7 +182,9 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
 
 async function find({ log, config, which }: ExplainOptions) {
   const topic = config.topics.forecasts;
+  const { partitions = 0 } = (await log.topic(topic)) ?? {};
   if ('offset' in which) {
+    if (which.partition >= partitions) throw missing(`at ${which.partition}/…: ${topic} has ${partitions} partitions`);
     const { records } = await log.read(topic, which.partition, which.offset, { maxRecords: 1 });
     const [record] = records;
     if (record?.offset !== which.offset) throw missing(`at ${topic}/${which.partition} offset ${which.offset}`);

@@ -103,6 +103,11 @@ describe('fleetcast history', () => {
       const { code, notes } = await cli([...command, ...wrong]);
       expect([code, notes[0]]).toEqual([2, expect.stringContaining('did you mean jena/rh (%)?')]);
     }
+    const nowhere = await cli(['explain', '9/9', ...config]);
+    expect([nowhere.code, nowhere.notes[0]]).toEqual([
+      2,
+      expect.stringContaining('there is no forecast at 9/…: forecasts has 2'),
+    ]);
     const future = await cli(['backtest', '--start', '2030-01-01', ...config]);
     expect(future.out).toEqual([]);
     expect([future.code, future.notes.join(' ')]).toEqual([

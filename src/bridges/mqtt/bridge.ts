@@ -4,8 +4,9 @@ import type { Mapping } from '../mapping/mapping.ts';
 import { Rate } from '../rate.ts';
 import { AppendLane, type Entry, type LaneEvent } from './append-lane.ts';
 import { CatchUp } from './catch-up.ts';
-import type { ConnectionOptions } from './connection.ts';
+import { type ConnectionOptions, displayUrl } from './connection.ts';
 import type { Message, Receipt } from './deferred-acks.ts';
+import { knowsSession, sessionRecord } from './known-sessions.ts';
 import { readTail } from './log-tail.ts';
 import { restoreMemory } from './memory.ts';
 import { asRedelivered, fingerprint, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
@@ -149,18 +150,31 @@ export class MqttBridge {
       this.#tick();
       this.#ticker = setInterval(() => this.#tick(), tickMs);
     }
-    const { receiveMaximum, sessionExpirySeconds, sharedGroup, onEvent } = this.#options;
+    const { receiveMaximum, sessionExpirySeconds, sharedGroup } = this.#options;
+    const { clientId = 'fleetcast-bridge', connection, keepsIdentifiers = true } = this.#options;
+    const url = displayUrl(connection.url);
+    const kept = topics.memory === undefined || !keepsIdentifiers ? undefined : await log.topic(topics.memory);
+    // Without that topic, readings on the log are taken for a sign of an earlier session.
+    const known = kept === undefined ? tail.prints.length > 0 : await knowsSession(log, kept, clientId, url);
+    let remembered = kept === undefined || known;
+    const onEvent = (event: SessionEvent): void => {
+      this.#options.onEvent?.(event);
+      if (event.type !== 'subscribed' || remembered) return;
+      remembered = true;
+      // Where it does not get through, the next start warns of nothing.
+      log.append([sessionRecord(kept!.name, clientId, url, this.#options.now())]).catch(() => {});
+    };
     this.#session = new MqttSession({
       ...this.#options.connection,
-      clientId: this.#options.clientId ?? 'fleetcast-bridge',
+      clientId,
       subscriptions: mapping.subscriptions.map(({ filter, qos }) => ({
         filter: sharedGroup === undefined ? filter : `$share/${sharedGroup}/${filter}`,
         qos,
       })),
       onMessage: (message, receipt) => this.#onMessage(message, receipt),
       // The embedded broker's sessions end with the process; its devices send again what is not on the log.
-      ...(this.#options.keepsIdentifiers === false ? {} : { expectsSession: tail.prints.length > 0, watchDrops: true }),
-      ...(onEvent === undefined ? {} : { onEvent }),
+      ...(keepsIdentifiers ? { expectsSession: known, watchDrops: true } : {}),
+      onEvent,
       ...(receiveMaximum === undefined ? {} : { receiveMaximum }),
       ...(sessionExpirySeconds === undefined ? {} : { sessionExpirySeconds }),
     });

@@ -26,7 +26,7 @@ export interface ConnectionOptions {
   readonly protocol?: 'auto' | '5' | '3.1.1';
 }
 
-/** @throws BRIDGE_CONNECT for an address or a file that cannot be used; nothing of a secret is in the message. */
+/** @throws USAGE for what is no address, BRIDGE_CONNECT for an address or a file that cannot be used; nothing of a secret is in the message. */
 export function clientOptions(options: ConnectionOptions): IClientOptions {
   const url = brokerUrl(options.url);
   const file = (path: string | undefined, what: string) => {
@@ -71,13 +71,10 @@ function brokerUrl(text: string): URL {
   try {
     url = new URL(text);
   } catch {
-    throw new FleetcastError('BRIDGE_CONNECT', 'the broker address is not a URL such as mqtt://localhost:1883');
+    throw notAnAddress();
   }
   if (!['mqtt:', 'mqtts:', 'tcp:', 'ssl:', 'ws:', 'wss:'].includes(url.protocol)) {
-    throw new FleetcastError(
-      'BRIDGE_CONNECT',
-      `broker addresses begin with mqtt, mqtts, ws or wss, not ${url.protocol}`,
-    );
+    throw notAnAddress();
   }
   if (url.password !== '' || url.username !== '') {
     throw new FleetcastError(
@@ -86,4 +83,10 @@ function brokerUrl(text: string): URL {
     );
   }
   return url;
+}
+
+/** The address itself is not shown: what stands before an `@` in it may be a secret. */
+function notAnAddress(): FleetcastError {
+  const begin = 'mqtt://, mqtts://, ws:// or wss://';
+  return new FleetcastError('USAGE', `the broker address begins with ${begin}, such as mqtt://localhost:1883`);
 }

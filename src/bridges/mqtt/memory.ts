@@ -1,6 +1,7 @@
 import type { EventLog } from '../../log/event-log.ts';
 import { DONE_KEY } from '../dead-letters/done.ts';
 import type { Mapping } from '../mapping/mapping.ts';
+import { SESSION_KEY } from './known-sessions.ts';
 
 /** Gives the mapping back what an earlier run has kept on the compacted topic: the last record of each key. */
 export async function restoreMemory(
@@ -16,7 +17,7 @@ export async function restoreMemory(
       for (const { key, value } of batch.records) {
         if (key === null) continue;
         const name = Buffer.from(key).toString('utf8');
-        if (name.startsWith(DONE_KEY)) continue;
+        if (name.startsWith(DONE_KEY) || name.startsWith(SESSION_KEY)) continue;
         if (value === null) last.delete(name);
         else last.set(name, value);
       }

@@ -9,6 +9,7 @@ import {
   moodyLog,
   mosquittoFor,
   readingsOf,
+  TOPICS,
   until,
 } from '../../../test/bridge-kit.ts';
 import { freePort } from '../../../test/containers/free-port.ts';
@@ -72,6 +73,29 @@ describe.skipIf(!haveMosquitto)('the session with a real Mosquitto (needs its pa
     const started = Date.now();
     await until('eight takeovers', () => (bridge.status().session.takeovers ?? 0) >= 8, 60_000);
     expect(Date.now() - started).toBeGreaterThan(1_500);
+  });
+
+  it('misses no session that a client id has never had', async () => {
+    const broker = await mosquitto();
+    const log = new MemoryLog();
+    const topics = { ...TOPICS, memory: 'bridge-memory' };
+    await log.ensureTopics([{ name: topics.memory, partitions: 1, cleanup: 'compact' }]);
+    const start = (clientId: string) => setUp(broker.url, { log, topics, clientId }, `publisher of ${clientId}`);
+    const lost = ({ bridge }: Awaited<ReturnType<typeof start>>) => bridge.status().session.sessionsLost;
+    const first = await start('one');
+    await first.publisher.publish('fleet/a', message(0));
+    await until('it', () => first.bridge.status().acknowledged === 1);
+    await first.bridge.stop();
+    // A second service on this log: that there are readings says nothing about its session.
+    const second = await start('two');
+    expect(lost(second)).toBe(0);
+    await second.bridge.stop();
+    await broker.kill();
+    await broker.start();
+    for (const clientId of ['one', 'two']) {
+      const again = await setUp(broker.url, { log, topics, clientId }, `another publisher of ${clientId}`);
+      expect(lost(again)).toBe(1);
+    }
   });
 
   it('says that the broker has forgotten the session, whoever began it', async () => {

@@ -33,7 +33,10 @@ export function addTail(program: Command, terminal: Terminal): void {
     .option('--from-time <time>', 'from this time of the records, such as 2026-01-31T12:00', time)
     .option('--from-start', 'from the oldest record that is left')
     .option('--type <name>', 'only records of this type, such as Reading: without the ticks')
-    .option('--key <text>', 'only records with this key: a device')
+    .option(
+      '--key <text>',
+      'only records with this key: a device; on dead-letters the MQTT topic, or where it came from on the log',
+    )
     .option('-f, --follow', 'go on with what comes')
     .option('--limit <n>', 'end after so many records', whole(1))
     .option('--partition <n>', 'of this partition only', whole(0))

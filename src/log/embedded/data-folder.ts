@@ -41,6 +41,9 @@ export function claimFolder(path: string): () => void {
     try {
       mkdirSync(path, { recursive: true });
     } catch (cause) {
+      if (isWithoutRight(cause)) {
+        throw new FleetcastError('DATA_FOLDER_READ_ONLY', `${path} cannot be made: ${messageOf(cause)}`, { cause });
+      }
       throw damaged(path, `no folder can be made here (${messageOf(cause)})`, cause);
     }
     if (readdirSync(path).length > 0) {
@@ -127,6 +130,10 @@ function checkData(path: string): number {
 function readMeta(fd: number, at: number): Meta | undefined {
   const page = Buffer.alloc(META_BYTES);
   return readSync(fd, page, 0, page.length, at) < page.length ? undefined : parseMeta(page);
+}
+
+function isWithoutRight(error: unknown): boolean {
+  return ['EACCES', 'EPERM', 'EROFS'].includes(String((error as NodeJS.ErrnoException).code));
 }
 
 export function damaged(path: string, what: string, cause?: unknown): FleetcastError {

@@ -37,3 +37,18 @@ test('a folder that cannot be written says so, and is no log that comes back by 
     rmSync(folder, { recursive: true });
   }
 });
+
+test('a folder that may not be made is no damaged one', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'fleetcast-read-only-'));
+  chmodSync(folder, 0o555);
+  try {
+    const path = join(folder, 'data');
+    await expect(withoutRights(() => openEmbeddedLog({ path, maintainEveryMs: 0 }))).rejects.toMatchObject({
+      code: 'DATA_FOLDER_READ_ONLY',
+      message: expect.stringContaining(path) as string,
+    });
+  } finally {
+    chmodSync(folder, 0o755);
+    rmSync(folder, { recursive: true });
+  }
+});
