@@ -245,6 +245,20 @@ describe('LoRaWAN payloads', () => {
     });
     expect(decode('milesight', hex('ff 0b ff 03 67 f6ff'))).toEqual({ temperature: -1 });
     expect(refusal('milesight', hex('ff 0b ff'))).toBe('malformed');
+    const am107 = '01755c 03673401 046865 056a4900 06651c0079001400 077de704 087d0700 09733f27';
+    expect(decode('milesight', hex(am107))).toEqual({
+      battery: 92,
+      temperature: 30.8,
+      humidity: 50.5,
+      activity: 73,
+      illumination: 28,
+      infrared_and_visible: 121,
+      infrared: 20,
+      concentration: 1255,
+      concentration_8: 7,
+      pressure: 1004.7,
+    });
+    expect(decode('milesight', hex('03673401 06651c007900'))).toEqual({ temperature: 30.8 });
   });
 });
 

@@ -8,6 +8,7 @@ type Kind = readonly [name: string, size: number, divisor: number, signed: boole
 const KINDS: Readonly<Record<number, Kind>> = {
   103: ['temperature', 2, 10, true],
   104: ['humidity', 1, 2, false],
+  106: ['activity', 2, 1, false],
   115: ['pressure', 2, 10, false],
   117: ['battery', 1, 1, false],
   125: ['concentration', 2, 1, false],
@@ -16,6 +17,8 @@ const KINDS: Readonly<Record<number, Kind>> = {
   203: ['light_level', 1, 1, false],
   230: ['tvoc', 2, 1, false],
 };
+/** Three numbers of the AM100 series on its channel 6; other sensors give the type 101 other lengths. */
+const LIGHT = { channel: 6, type: 101, names: ['illumination', 'infrared_and_visible', 'infrared'], size: 2 } as const;
 /** On the channel 0xff stands what the device is, not what it measures: type to length. */
 const ABOUT: Readonly<Record<number, number>> = { 1: 1, 9: 2, 10: 2, 11: 1, 15: 1, 22: 8, 255: 2, 254: 1 };
 
@@ -29,6 +32,13 @@ export const decodeMilesight: Decoder = (payload) => {
     at += 2;
     if (channel === 0xff && ABOUT[type] !== undefined) {
       at += ABOUT[type];
+      continue;
+    }
+    if (channel === LIGHT.channel && type === LIGHT.type && at + 6 <= bytes.length) {
+      for (const name of LIGHT.names) {
+        result[name] = bytes.readUIntLE(at, LIGHT.size);
+        at += LIGHT.size;
+      }
       continue;
     }
     const kind = KINDS[type];
