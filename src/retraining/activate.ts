@@ -1,7 +1,7 @@
 import type { Activation, ModelEvent } from '../events/records.ts';
 import { type ModelLine, readModelLine } from './model-line.ts';
 import { activationRecords, type Desk, eventRecord, publish } from './publisher.ts';
-import { endOffsets } from './score-follower.ts';
+import { endOffsets, newestScored } from './score-follower.ts';
 
 export interface ActivateOptions extends Desk {
   readonly name: string;
@@ -27,17 +27,19 @@ export interface ActivateOptions extends Desk {
 /**
  * Makes a model champion or challenger: an activation in every partition of `readings` and the event that tells of it,
  * all in one transaction. Each partition changes at its own offset, and a replay changes at the same. The event records
- * where `scores` ended then: what comes after it is the model's own.
+ * where `scores` ended then, and up to which event time: what comes after it is the model's own.
  */
 export async function activate(options: ActivateOptions): Promise<void> {
   const { name, modelId, role, reason, topics } = options;
   const line = options.line ?? (await readModelLine(options.log, topics.modelEvents, name));
   const time = options.now();
   const scores = await endOffsets(options.log, topics.scores);
+  const scoredUntil = await newestScored(options.log, topics.scores, scores);
+  const since = { scores, ...(scoredUntil === undefined ? {} : { scoredUntil }) };
   const records = await activationRecords(options, { name, modelId, role, time, reason });
   const kind = options.kind ?? (role === 'champion' ? 'promoted' : 'shadowed');
   const about = options.about ?? modelId;
-  records.push(eventRecord(topics, { name, kind, modelId: about, time, reason }, { ...options.details, scores }));
+  records.push(eventRecord(topics, { name, kind, modelId: about, time, reason }, { ...options.details, ...since }));
   if (role === 'champion') {
     const shadow = options.shadow ?? '';
     const left = line.challenger === modelId || line.challenger === shadow ? '' : line.challenger;
@@ -52,7 +54,7 @@ export async function activate(options: ActivateOptions): Promise<void> {
       );
     }
     if (shadow !== '') {
-      records.push(eventRecord(topics, { name, kind: 'shadowed', modelId: shadow, time, reason }, { scores }));
+      records.push(eventRecord(topics, { name, kind: 'shadowed', modelId: shadow, time, reason }, since));
     }
   }
   await publish(options, records);

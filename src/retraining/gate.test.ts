@@ -149,6 +149,55 @@ describe('trial', () => {
     expect(onEveryBucket / runs).toBeGreaterThan(3 * wide.significance);
   });
 
+  it('ends where nothing, or too little, is ever scored', () => {
+    const never = new Trial('old', 'gone', 1);
+    const rare = new Trial('old', 'new', 1);
+    const verdicts = [];
+    for (let t = 0; t < 124; t++) {
+      never.add(score(t, 1, 1));
+      rare.add(t % 10 === 0 ? score(t, 1, 1) : { ...score(t, 1, 1), entries: [] });
+      verdicts.push([judgeTrial(never, settings).verdict, judgeTrial(rare, settings).verdict]);
+    }
+    expect(verdicts[60]).toEqual(['undecided', 'undecided']);
+    expect(verdicts[61]).toEqual(['never-scored', 'undecided']);
+    expect(verdicts[122]![1]).toBe('undecided');
+    expect(verdicts[123]![1]).toBe('never-scored');
+  });
+
+  it('is not decided by one device that delivers late', () => {
+    const fleet = (trial: Trial, from: number, to: number) => {
+      for (let t = from; t < to; t++)
+        for (let d = 0; d < 20; d++) trial.add(score(t, 1 + (d % 3), 1 + (d % 3), `d${d}`));
+    };
+    const before = new Trial('old', 'new', 1, 99);
+    fleet(before, 100, 115);
+    for (let t = 0; t < 99; t++) before.add(score(t, 1, 9, 'away'));
+    expect([before.times, before.closed]).toEqual([15, 15]);
+    // Times of its own, that nobody else has forecasts of.
+    const alone = new Trial('old', 'new', 1);
+    fleet(alone, 100, 122);
+    expect(judgeTrial(alone, settings).verdict).toBe('undecided');
+    for (let t = 0; t < 21; t++) alone.add(score(t, 1, 9 + (t % 2), 'away'));
+    expect(alone.times).toBe(22);
+    expect(judgeTrial(alone, settings)).toMatchObject({ verdict: 'undecided', result: { pairs: 440 } });
+  });
+
+  it('does not take a look again that is past', () => {
+    const late = () => {
+      const trial = new Trial('old', 'new', 1);
+      for (let t = 0; t < 22; t++) trial.add(score(t, 1, 1));
+      return trial;
+    };
+    const add = (trial: Trial) => {
+      for (let t = 0; t < 20; t++) trial.add(score(t, 1, 9 + (t % 2), 'away'));
+      return judgeTrial(trial, settings).verdict;
+    };
+    const asked = late();
+    expect(judgeTrial(asked, settings).verdict).toBe('undecided');
+    expect(add(asked)).toBe('undecided');
+    expect(add(late())).toBe('champion-better');
+  });
+
   it('does not depend on the order of the scores, and counts pairs only', () => {
     const scores = Array.from({ length: 30 }, (_, t) => score(t >> 1, t, t / 2, `d${t % 2}`));
     const one = new Trial('old', 'new', 4);

@@ -265,6 +265,34 @@ describe('learner', () => {
     expect((await events(log)).map(({ kind }) => kind)).toEqual(['promoted', 'shadowed', 'retired']);
   });
 
+  it('ends a trial in which nothing is ever scored, and says so', async () => {
+    const log = await newLog();
+    const [old, other] = [8, 9].map((seed) => testModel(ridgeArtefact(seed, shape)).encoded);
+    await append(log, old!, other!);
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    const desk = { log, topics, registry, now: () => T0, name: 'default', shape };
+    await startEngine(log, registry);
+    await play(log, 0, 60);
+    await until(async () => (await log.offsets(topics.scores, 0)).end > 50);
+    await promote(desk, old!.id);
+    // The event alone: the pipeline was never told, and makes no forecast with it.
+    const scores = [0, 0];
+    const event = { name: 'default', kind: 'shadowed', modelId: other!.id, time: T0, reason: '' } as const;
+    await publish(desk, [eventRecord(topics, event, { scores })]);
+    await play(log, 60, 400);
+    const told: LearnerEvent[] = [];
+    const triggers = { firstAfter: 1e6, every: 0 };
+    const learner = new Learner(learnerOptions(log, registry, { triggers, onEvent: (each) => told.push(each) }));
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).length > 2);
+    const last = (await events(log)).at(-1)!;
+    expect([last.kind, last.modelId]).toEqual(['rejected', other!.id]);
+    expect(last.reason).toMatch(/^never scored: 0 of \d+ buckets/);
+    const message = `the trial of ${other!.id} has ended: ${last.reason}`;
+    expect(told).toContainEqual({ kind: 'warning', message });
+  });
+
   it('ends a trial whose champion is gone, and trains a new model', async () => {
     const log = await newLog();
     const registry = new ModelRegistry({ log, topic: topics.models });

@@ -313,11 +313,19 @@ export class Learner {
         return true;
       }
       const names = { champion: modelName(served), challenger: await this.#scoreName(challenger, signal) };
-      this.#shadow = new Shadow(log, topics.scores, names, scoresAt(event), windows.shape.horizon, key);
+      this.#shadow = new Shadow(log, topics.scores, names, event, windows.shape.horizon, key);
     }
     const { verdict, result } = await this.#shadow.judge(this.#options.trial ?? trialDefaults(windows), signal);
     if (verdict === 'undecided') return false;
     if (await this.#decidedByHand(champion, event, signal)) return true;
+    const { closed, scored } = this.#shadow.buckets;
+    if (verdict === 'never-scored') {
+      const reason = `never scored: ${scored} of ${closed} buckets since it came into shadow have forecasts of both models`;
+      this.#options.onEvent?.({ kind: 'warning', message: `the trial of ${challenger} has ended: ${reason}` });
+      await leaveShadow({ ...desk, name, modelId: challenger, kind: leave, reason, details: { trial: result } });
+      this.#shadow = undefined;
+      return true;
+    }
     const reason = `${verdict}: MAE ${result.challengerMae.toFixed(4)} against ${result.championMae.toFixed(4)} over ${result.count} buckets, p ${result.p.toPrecision(3)}`;
     const details = { trial: result };
     if (verdict === 'challenger-better') {

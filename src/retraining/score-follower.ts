@@ -43,3 +43,21 @@ export async function endOffsets(log: EventLog, topic: string): Promise<number[]
   const partitions = (await log.topic(topic))?.partitions ?? 0;
   return Promise.all(Array.from({ length: partitions }, async (_, p) => (await log.offsets(topic, p)).end));
 }
+
+/** Enough of a partition's newest scores that one device which delivers late does not fill them. */
+const NEWEST = 500;
+
+/** The newest event time among the last scores before the given offsets; undefined where there are none. */
+export async function newestScored(log: EventLog, topic: string, ends: readonly number[]): Promise<number | undefined> {
+  let newest: number | undefined;
+  for (const [partition, to] of ends.entries()) {
+    const { earliest } = await log.offsets(topic, partition);
+    const range = { from: Math.max(earliest, to - NEWEST), to };
+    for await (const { records } of scan(log, topic, partition, range)) {
+      for (const { value } of records) {
+        if (value !== null) newest = Math.max(newest ?? 0, decode<Score>('Score', value).time);
+      }
+    }
+  }
+  return newest;
+}

@@ -10,18 +10,23 @@ export class Shadow {
   readonly #trial: Trial;
   readonly #follower: ScoreFollower;
 
-  /** @param names of both in `scores`. @param from offsets of `scores` when the shadow began */
+  /** @param names of both in `scores`. @param event that put the challenger in shadow */
   constructor(
     log: EventLog,
     topic: string,
     names: { readonly champion: string; readonly challenger: string },
-    from: readonly number[],
+    event: ModelEvent | undefined,
     horizon: number,
     key: string,
   ) {
     this.key = key;
-    this.#trial = new Trial(names.champion, names.challenger, horizon);
-    this.#follower = new ScoreFollower(log, topic, from, (score) => this.#trial.add(score));
+    this.#trial = new Trial(names.champion, names.challenger, horizon, scoredUntil(event));
+    this.#follower = new ScoreFollower(log, topic, scoresAt(event), (score) => this.#trial.add(score));
+  }
+
+  /** Buckets since it began, and those of them with forecasts of both. */
+  get buckets(): { readonly closed: number; readonly scored: number } {
+    return { closed: this.#trial.closed, scored: this.#trial.times };
   }
 
   async judge(settings: TrialSettings, signal?: AbortSignal): Promise<{ verdict: Verdict; result: TrialResult }> {
@@ -38,4 +43,10 @@ export function shadowEvent(line: ModelLine): ModelEvent | undefined {
 /** Offsets of `scores` that an activation event recorded. */
 export function scoresAt(event: ModelEvent | undefined): number[] {
   return event === undefined ? [] : ((JSON.parse(event.details) as { scores?: number[] }).scores ?? []);
+}
+
+/** Event time up to which there were scores when an activation event was written; −∞ for events of versions before. */
+function scoredUntil(event: ModelEvent | undefined): number {
+  const details = event === undefined ? {} : (JSON.parse(event.details) as { scoredUntil?: number });
+  return details.scoredUntil ?? Number.NEGATIVE_INFINITY;
 }

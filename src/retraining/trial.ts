@@ -23,7 +23,11 @@ export interface TrialResult extends PairedTest {
   readonly pairs: number;
 }
 
-export type Verdict = 'challenger-better' | 'champion-better' | 'undecided' | 'no-difference';
+/** `never-scored`: too few buckets had forecasts of both in all the time since the trial began. */
+export type Verdict = 'challenger-better' | 'champion-better' | 'undecided' | 'no-difference' | 'never-scored';
+
+/** A time counts where at least this share of the series has pairs that the median time has: one that delivers late is no fleet. */
+const LEAST_SHARE = 0.25;
 
 /**
  * Two models on the same actuals: mean absolute errors in deviations, over series and scored steps, one number for each
@@ -33,21 +37,38 @@ export class Trial {
   readonly champion: string;
   readonly challenger: string;
   readonly #horizon: number;
-  /** By time: sums of both, and pairs. */
-  readonly #times = new Map<number, { champion: number; challenger: number; pairs: number }>();
+  readonly #since: number;
+  /** By time: sums of both, pairs, and the series that have any. */
+  readonly #times = new Map<number, { champion: number; challenger: number; pairs: number; series: number }>();
+  readonly #closed = new Set<number>();
+  /** Look points that are past and have decided nothing: what comes late does not open them again. */
+  looked = 0;
 
-  /** @param champion, challenger names as in `scores` */
-  constructor(champion: string, challenger: string, horizon: number) {
+  /**
+   * @param champion, challenger names as in `scores`
+   * @param since event time at which the trial began: only later times count, whatever a device delivers of before
+   */
+  constructor(champion: string, challenger: string, horizon: number, since = Number.NEGATIVE_INFINITY) {
     this.champion = champion;
     this.challenger = challenger;
     this.#horizon = horizon;
+    this.#since = since;
   }
 
+  /** Times that count. */
   get times(): number {
-    return this.#times.size;
+    return this.#counted().length;
+  }
+
+  /** Times that anything was scored at since the trial began, by either of the two or not. */
+  get closed(): number {
+    return this.#closed.size;
   }
 
   add(score: Score): void {
+    if (score.time <= this.#since) return;
+    this.#closed.add(score.time);
+    let pairs = 0;
     const unit = scaleOf(score.deviation);
     const error = ({ value }: ScoreEntry): number => Math.abs(score.actual - value) / unit;
     for (const entry of score.entries) {
@@ -56,18 +77,25 @@ export class Trial {
         ({ role, model, step }) => role !== 'baseline' && model === this.champion && step === entry.step,
       );
       if (other === undefined) continue;
-      const sums = this.#times.get(score.time) ?? { champion: 0, challenger: 0, pairs: 0 };
+      const sums = this.#times.get(score.time) ?? { champion: 0, challenger: 0, pairs: 0, series: 0 };
       sums.champion += error(other);
       sums.challenger += error(entry);
       sums.pairs++;
+      if (pairs++ === 0) sums.series++;
       this.#times.set(score.time, sums);
     }
   }
 
+  /** In the order of time. */
+  #counted() {
+    const sizes = [...this.#times.values()].map(({ series }) => series).sort((a, b) => a - b);
+    const least = LEAST_SHARE * (sizes[sizes.length >> 1] ?? 0);
+    return [...this.#times].filter(([, { series }]) => series >= least).sort(([a], [b]) => a - b);
+  }
+
   /** @param first only the first so many times */
   result(first = Number.POSITIVE_INFINITY): TrialResult {
-    const times = [...this.#times]
-      .sort(([a], [b]) => a - b)
+    const times = this.#counted()
       .slice(0, first)
       .map(([, sums]) => sums);
     const differences = times.map(({ champion, challenger, pairs }) => (champion - challenger) / pairs);
@@ -111,17 +139,28 @@ export function lookPoints({ least, most, looks }: TrialSettings): number[] {
 /**
  * What a trial says. A test that is repeated on every new bucket finds a difference sooner or later where there is none;
  * so the numbers count only at fixed points, on the buckets up to there, and each look has its share of the significance
- * (Bonferroni: right for looks that depend on each other in any way). It does not matter when the trial is asked.
+ * (Bonferroni: right for looks that depend on each other in any way). It does not matter when the trial is asked; a look
+ * that has decided nothing is past for this trial, and only one that is followed anew takes it again.
+ *
+ * A trial ends without a difference to tell where nothing was scored in the buckets that it may last, or where twice as
+ * many have not been enough: a model whose forecasts never meet those of the other must not keep the line for ever.
  */
 export function judgeTrial(trial: Trial, settings: TrialSettings): { verdict: Verdict; result: TrialResult } {
   const points = lookPoints(settings);
   const significance = settings.significance / points.length;
+  const most = points.at(-1)! + UNSETTLED;
+  const { times, closed } = trial;
+  const over = closed >= (times === 0 ? most : 2 * most);
   for (const point of points) {
-    if (trial.times < point + UNSETTLED) return { verdict: 'undecided', result: trial.result(point) };
+    if (point <= trial.looked) continue;
+    if (times < point + UNSETTLED) {
+      return { verdict: over ? 'never-scored' : 'undecided', result: trial.result(point) };
+    }
     const result = trial.result(point);
     const better = result.mean > settings.margin * result.championMae;
     if (better && result.p <= significance) return { verdict: 'challenger-better', result };
     if (result.mean < 0 && 1 - result.p <= significance) return { verdict: 'champion-better', result };
+    trial.looked = point;
   }
   return { verdict: 'no-difference', result: trial.result(points.at(-1)) };
 }
