@@ -9,7 +9,7 @@ import type { ServedModel } from '../operators/served-model.ts';
 import { isRefusal } from '../pipelines/activation.ts';
 import type { ModelRegistry } from '../pipelines/model-registry.ts';
 import type { TopicNames } from '../pipelines/topics.ts';
-import { activate, leaveShadow } from './activate.ts';
+import { activate, leaveShadow, type Serving, servable } from './activate.ts';
 import { ErrorTrack } from './drift.ts';
 import type { Evaluation } from './evaluate.ts';
 import { judgeHoldOut } from './gate.ts';
@@ -287,7 +287,7 @@ export class Learner {
     if (accept) {
       // Against the naive forecasts the hold-out is enough; a model that serves is not replaced without a trial.
       const role = champion === undefined ? 'champion' : 'challenger';
-      await activate({ ...desk, line: this.#line, name, modelId: id, role, reason });
+      await activate({ ...desk, ...this.#serving, line: this.#line, name, modelId: id, role, reason });
     } else {
       const event = { name, kind: 'rejected', modelId: id, time: desk.now(), reason } as const;
       await publish(desk, [eventRecord(desk.topics, event, {})]);
@@ -331,8 +331,8 @@ export class Learner {
     if (verdict === 'challenger-better') {
       const kind = old ? 'rolled_back' : 'promoted';
       const shadow = old ? '' : champion;
-      const line = this.#line;
-      await activate({ ...desk, line, name, modelId: challenger, role: 'champion', kind, reason, details, shadow });
+      const promotion = { name, modelId: challenger, role: 'champion', kind, reason, details, shadow } as const;
+      await activate({ ...desk, ...this.#serving, line: this.#line, ...promotion });
     } else {
       await leaveShadow({ ...desk, name, modelId: challenger, kind: leave, reason, details });
     }
@@ -414,12 +414,17 @@ export class Learner {
   /** Why a model can never serve, where it is so: it would be no other the next time. */
   async #refusal(id: string, signal: AbortSignal): Promise<string | undefined> {
     try {
-      await this.#options.registry.load(id, signal);
+      await servable(this.#serving, id, signal);
       return undefined;
     } catch (error) {
       if (isRefusal(error)) return `${error.code}: ${error.message}`;
       throw error;
     }
+  }
+
+  get #serving(): Serving {
+    const { registry, windows } = this.#options;
+    return { registry, shape: windows.shape, interval: windows.interval };
   }
 
   #hooks(signal: AbortSignal): TrainingHooks {

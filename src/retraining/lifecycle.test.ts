@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { ridgeArtefact, testModel } from '../../test/readings.ts';
+import { HOUR, ridgeArtefact, testModel } from '../../test/readings.ts';
 import { decode, schemaOf } from '../events/codec.ts';
 import type { Activation, ModelEvent } from '../events/records.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { ModelRegistry } from '../pipelines/model-registry.ts';
 import { topicNames, topicSpecs } from '../pipelines/topics.ts';
+import { activate } from './activate.ts';
 import { type LifecycleOptions, modelLine, promote, requestTraining, retire, rollBack, shadow } from './lifecycle.ts';
 import { lifeIn, ModelLine, readModelLines } from './model-line.ts';
 
@@ -23,7 +24,7 @@ async function start(): Promise<LifecycleOptions> {
   );
   let now = 0;
   const registry = new ModelRegistry({ log, topic: topics.models });
-  return { log, topics, registry, now: () => ++now, name: 'default', shape };
+  return { log, topics, registry, now: () => ++now, name: 'default', shape, interval: HOUR };
 }
 
 async function activations({ log }: LifecycleOptions, partition = 0): Promise<[string, string][]> {
@@ -141,6 +142,24 @@ describe('life of models', () => {
     line.apply(event('shadowed', c));
     line.apply(event('rolled_back', a));
     expect([line.champion, line.challenger, line.models.get(c)!.status]).toEqual([a, '', 'rejected']);
+  });
+
+  it.each([
+    ['lookback', { shape: { lookback: 7, horizon: 3 } }],
+    ['horizon', { shape: { lookback: 6, horizon: 4 } }],
+    ['length of buckets', { interval: HOUR / 4 }],
+  ])('puts no model into use that the pipeline refuses for its %s', async (_, change) => {
+    const options = await start();
+    await promote(options, a);
+    await promote(options, b);
+    const told = await activations(options);
+    const other = { ...options, ...change };
+    for (const refused of [() => promote(other, c), () => shadow(other, c), () => rollBack(other)]) {
+      await expect(refused()).rejects.toMatchObject({ code: 'MODEL_INVALID' });
+    }
+    const direct = { ...other, name: 'default', modelId: c, role: 'champion', reason: '' } as const;
+    await expect(activate(direct)).rejects.toMatchObject({ code: 'MODEL_INVALID' });
+    expect(await activations(options)).toEqual(told);
   });
 
   it('has no model without an id', async () => {

@@ -1,39 +1,38 @@
 import { FleetcastError } from '../errors.ts';
-import type { WindowShape } from '../models/model.ts';
-import type { ListedModel, ModelRegistry } from '../pipelines/model-registry.ts';
-import { activate, leaveShadow } from './activate.ts';
+import { activate, leaveShadow, type Serving } from './activate.ts';
 import { type ModelLine, readModelLine } from './model-line.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
 import { newRequest, type RequestOptions, requestedEvent } from './train.ts';
 
-export interface LifecycleOptions extends Desk {
-  readonly registry: ModelRegistry;
+/** Shape and interval say what the pipeline serves: other models are refused. */
+export interface LifecycleOptions extends Desk, Serving {
   /** Name of the model line. */
   readonly name: string;
   readonly reason?: string;
-  /** What the pipeline serves: a model of another lookback or horizon is refused. */
-  readonly shape?: Pick<WindowShape, 'lookback' | 'horizon'>;
 }
 
 /**
  * Makes a model the champion by hand. The old champion goes into shadow, so that the learner can watch the new one
  * against it and roll back.
  * @param id may be shortened. @returns the whole id
- * @throws MODEL_UNKNOWN, MODEL_INVALID for a model of another shape, MODEL_DISAGREES
+ * @throws MODEL_UNKNOWN, MODEL_INVALID for a model of another lookback, horizon or interval, MODEL_DISAGREES
  */
 export async function promote(options: LifecycleOptions, id: string): Promise<string> {
   const { name, reason = 'by hand' } = options;
-  const model = await fitting(options, id);
+  const model = await options.registry.find(id);
   const line = await readModelLine(options.log, options.topics.modelEvents, name);
   if (line.champion === model.id) return model.id;
   await activate({ ...options, line, name, modelId: model.id, role: 'champion', reason, shadow: line.champion });
   return model.id;
 }
 
-/** Puts a model in shadow by hand: it is scored beside the champion. @throws MODEL_UNKNOWN, USAGE without a champion */
+/**
+ * Puts a model in shadow by hand: it is scored beside the champion.
+ * @throws MODEL_UNKNOWN also without a champion, MODEL_INVALID and MODEL_DISAGREES as for {@link promote}
+ */
 export async function shadow(options: LifecycleOptions, id: string): Promise<string> {
   const { name, reason = 'by hand' } = options;
-  const model = await fitting(options, id);
+  const model = await options.registry.find(id);
   const line = await readModelLine(options.log, options.topics.modelEvents, name);
   if (line.champion === '') throw nothing('model is in use that it could be compared with', name);
   if (line.champion === model.id) throw nothing('other model than the one in use was named', name);
@@ -41,7 +40,10 @@ export async function shadow(options: LifecycleOptions, id: string): Promise<str
   return model.id;
 }
 
-/** Back to the champion before the present one. @returns its id. @throws MODEL_UNKNOWN where there was none */
+/**
+ * Back to the champion before the present one. @returns its id
+ * @throws MODEL_UNKNOWN where there was none, MODEL_INVALID and MODEL_DISAGREES as for {@link promote}
+ */
 export async function rollBack(options: LifecycleOptions): Promise<string> {
   const { name, reason = 'by hand' } = options;
   const line = await readModelLine(options.log, options.topics.modelEvents, name);
@@ -101,19 +103,6 @@ const FLUSH_PATIENCE_MS = 10_000;
 /** What has become of each model of a line. */
 export function modelLine(options: Pick<LifecycleOptions, 'log' | 'topics' | 'name'>): Promise<ModelLine> {
   return readModelLine(options.log, options.topics.modelEvents, options.name);
-}
-
-async function fitting({ registry, shape }: LifecycleOptions, id: string): Promise<ListedModel> {
-  const model = await registry.find(id);
-  const { lookback, horizon } = model.artefact.shape;
-  if (shape === undefined || (lookback === shape.lookback && horizon === shape.horizon)) {
-    await registry.load(model.id);
-    return model;
-  }
-  throw new FleetcastError(
-    'MODEL_INVALID',
-    `the model forecasts ${horizon} buckets from ${lookback}, the pipeline ${shape.horizon} from ${shape.lookback}`,
-  );
 }
 
 function nothing(what: string, name: string): FleetcastError {

@@ -268,7 +268,8 @@ async function startParts(
   };
 
   const metrics = new Metrics(status);
-  const hand = { log, topics, now, registry, name: learnerSection.name, shape: pipeline.shape };
+  const { shape, interval } = pipeline;
+  const hand = { log, topics, now, registry, name: learnerSection.name, shape, interval };
   let http: HttpServer | undefined;
   if (httpSection.enabled) {
     await options.beforePage?.();

@@ -94,8 +94,9 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     await publishImported(desk, imported);
     const { id, artefact, evaluation } = imported;
     const own = artefact.shape;
+    const interval = events ? {} : { interval: pipeline.interval };
     if (options.activate) {
-      await promote({ ...desk, registry, name, reason: 'imported by hand', shape }, id);
+      await promote({ ...desk, registry, name, reason: 'imported by hand', shape, ...interval }, id);
     }
     if (options.json) {
       const { metrics } = artefact;

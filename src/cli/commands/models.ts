@@ -178,6 +178,9 @@ function lifecycle(
   { reason, name = configuration.learner.name }: Options,
 ): LifecycleOptions {
   const { events } = pipeline;
-  const shape = name === events?.model ? { lookback: events.steps, horizon: events.codes } : pipeline.shape;
-  return { log, topics, registry, now, name, shape, ...(reason === undefined ? {} : { reason }) };
+  const serves =
+    name === events?.model
+      ? { shape: { lookback: events.steps, horizon: events.codes } }
+      : { shape: pipeline.shape, interval: pipeline.interval };
+  return { log, topics, registry, now, name, ...serves, ...(reason === undefined ? {} : { reason }) };
 }

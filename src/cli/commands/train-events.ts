@@ -34,7 +34,7 @@ export function addTrainEvents(program: Command, terminal: Terminal): void {
 }
 
 async function train(options: Options, terminal: Terminal): Promise<void> {
-  await withLog(options, async ({ configuration, log, topics, pipeline, now }) => {
+  await withLog(options, async ({ configuration, log, topics, registry, pipeline, now }) => {
     const { events } = pipeline;
     if (events === undefined) throw new FleetcastError('USAGE', 'the configuration has no section events');
     const desk = { log, topics, now };
@@ -63,7 +63,8 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
     const better = model! > accuracy;
     const reason = `accuracy ${model!.toFixed(3)} against ${accuracy.toFixed(3)} of ${best}`;
     if (options.activate && better) {
-      await activate({ ...desk, name: events.model, modelId: id, role: 'champion', reason });
+      const serves = { registry, shape: { lookback: events.steps, horizon: events.codes } };
+      await activate({ ...desk, ...serves, name: events.model, modelId: id, role: 'champion', reason });
     }
     const activated = options.activate === true && better;
     if (options.json) {

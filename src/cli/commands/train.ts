@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { summarise } from '../../models/summary.ts';
 import type { TrainProgress, TrainSettings } from '../../models/trainer.ts';
 import { TRAINER_NAMES, type TrainerName } from '../../models/training/trainers.ts';
+import { isRefusal } from '../../pipelines/activation.ts';
 import { activate } from '../../retraining/activate.ts';
 import { evaluationTable } from '../../retraining/evaluate.ts';
 import { judgeHoldOut } from '../../retraining/gate.ts';
@@ -132,12 +133,18 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
       onProgress: (each) => progress.show(each),
     });
     const decision = judgeHoldOut(trained.evaluation);
-    const chosen = options.activate === true && decision.accept;
-    if (options.activate) {
+    let chosen = options.activate === true && decision.accept;
+    let { reason } = decision;
+    if (chosen) {
       const name = options.name ?? learner.name;
-      if (chosen) {
-        await activate({ log, topics, now, name, modelId: trained.id, role: 'champion', reason: decision.reason });
-      }
+      const serves = { registry, shape: windows.shape, interval: windows.interval };
+      await activate({ log, topics, now, ...serves, name, modelId: trained.id, role: 'champion', reason }).catch(
+        (error: unknown) => {
+          if (!isRefusal(error)) throw error;
+          chosen = false;
+          reason = error.message;
+        },
+      );
     }
     const { artefact, evaluation } = trained;
     const elapsedMs = Math.round(performance.now() - started);
@@ -153,7 +160,7 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
           windows: { train: training.windows, test: evaluation.windows },
           rows: evaluation.rows,
           activated: chosen,
-          reason: decision.reason,
+          reason,
           elapsedMs,
         }),
       );
@@ -165,8 +172,8 @@ async function train(options: Options, terminal: Terminal): Promise<void> {
     else terminal.out('no errors: no window was held out (--split leaves more to the test part, --series chooses)');
     terminal.out('');
     terminal.out(`trained ${trained.id} in ${durationText(elapsedMs)}`);
-    if (chosen) terminal.out(`in use from now on: ${decision.reason}`);
-    else if (options.activate) terminal.out(`not put in use: ${decision.reason}`);
+    if (chosen) terminal.out(`in use from now on: ${reason}`);
+    else if (options.activate) terminal.out(`not put in use: ${reason}`);
     else terminal.out('not in use yet: --activate, or fleetcast models promote');
   });
 }
