@@ -1,14 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import { HOUR } from '../../test/readings.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
+import { writeInputs } from '../models/inputs/spec.ts';
 import { Random } from '../models/random.ts';
 import { pipelineConfig } from '../pipelines/pipeline-config.ts';
 import { topicSpecs } from '../pipelines/topics.ts';
 import { type BacktestPeriod, backtest, backtestTable } from './backtest.ts';
 import { type ImportedBucket, importHistory } from './history-import.ts';
-import { readHistory } from './history-reader.ts';
-import { lookAhead, type MakeSet } from './look-ahead.ts';
-import { requestedSet } from './training-job.ts';
+import { type HistorySeries, readHistory } from './history-reader.ts';
+import { lookAhead, type MakeSet, segmentsWithOtherFuture, withOtherFuture } from './look-ahead.ts';
+import type { TrainingRequest } from './request.ts';
+import { newRequest, requestedSegments } from './train.ts';
+import { jobHistory, requestedSet } from './training-job.ts';
 
 const T0 = Date.UTC(2026, 0, 1);
 const config = pipelineConfig({ shape: { lookback: 24, horizon: 6, season: 12 } });
@@ -122,27 +125,79 @@ describe('look-ahead', () => {
   const one = { device: 'd', quantity: 'q', start, interval: HOUR, values, counts, segments: 1, revision: 0 };
   const at = start + 300 * HOUR;
   const split = { trainEnd: at, validationEnd: at, testEnd: start + 400 * HOUR };
-  const honest: MakeSet = (history) => requestedSet(history, windows, { scaler: 'fixed', split });
+  const honest: MakeSet<readonly HistorySeries[]> = (history) =>
+    requestedSet(history, windows, { scaler: 'fixed', split });
+
+  const look = (time: number, make: typeof honest) => lookAhead([one], withOtherFuture([one], time), time, HOUR, make);
 
   it('is not found in the sets of a backtest', () => {
-    expect(lookAhead([one], at, HOUR, honest)).toBeUndefined();
-    const rolling: MakeSet = (history) => requestedSet(history, windows, { scaler: 'rolling', split });
-    expect(lookAhead([one], at + 50 * HOUR, HOUR, rolling)).toBeUndefined();
+    expect(look(at, honest)).toBeUndefined();
+    const rolling: typeof honest = (history) => requestedSet(history, windows, { scaler: 'rolling', split });
+    expect(look(at + 50 * HOUR, rolling)).toBeUndefined();
   });
 
   it('is caught where it is planted: in the scaler, in the inputs', () => {
     // The scale fitted on all rows, as where the whole table is standardised before it is divided.
-    const scaler: MakeSet = (history) =>
+    const scaler: typeof honest = (history) =>
       requestedSet(history, windows, { scaler: 'fixed', split: { ...split, trainEnd: split.testEnd } });
-    expect(lookAhead([one], at, HOUR, scaler)).toMatch(/the mean of the window of d\/q/);
+    expect(look(at, scaler)).toMatch(/the mean of the window of d\/q/);
     // Values smoothed over the bucket before and after.
-    const smooth: MakeSet = (history) =>
+    const smooth: typeof honest = (history) =>
       honest(
         history.map((each) => ({
           ...each,
           values: each.values.map((value, i, all) => ((all[i - 1] ?? value) + value + (all[i + 1] ?? value)) / 3),
         })),
       );
-    expect(lookAhead([one], at - HOUR, HOUR, smooth)).toMatch(/of the window of d\/q with origin/);
+    expect(look(at - HOUR, smooth)).toMatch(/of the window of d\/q with origin/);
+  });
+
+  it('is caught on the way of a training, from the segments on', async () => {
+    const desk = await logWith(buckets(400, 450));
+    const request = await newRequest(desk, { family: 'ridge', split });
+    const segments = await requestedSegments(desk, request);
+    const forged = { ...segments, values: await segmentsWithOtherFuture(segments.values, at) };
+    const check = (change: Partial<TrainingRequest>) =>
+      lookAhead(segments, forged, at, HOUR, (history) => {
+        const asked = { ...request, ...change };
+        return requestedSet(jobHistory({ history, request: asked }).series, windows, asked);
+      });
+    const late = { ...split, trainEnd: start + 350 * HOUR, validationEnd: start + 350 * HOUR };
+    expect(check({ to: at, split: late })).toBeUndefined();
+    expect(check({ split: late })).toMatch(/the mean of the window of a\/q/);
+    expect(check({ to: at + 24 * HOUR, split: late })).toMatch(/of the window of a\/q/);
+  });
+
+  it('is caught in labels, and in the windows of other quantities', () => {
+    const two = ['p', 'q'].map((quantity) => ({ ...one, quantity }));
+    const other = (time: number, change: (history: readonly HistorySeries[]) => readonly HistorySeries[]) => {
+      const text = writeInputs({ quantities: ['p'], targets: ['q'], calendar: [], statics: [] });
+      const inputs = { settings: { inputs: text }, family: 'segment-lstm' as const };
+      return lookAhead(two, withOtherFuture(two, time), time, HOUR, (history) =>
+        requestedSet(change(history), windows, { scaler: 'fixed', split: { ...split, trainEnd: at }, ...inputs }),
+      );
+    };
+    expect(other(at, (history) => history)).toBeUndefined();
+    const shifted = (history: readonly HistorySeries[]) =>
+      history.map((each) => (each.quantity === 'q' ? each : { ...each, start: each.start - 3 * HOUR }));
+    expect(other(at + 20 * HOUR, shifted)).toMatch(/further input of the window of d\/q/);
+    // A set in which one label of a window is of later: its own inputs are honest.
+    const index = { starts: Int32Array.of(0), means: Float64Array.of(0), deviations: Float64Array.of(1) };
+    const label = (history: readonly HistorySeries[]) => {
+      const set = honest(history);
+      const forged = set.values.slice(0, 30);
+      forged[26] = set.values[399]!;
+      return {
+        ...set,
+        values: forged,
+        measured: set.measured.slice(0, 30),
+        train: index,
+        validation: EMPTY,
+        test: EMPTY,
+      };
+    };
+    expect(look(start + 100 * HOUR, label)).toMatch(/^train: a label of the window of d\/q/);
   });
 });
+
+const EMPTY = { starts: new Int32Array(), means: new Float64Array(), deviations: new Float64Array() };

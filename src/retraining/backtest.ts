@@ -4,14 +4,14 @@ import { LAST_VALUE, SEASONAL_NAIVE } from '../operators/baselines.ts';
 import { scoredSteps } from '../operators/interval.ts';
 import type { ServedModel } from '../operators/served-model.ts';
 import type { Borders } from './data-set.ts';
-import { type ErrorRow, evaluate } from './evaluate.ts';
+import { bestNaive, type ErrorRow, evaluate } from './evaluate.ts';
+import { judgeHoldOut } from './gate.ts';
 import { MOST_BUCKETS } from './history-bound.ts';
-import type { HistorySeries } from './history-reader.ts';
-import { lookAhead } from './look-ahead.ts';
+import { lookAhead, segmentsWithOtherFuture, withOtherFuture } from './look-ahead.ts';
 import type { Desk } from './publisher.ts';
 import { textTable } from './text-table.ts';
-import { newRequest, type RequestOptions, requestedHistory, trainRequest } from './train.ts';
-import { CANDIDATE, CHAMPION, requestedSet, type TrainingHooks, type WindowSettings } from './training-job.ts';
+import { newRequest, type RequestOptions, requestedSegments, trainRequest } from './train.ts';
+import { jobHistory, requestedSet, type TrainingHooks, type WindowSettings } from './training-job.ts';
 
 export interface BacktestOptions extends Omit<Desk, 'publish'>, TrainingHooks {
   readonly windows: WindowSettings;
@@ -32,7 +32,10 @@ export interface BacktestPeriod {
   readonly from: number;
   readonly to: number;
   readonly windows: number;
-  /** `loop` (retrained, and taken only where better on its hold-out), `once` (the first model), the naive forecasts. */
+  /**
+   * `loop` (retrained, and taken only where the learner's first gate lets it through; naive forecasts before that), `once`
+   * (the first model), the naive forecasts.
+   */
   readonly rows: readonly ErrorRow[];
   /** Whether the loop took the model that was trained before this period. */
   readonly replaced: boolean;
@@ -49,8 +52,9 @@ export const ONCE = 'once';
 
 /**
  * Rolling-origin evaluation with retraining as it would have happened live: at every step a model is trained on what had
- * closed by then, judged on the newest part of it against the model in use, and what serves is scored on the period that
- * follows. Nothing of a period, and nothing after it, is known to the models that forecast it: each period checks that
+ * closed by then, judged by the learner's first gate on the newest part of it, and what serves is scored on the period
+ * that follows. What the learner does on the stream after that (trials in shadow, roll-backs) is left out, and so is the
+ * guard that forecasts naively where a model does worse. Nothing of a period, and nothing after it, is known to the models that forecast it: each period checks that
  * training windows and inputs stay the same where the future is another one.
  * @throws BACKTEST_LEAK, TRAINING_TOO_LITTLE_DATA where the first training is impossible
  */
@@ -63,7 +67,8 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
     bound: { buckets: options.request?.bound?.buckets ?? MOST_BUCKETS, least: Number.POSITIVE_INFINITY },
     reason: 'backtest',
   });
-  const history = await requestedHistory(options, request, options.signal);
+  const segments = await requestedSegments(options, request, options.signal);
+  const history = jobHistory({ history: segments, request }).series;
   const last = history.reduce(
     (newest, { start: from, values }) => Math.max(newest, from + values.length * interval),
     0,
@@ -81,14 +86,12 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
       testEnd: at,
     };
     // `to` keeps everything from `at` on out of the training's reach, whatever the split says.
-    const trained = await trainRequest(options, windows, { ...request, split, to: at }, options, {
-      champion: loop,
-      ridgeBeside: true,
-    });
+    const known = { ...request, split, to: at };
+    const trained = await trainRequest(options, windows, known, options, { champion: loop, ridgeBeside: true });
     once ??= trained;
-    const mae = (name: string): number => trained.evaluation.rows.find((row) => row.name === name)?.mae ?? Infinity;
-    const replaced = mae(CANDIDATE) < mae(CHAMPION) || loop === undefined;
+    const replaced = judgeHoldOut(trained.evaluation).accept;
     if (replaced) loop = trained;
+    const naive = bestNaive(trained.evaluation).name;
 
     const to = Math.min(end, at + every * interval);
     const live = {
@@ -101,20 +104,25 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
       const set = requestedSet(history, windows, live, served);
       return evaluate(set, 'test', new Map([[name, forecast]]), { bySeries: true });
     };
+    const forged = { ...segments, values: await segmentsWithOtherFuture(segments.values, at) };
+    const later = at + Math.floor((to - at) / interval / 2) * interval;
     const leak =
-      lookAhead(history, at, interval, (all) =>
-        requestedSet(before(all, at), windows, { scaler: request.scaler, split }),
+      lookAhead(segments, forged, at, interval, (all) =>
+        requestedSet(jobHistory({ history: all, request: known }).series, windows, known),
       ) ??
-      lookAhead(history, at + Math.floor((to - at) / interval / 2) * interval, interval, (all) =>
-        requestedSet(all, windows, live, loop),
+      lookAhead(history, withOtherFuture(history, later), later, interval, (all) =>
+        requestedSet(all, windows, live, loop ?? once),
       );
     if (leak !== undefined) throw new FleetcastError('BACKTEST_LEAK', leak);
-    const { windows: count, rows } = judge(LOOP, loop!);
+    const first = judge(ONCE, once);
+    const { windows: count, rows } = loop === undefined ? first : judge(LOOP, loop);
+    // Without a model that was good enough, what was the better naive forecast by then serves.
+    const served = loop === undefined ? { ...rows.find(({ name }) => name === naive)!, name: LOOP } : rows[0]!;
     const period = {
       from: at,
       to,
       windows: count,
-      rows: [rows[0]!, judge(ONCE, once).rows[0]!, ...rows.slice(1)],
+      rows: [served, first.rows[0]!, ...rows.slice(1)],
       replaced,
     };
     periods.push(period);
@@ -171,16 +179,6 @@ export function backtestTable({ periods, total }: Backtest): string {
     cells('all', total, ''),
     'mean absolute error by period, in deviations of each series over the rows before the period',
   ].join('\n');
-}
-
-/** What had closed by then. */
-function before(history: readonly HistorySeries[], at: number): HistorySeries[] {
-  return history.flatMap((one) => {
-    const length = Math.max(0, Math.min(one.values.length, Math.floor((at - one.start) / one.interval)));
-    return length === 0
-      ? []
-      : [{ ...one, values: one.values.subarray(0, length), counts: one.counts.subarray(0, length) }];
-  });
 }
 
 function find(rows: readonly ErrorRow[], name: string): number {

@@ -1,24 +1,29 @@
-import type { WindowIndex } from '../models/trainer.ts';
+import { setImmediate as breath } from 'node:timers/promises';
+import { decode, encodeRecord } from '../events/codec.ts';
+import type { HistorySegment } from '../events/records.ts';
+import type { WindowIndex, WindowInputs } from '../models/trainer.ts';
 import type { DataSet } from './data-set.ts';
 import type { HistorySeries } from './history-reader.ts';
 
 /** How a data set is made from a history. */
-export type MakeSet = (history: readonly HistorySeries[]) => DataSet;
+export type MakeSet<History> = (history: History) => DataSet;
 
 /**
  * Whether anything that was to be known at `at` depends on what came later: the set is made a second time from a history
- * whose buckets from `at` on hold other values. Labels before `at`, and of every window with its origin at or before `at`
- * the inputs and the scale, must then be the same bits.
+ * whose buckets from `at` on hold other values ({@link withOtherFuture}, {@link segmentsWithOtherFuture}). Of every window
+ * with its origin at or before `at`, the inputs, the further inputs, the scale, and the labels before `at` must then be
+ * the same bits.
  * @returns the first difference in words, or undefined
  */
-export function lookAhead(
-  history: readonly HistorySeries[],
+export function lookAhead<History>(
+  history: History,
+  forged: History,
   at: number,
   interval: number,
-  make: MakeSet,
+  make: MakeSet<History>,
 ): string | undefined {
   const set = make(history);
-  const other = make(history.map((one) => withOtherFuture(one, at)));
+  const other = make(forged);
   for (const part of ['train', 'validation', 'test'] as const) {
     const found = firstDifference(set, other, set[part], other[part], at, interval);
     if (found !== undefined) return `${part}: ${found}`;
@@ -26,12 +31,30 @@ export function lookAhead(
   return undefined;
 }
 
-function withOtherFuture(one: HistorySeries, at: number): HistorySeries {
-  const from = Math.max(0, Math.ceil((at - one.start) / one.interval));
-  return {
+/** The series with other values from `at` on. */
+export function withOtherFuture(history: readonly HistorySeries[], at: number): HistorySeries[] {
+  return history.map((one) => ({
     ...one,
-    values: one.values.map((value, i) => (i < from || Number.isNaN(value) ? value : 1e6 - 3 * value + i)),
-  };
+    values: one.values.map((value, i) => forge(value, one.start + i * one.interval, at, i)),
+  }));
+}
+
+/** The same for segments as they lie on the log, which is where a training begins. Lets others have the thread. */
+export async function segmentsWithOtherFuture(values: readonly Uint8Array[], at: number): Promise<Uint8Array[]> {
+  const forged: Uint8Array[] = [];
+  for (const [n, value] of values.entries()) {
+    const segment = decode<HistorySegment>('HistorySegment', value);
+    const { start, interval } = segment;
+    const end = start + segment.values.length * interval;
+    const others = segment.values.map((each, i) => forge(each, start + i * interval, at, i));
+    forged.push(end <= at ? value : encodeRecord({ ...segment, type: 'HistorySegment', values: others }));
+    if (n % 500 === 499) await breath();
+  }
+  return forged;
+}
+
+function forge(value: number, start: number, at: number, i: number): number {
+  return start < at || Number.isNaN(value) ? value : 1e6 - 3 * value + i;
 }
 
 function firstDifference(
@@ -42,7 +65,7 @@ function firstDifference(
   at: number,
   interval: number,
 ): string | undefined {
-  const { lookback } = set.shape;
+  const { lookback, horizon } = set.shape;
   let run = 0;
   for (let window = 0; window < index.starts.length; window++) {
     const start = index.starts[window]!;
@@ -56,6 +79,37 @@ function firstDifference(
     if (!Object.is(index.deviations[window], again.deviations[window])) return `the deviation of ${name}`;
     for (let i = start; i < start + lookback; i++) {
       if (!Object.is(set.values[i], other.values[i])) return `an input of ${name}`;
+    }
+    for (let i = start + lookback; i < start + lookback + horizon; i++) {
+      if (time + (i - from) * interval >= at) break;
+      const same = Object.is(set.values[i], other.values[i]) && set.measured[i] === other.measured[i];
+      if (!same) return `a label of ${name}`;
+    }
+    const further = inputDifference(set, other, index.inputs, again.inputs, window);
+    if (further !== undefined) return `${further} of ${name}`;
+  }
+  return undefined;
+}
+
+/** The windows of other quantities that a window has beside its own. */
+function inputDifference(
+  set: DataSet,
+  other: DataSet,
+  inputs: WindowInputs | undefined,
+  again: WindowInputs | undefined,
+  window: number,
+): string | undefined {
+  if (inputs === undefined || again === undefined) return inputs === again ? undefined : 'the further inputs';
+  const { lookback } = set.shape;
+  const quantities = inputs.starts.length / inputs.origins.length;
+  for (let i = window * quantities; i < (window + 1) * quantities; i++) {
+    const start = inputs.starts[i]!;
+    if (again.starts[i] !== start) return 'the place of a further input';
+    if (!Object.is(inputs.means[i], again.means[i])) return 'the mean of a further input';
+    if (!Object.is(inputs.deviations[i], again.deviations[i])) return 'the deviation of a further input';
+    if (start < 0) continue;
+    for (let k = start; k < start + lookback; k++) {
+      if (!Object.is(set.values[k], other.values[k])) return 'a further input';
     }
   }
   return undefined;

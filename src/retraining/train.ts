@@ -10,12 +10,18 @@ import type { ServedModel } from '../operators/served-model.ts';
 import { decodeModel, encodeModel } from '../pipelines/model-codec.ts';
 import { flushHistory } from './flush.ts';
 import { boundedPart, type HistoryBound, MOST_BUCKETS } from './history-bound.ts';
-import { assembleHistory, type HistorySeries, readRawHistory } from './history-reader.ts';
+import { type HistorySeries, type RawHistory, readRawHistory } from './history-reader.ts';
 import { HistoryWatch } from './history-watch.ts';
 import { type Desk, eventRecord, publish } from './publisher.ts';
 import { DEFAULT_SPLIT, type TrainingRequest } from './request.ts';
 import { trainApart } from './train-apart.ts';
-import type { RecordedSet, TrainedBytes, TrainingHooks, WindowSettings } from './training-job.ts';
+import {
+  jobHistory,
+  type RecordedSet,
+  type TrainedBytes,
+  type TrainingHooks,
+  type WindowSettings,
+} from './training-job.ts';
 import type { Extent } from './triggers.ts';
 import { withLimit } from './two-lengths.ts';
 
@@ -103,11 +109,16 @@ export async function requestedHistory(
   request: Pick<TrainingRequest, 'ranges' | 'series' | 'from' | 'to' | 'since'>,
   signal?: AbortSignal,
 ): Promise<readonly HistorySeries[]> {
-  const raw = await readRawHistory(readOptions(desk, request, signal));
-  return assembleHistory(raw, {
-    ...(request.from === null ? {} : { from: request.from }),
-    ...(request.to === null ? {} : { to: request.to }),
-  }).series;
+  return jobHistory({ history: await requestedSegments(desk, request, signal), request }).series;
+}
+
+/** Reads the segments that a request names, as a training gets them. */
+export function requestedSegments(
+  desk: Pick<Desk, 'log' | 'topics'>,
+  request: Pick<TrainingRequest, 'ranges' | 'series' | 'from' | 'since'>,
+  signal?: AbortSignal,
+): Promise<RawHistory> {
+  return readRawHistory(readOptions(desk, request, signal));
 }
 
 function readOptions(

@@ -117,13 +117,7 @@ export async function runTrainingJob(
 
 /** What a history was put together from is let go before the training, which needs the memory for itself. */
 function assembled({ request, windows, recorded }: Omit<TrainingJob, 'history'>, history: TrainingJob['history']) {
-  const from = request.from ?? undefined;
-  const to = request.to ?? undefined;
-  const { series, segments } = assembleHistory(history, {
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
-    ...(recorded === undefined ? {} : recordedOptions(recorded)),
-  });
+  const { series, segments } = jobHistory({ history, request, ...(recorded === undefined ? {} : { recorded }) });
   checkDigest(series, recorded);
   return { series, held: writeHeldSet(segments, windows.correctFor ?? Number.POSITIVE_INFINITY) };
 }
@@ -159,6 +153,20 @@ async function trainAssembled(
   const { rows } = better.evaluation;
   const evaluation = { ...better.evaluation, rows: [rows[0]!, other, ...rows.slice(1)] };
   return { ...better, evaluation };
+}
+
+/** The series that a training is made of, within the bounds of its request. @throws NOT_REPRODUCED */
+export function jobHistory({ history, request, recorded }: Pick<TrainingJob, 'history' | 'recorded'> & Bounded) {
+  const { from, to } = request;
+  return assembleHistory(history, {
+    ...(from === null ? {} : { from }),
+    ...(to === null ? {} : { to }),
+    ...(recorded === undefined ? {} : recordedOptions(recorded)),
+  });
+}
+
+interface Bounded {
+  readonly request: Pick<TrainingRequest, 'from' | 'to'>;
 }
 
 function recordedOptions({ held, cut }: RecordedSet): AssembleOptions {

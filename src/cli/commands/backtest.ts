@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { FleetcastError, messageOf } from '../../errors.ts';
-import { TRAINER_NAMES } from '../../models/training/trainers.ts';
+import { TRAINER_NAMES, type TrainerName } from '../../models/training/trainers.ts';
 import { backtest, backtestDetails, backtestTable } from '../../retraining/backtest.ts';
-import { inputsText, widthOf } from '../../service/pipeline-settings.ts';
+import { familyOf, inputsText } from '../../service/pipeline-settings.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
 import { withLogAsItIs } from '../opened.ts';
-import { list, oneOf, time, whole } from '../options.ts';
+import { defined, list, oneOf, time, whole } from '../options.ts';
 import { backtestPicture } from '../picture/backtest-picture.ts';
 import { seriesChosen } from '../series-option.ts';
 import type { Terminal } from '../terminal.ts';
@@ -16,7 +16,7 @@ interface Options extends ConfigOption {
   readonly end?: number;
   readonly every: number;
   readonly holdOut: number;
-  readonly trainer?: string;
+  readonly trainer?: TrainerName;
   readonly series?: readonly string[];
   readonly picture?: string;
   readonly json?: boolean;
@@ -39,9 +39,9 @@ export function addBacktest(program: Command, terminal: Terminal): void {
     .option('--json', 'as JSON')
     .action((options: Options) =>
       withLogAsItIs(options, async ({ configuration, log, topics, windows, now }) => {
-        const { maxSteps, seed, trainer: configured } = configuration.learner;
-        const width = widthOf({ ...configuration.learner, family: 'segment-lstm' }, windows.shape);
-        const trainer = options.trainer ?? configured;
+        const { learner } = configuration;
+        const choice = { ...learner, ...defined({ trainer: options.trainer }) };
+        const { trainer, family, settings } = familyOf(choice, learner.layers, windows.shape);
         const series = await seriesChosen(options.series, log, topics.history, terminal.signal);
         const result = await backtest({
           log,
@@ -55,8 +55,8 @@ export function addBacktest(program: Command, terminal: Terminal): void {
           holdOut: options.holdOut,
           request: {
             trainer,
-            family: trainer === 'ridge' ? 'ridge' : 'segment-lstm',
-            settings: { width, maxSteps, seed, inputs: inputsText(configuration) },
+            family,
+            settings: { ...settings, inputs: inputsText(configuration) },
             ...(series === undefined ? {} : { series }),
           },
           onPeriod: ({ from }) => terminal.note(`forecast from ${new Date(from).toISOString().slice(0, 10)}`),
