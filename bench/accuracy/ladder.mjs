@@ -22,6 +22,7 @@ const { topicSpecs } = await from('pipelines/topics.js');
 const { Learner } = await from('retraining/learner.js');
 const { Engine } = await from('topology/engine.js');
 const { readHistory } = await from('retraining/history-reader.js');
+const { isNaiveName } = await from('operators/baselines.js');
 
 const MINUTE = 60_000;
 const data = dataFolder();
@@ -127,8 +128,9 @@ function errors({ forecasts, history, border }, { horizon, season }) {
   const sums = { served: zero(), 'last value': zero(), 'seasonal naive': zero() };
   let count = 0;
   let naive = 0;
-  let covered = 0;
-  for (const { quantity, origin, interval, values, lower, upper, model } of forecasts) {
+  let [covered, width, penalty] = [0, 0, 0];
+  const blocks = new Map();
+  for (const { quantity, origin, interval, values, lower, upper, level, model } of forecasts) {
     const one = history.find((entry) => entry.quantity === quantity);
     const at = Math.round((origin - one.start) / interval);
     const before = one.values.subarray(0, Math.round((border - one.start) / interval)).filter((v) => !Number.isNaN(v));
@@ -140,7 +142,8 @@ function errors({ forecasts, history, border }, { horizon, season }) {
       while (Number.isNaN(one.values[k])) k--;
       return one.values[k];
     };
-    if (model === 'last-value' || model === 'seasonal-naive') naive++;
+    if (isNaiveName(model)) naive++;
+    let [inside, labels] = [0, 0];
     for (let h = 0; h < horizon; h++) {
       const actual = one.values[at + h];
       if (actual === undefined || Number.isNaN(actual)) continue;
@@ -154,15 +157,36 @@ function errors({ forecasts, history, border }, { horizon, season }) {
         sums[name].mae += error;
         sums[name].mse += error * error;
       }
-      if (actual >= lower[h] && actual <= upper[h]) covered++;
-      count++;
+      const alpha = 1 - level;
+      const outside = Math.max(0, lower[h] - actual, actual - upper[h]);
+      width += (upper[h] - lower[h]) / deviation;
+      penalty += ((2 / alpha) * outside) / deviation;
+      if (outside === 0) inside++;
+      labels++;
     }
+    count += labels;
+    covered += inside;
+    // Origins within a horizon of each other look at the same actuals: such a stretch counts as one observation.
+    const block = Math.floor((origin - border) / (horizon * interval));
+    const known = blocks.get(block) ?? { inside: 0, labels: 0 };
+    blocks.set(block, { inside: known.inside + inside, labels: known.labels + labels });
   }
   for (const sum of Object.values(sums)) {
     sum.mae /= count;
     sum.mse /= count;
   }
-  return { sums, naive: naive / forecasts.length, coverage: covered / count };
+  const coverage = covered / count;
+  let squares = 0;
+  for (const { inside, labels } of blocks.values()) squares += (inside - coverage * labels) ** 2;
+  return {
+    sums,
+    naive: naive / forecasts.length,
+    forecasts: forecasts.length,
+    coverage,
+    chance: Math.sqrt(squares) / count,
+    width: width / count,
+    intervalScore: (width + penalty) / count,
+  };
 }
 
 const head = [
@@ -176,6 +200,10 @@ const head = [
   'ratio MAE',
   'ratio MSE',
   'coverage',
+  '±',
+  'forecasts',
+  'width',
+  'interval score',
 ];
 const rows = [];
 const wanted = options.only.split(',').filter(Boolean);
@@ -185,7 +213,7 @@ for (const one of series()) {
   const quantities = [...new Set(result.forecasts.map(({ quantity }) => quantity))];
   for (const quantity of quantities) {
     const forecasts = result.forecasts.filter((forecast) => forecast.quantity === quantity);
-    const { sums, naive, coverage } = errors({ ...result, forecasts }, one.shape);
+    const { sums, naive, ...found } = errors({ ...result, forecasts }, one.shape);
     const bar = (measure) => Math.min(sums['last value'][measure], sums['seasonal naive'][measure]);
     rows.push([
       quantities.length > 1 ? `${one.name} ${quantity}` : one.name,
@@ -195,7 +223,11 @@ for (const one of series()) {
       ...[sums.served.mae, sums['last value'].mae, sums['seasonal naive'].mae].map((x) => x.toFixed(3)),
       (sums.served.mae / bar('mae')).toFixed(3),
       (sums.served.mse / bar('mse')).toFixed(3),
-      coverage.toFixed(3),
+      found.coverage.toFixed(3),
+      found.chance.toFixed(3),
+      found.forecasts,
+      found.width.toFixed(2),
+      found.intervalScore.toFixed(2),
     ]);
     console.log(rows.at(-1).join('\t'));
   }

@@ -120,7 +120,7 @@ export interface Forecast {
   readonly upper: readonly number[];
   /** Nominal coverage of [lower, upper], for example 0.9. */
   readonly level: number;
-  /** Artefact id, or `last-value`, `seasonal-naive`, `ridge:<id>`. */
+  /** Artefact id, or `last-value`, `seasonal-naive`, `naive-mix`, `ridge:<id>`. */
   readonly model: string;
   /** Offset in the partition of `readings` of the record that caused this forecast. */
   readonly inputOffset: number;

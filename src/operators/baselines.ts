@@ -2,6 +2,13 @@
 export const LAST_VALUE = 'last-value';
 export const SEASONAL_NAIVE = 'seasonal-naive';
 export type Baseline = typeof LAST_VALUE | typeof SEASONAL_NAIVE;
+/** Both in shares by horizon step; see naive-mix.ts. */
+export const NAIVE_MIX = 'naive-mix';
+
+/** Whether a forecast of this name was made without a model. */
+export function isNaiveName(model: string): boolean {
+  return model === LAST_VALUE || model === SEASONAL_NAIVE || model === NAIVE_MIX;
+}
 
 /**
  * What the baseline forecast for the newest value of the window, `step` buckets before it.

@@ -1,14 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import {
-  betterNaive,
-  forgetModel,
-  GUARD_FLOATS,
-  guardDefaults,
-  keptInstead,
-  stepWeights,
-  watchModel,
-  watchNaive,
-} from './guard.ts';
+import { forgetModel, GUARD_FLOATS, guardDefaults, keptInstead, stepWeights, watchModel } from './guard.ts';
 
 const config = guardDefaults(6, 12);
 const state = () => new Float32Array(GUARD_FLOATS);
@@ -52,25 +43,19 @@ describe('guard of a series', () => {
     expect(keptInstead(at, 0)).toBe('last-value');
   });
 
-  it('knows the better naive forecast after a span, whatever model comes', () => {
+  it('begins anew for another model', () => {
     const at = state();
-    for (let i = 0; i < config.span; i++) {
-      expect(betterNaive(config, at, 0)).toBeUndefined();
-      watchNaive(config, at, 0, { lastValue: 2, seasonalNaive: 1 });
-    }
-    expect(betterNaive(config, at, 0)).toBe('seasonal-naive');
     feed(at, 100, 5, 1, 1);
+    expect(keptInstead(at, 0)).toBe('last-value');
     forgetModel(at, 0);
     expect(keptInstead(at, 0)).toBeUndefined();
-    expect(betterNaive(config, at, 0)).toBe('seasonal-naive');
-    for (let i = 0; i < 500; i++) watchNaive(config, at, 0, { lastValue: 1, seasonalNaive: 1.5 });
-    expect(betterNaive(config, at, 0)).toBe('last-value');
+    expect([...at]).toEqual(new Array(GUARD_FLOATS).fill(0));
   });
 
   it('takes no notice of what is no number', () => {
     const at = state();
     feed(at, 100, Number.NaN, 1, 1);
-    watchNaive(config, at, 0, { lastValue: Number.POSITIVE_INFINITY, seasonalNaive: 1 });
+    feed(at, 1, 1, Number.POSITIVE_INFINITY, 1);
     expect([...at]).toEqual(new Array(GUARD_FLOATS).fill(0));
   });
 

@@ -2,7 +2,7 @@ import { type Baseline, LAST_VALUE, SEASONAL_NAIVE } from './baselines.ts';
 
 /**
  * Keeps the naive forecast for a series where the model has lately been worse: whatever a model has shown on its hold-out,
- * a series may be none of those that it is good at, or may have changed. Also tells the better naive forecast of a series.
+ * a series may be none of those that it is good at, or may have changed.
  * Discounted sums of absolute errors on the same actuals, a few bytes a series.
  */
 export interface GuardConfig {
@@ -14,12 +14,9 @@ export interface GuardConfig {
   readonly margin: number;
 }
 
-/**
- * Sums of model, last value and seasonal naive since the model came, buckets since then, 1 while the naive forecast is
- * kept; then both naive sums and their buckets whatever served.
- */
-export const GUARD_FLOATS = 8;
-const [MODEL, LAST, SEASONAL, SEEN, KEPT, LAST_EVER, SEASONAL_EVER, EVER] = [0, 1, 2, 3, 4, 5, 6, 7];
+/** Sums of model, last value and seasonal naive since the model came, buckets since then, 1 while the naive forecast is kept. */
+export const GUARD_FLOATS = 5;
+const [MODEL, LAST, SEASONAL, SEEN, KEPT] = [0, 1, 2, 3, 4];
 
 export function guardDefaults(horizon: number, season: number): GuardConfig {
   const span = Math.max(horizon, season);
@@ -32,17 +29,10 @@ export interface BucketErrors {
   readonly seasonalNaive: number;
 }
 
-/** @param state the guard's floats begin at `at` */
-export function watchNaive({ memory }: GuardConfig, state: Float32Array, at: number, errors: BucketErrors): void {
-  const { lastValue, seasonalNaive } = errors;
-  if (!Number.isFinite(lastValue + seasonalNaive)) return;
-  const left = 1 - 1 / memory;
-  state[at + LAST_EVER] = state[at + LAST_EVER]! * left + lastValue;
-  state[at + SEASONAL_EVER] = state[at + SEASONAL_EVER]! * left + seasonalNaive;
-  state[at + EVER] = Math.min(memory, state[at + EVER]! + 1);
-}
-
-/** Errors of the model and of both naive forecasts at the same horizon steps of one bucket. */
+/**
+ * Errors of the model and of both naive forecasts at the same horizon steps of one bucket.
+ * @param state the guard's floats begin at `at`
+ */
 export function watchModel(
   { memory, margin, span }: GuardConfig,
   state: Float32Array,
@@ -65,19 +55,13 @@ export function watchModel(
 
 /** Begins anew for another model. */
 export function forgetModel(state: Float32Array, at: number): void {
-  state.fill(0, at, at + KEPT + 1);
+  state.fill(0, at, at + GUARD_FLOATS);
 }
 
 /** The naive forecast that serves instead of the model; undefined where the model does. */
 export function keptInstead(state: Float32Array, at: number): Baseline | undefined {
   if (state[at + KEPT] !== 1) return undefined;
   return state[at + LAST]! <= state[at + SEASONAL]! ? LAST_VALUE : SEASONAL_NAIVE;
-}
-
-/** The better naive forecast of the series; undefined until a span has been compared. */
-export function betterNaive({ span }: GuardConfig, state: Float32Array, at: number): Baseline | undefined {
-  if (state[at + EVER]! < span) return undefined;
-  return state[at + LAST_EVER]! <= state[at + SEASONAL_EVER]! ? LAST_VALUE : SEASONAL_NAIVE;
 }
 
 /** How many horizon steps each scored step stands for: those between two are shared out by their distance. */

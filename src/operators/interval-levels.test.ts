@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Random } from '../models/random.ts';
 import { QUANTILE_DEFAULTS, scoredSteps } from './interval.ts';
-import { IntervalLevels, normalHalfWidth } from './interval-levels.ts';
+import { IntervalLevels, studentHalfWidth } from './interval-levels.ts';
 import { ROLLING_DEFAULTS, rollingMethod, trackingMethod } from './interval-method.ts';
 
 const MAIN = 0.9;
@@ -79,12 +79,12 @@ describe('further levels', () => {
     }
   });
 
-  it('begin with the shape of a normal distribution, for each series, model and step by itself', () => {
+  it('begin with the shape of a distribution with heavy tails, for each series, model and step by itself', () => {
     const levels = levelsOf([1, 2], 3);
     const blocks = levels.blocks();
     const half = (quantity: string, tracker: number) =>
       levels.intervals(blocks, quantity, tracker, [0, 0], Float64Array.of(1, 1)).map(({ upper }) => upper[0]!);
-    const first = LEVELS.map((level) => Math.fround(normalHalfWidth(level) / normalHalfWidth(MAIN)));
+    const first = LEVELS.map((level) => Math.fround(studentHalfWidth(level) / studentHalfWidth(MAIN)));
     expect(half('a', 0)).toEqual(first);
     for (let i = 0; i < 50; i++) levels.track(blocks, 'a', 0, 0, 5, 1);
     const moved = half('a', 0);
@@ -124,15 +124,15 @@ describe('further levels', () => {
     expect(after.codec.migrate!(bytes, before.codec.version).names).toEqual([]);
   });
 
-  it('know the normal distribution', () => {
+  it('know the Student distribution with 4 degrees of freedom', () => {
     for (const [level, half] of [
-      [0.5, 0.674489750196],
-      [0.8, 1.281551565545],
-      [0.9, 1.644853626951],
-      [0.99, 2.575829303549],
-      [0.999, 3.290526731492],
+      [0.5, 0.740697],
+      [0.8, 1.533206],
+      [0.9, 2.131847],
+      [0.95, 2.776445],
+      [0.99, 4.604095],
     ] as const) {
-      expect(normalHalfWidth(level)).toBeCloseTo(half, 9);
+      expect(studentHalfWidth(level)).toBeCloseTo(half, 6);
     }
   });
 });

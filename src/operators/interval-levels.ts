@@ -23,7 +23,7 @@ export interface LevelsConfig {
 
 /** Share of itself that one miss at once known may move a ratio by; chosen with bench/accuracy/intervals.mjs on validation. */
 export const LEVEL_RATE = 0.05;
-/** A ratio stays within so many times the one of a normal distribution. */
+/** A ratio stays within so many times the one that it began with. */
 const MOST = 16;
 
 export class IntervalLevels {
@@ -32,14 +32,17 @@ export class IntervalLevels {
   readonly codec: StoreCodec<SeriesBlocks>;
   readonly #config: LevelsConfig;
   readonly #layout;
-  /** Ratios of a normal distribution: those to begin with. */
+  /**
+   * Ratios to begin with: of a Student distribution with 4 degrees of freedom. Forecast errors have heavier tails than a
+   * normal distribution; with its ratios, the 99 % level covered .98 until it had learnt that.
+   */
   readonly #first: readonly number[];
 
   constructor(config: LevelsConfig) {
     const { main, levels, steps, trackers } = config;
     this.#config = config;
     this.levels = [...new Set(levels)].filter((level) => level !== main).sort((a, b) => a - b);
-    this.#first = this.levels.map((level) => normalHalfWidth(level) / normalHalfWidth(main));
+    this.#first = this.levels.map((level) => studentHalfWidth(level) / studentHalfWidth(main));
     this.#layout = blockLayout({ ratios: ['f32', trackers * steps.length * this.levels.length] });
     const codec = seriesBlocksCodec(this.#layout, versionOf([main, ...this.levels], steps, trackers));
     // Ratios of other levels are no use: they begin anew, and nothing else of the state is lost.
@@ -130,26 +133,16 @@ function versionOf(levels: readonly number[], steps: readonly number[], trackers
 }
 
 /**
- * Half-width in deviations that covers so much of a normal distribution: by bisection of its series, in operations whose
- * result every engine gives alike.
+ * Half-width, in its own unit, that covers so much of a Student distribution with 4 degrees of freedom: within ±t lies
+ * s (3 − s²) / 2 with s = t / √(t² + 4). By bisection for s, in operations whose result every engine gives alike.
  */
-export function normalHalfWidth(level: number): number {
-  let [low, high] = [0, 6];
+export function studentHalfWidth(level: number): number {
+  let [low, high] = [0, 1];
   for (let i = 0; i < 60; i++) {
     const middle = (low + high) / 2;
-    if (normalCoverage(middle) < level) low = middle;
+    if ((middle * (3 - middle * middle)) / 2 < level) low = middle;
     else high = middle;
   }
-  return (low + high) / 2;
-}
-
-/** Share of a normal distribution within ±z: √(2/π) Σ (−1)ᵏ z²ᵏ⁺¹ / (2ᵏ k! (2k + 1)). */
-function normalCoverage(z: number): number {
-  let term = z;
-  let sum = z;
-  for (let k = 1; k < 120; k++) {
-    term *= (-z * z) / (2 * k);
-    sum += term / (2 * k + 1);
-  }
-  return Math.sqrt(2 / Math.PI) * sum;
+  const s = (low + high) / 2;
+  return (2 * s) / Math.sqrt(1 - s * s);
 }

@@ -1,6 +1,7 @@
 import type { StoreCodec } from '../state/store.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
 import { GUARD_FLOATS } from './guard.ts';
+import { mixFloats } from './naive-mix.ts';
 import { type BlockLayout, blockLayout, SeriesBlocks } from './series-blocks.ts';
 
 /** Roles whose forecasts wait for their actuals: champion and challenger. */
@@ -32,6 +33,8 @@ function fields(waiting: number, horizon: number, steps: number, floats: number)
     trackers: ['f32', (SLOTS + 2) * steps * floats],
     /** See guard.ts; of the model in `guarded`. */
     guard: ['f32', GUARD_FLOATS],
+    /** See naive-mix.ts. */
+    mix: ['f32', mixFloats(steps)],
     /** End of the newest bucket. */
     origin: ['f64', 1],
     /** Model of each origin, `[slot, horizon]`: number in the device's table, 0 for none. */
@@ -63,7 +66,7 @@ export interface DeviceScores {
 export function deviceScoresCodec(layout: ScoreLayout): StoreCodec<DeviceScores> {
   return {
     // Other steps, another horizon or another way to intervals read no old state.
-    version: 2 + layout.horizon * 1000 + layout.steps.length + layout.floats * 10_000_000,
+    version: versionOf([3, layout.horizon, layout.steps, layout.floats]),
     encode({ blocks, models }) {
       const writer = new ByteWriter().count(models.length);
       for (const model of models) writer.text(model);
@@ -78,6 +81,12 @@ export function deviceScoresCodec(layout: ScoreLayout): StoreCodec<DeviceScores>
       return { blocks: new SeriesBlocks(layout.bytes, names, reader.raw()), models };
     },
   };
+}
+
+function versionOf(parts: unknown): number {
+  let hash = 2166136261;
+  for (const char of JSON.stringify(parts)) hash = Math.imul(hash ^ char.charCodeAt(0), 16777619);
+  return hash >>> 0;
 }
 
 /** Most names in a device's table; above it, names that no waiting forecast refers to are dropped. */

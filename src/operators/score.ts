@@ -1,20 +1,13 @@
 import type { Forecast, Score, ScoreEntry } from '../events/records.ts';
 import { ARITHMETIC_VERSION } from '../models/arithmetic.ts';
 import type { KeyedStore } from '../state/store.ts';
-import { type Baseline, baselineForecast, hindcast, LAST_VALUE, SEASONAL_NAIVE } from './baselines.ts';
-import {
-  betterNaive,
-  forgetModel,
-  type GuardConfig,
-  keptInstead,
-  stepWeights,
-  watchModel,
-  watchNaive,
-} from './guard.ts';
+import { type Baseline, baselineForecast, hindcast, isNaiveName, LAST_VALUE, SEASONAL_NAIVE } from './baselines.ts';
+import { forgetModel, type GuardConfig, keptInstead, stepWeights, watchModel } from './guard.ts';
 import { FIRST_QUANTILE, spreadOverHorizon } from './interval.ts';
 import { IntervalLevels } from './interval-levels.ts';
 import type { IntervalMethod } from './interval-method.ts';
 import { type Candidate, type ForecastCandidates, type SeriesWindow, scaleOf } from './items.ts';
+import { type MixConfig, mixName, mixShares, watchMix } from './naive-mix.ts';
 import type { Collector, Operator, OperatorContext, StreamRecord } from './operator.ts';
 import {
   type DeviceScores,
@@ -24,6 +17,7 @@ import {
   SLOTS,
   scoreLayout,
 } from './score-state.ts';
+import { readingBefore } from './score-state-before.ts';
 import { SeriesBlocks } from './series-blocks.ts';
 
 export interface ScoreConfig {
@@ -37,6 +31,7 @@ export interface ScoreConfig {
   /** Nominal coverage of further intervals; see interval-levels.ts. */
   readonly levels: readonly number[];
   readonly guard: GuardConfig;
+  readonly mix: MixConfig;
 }
 
 const BASELINES: readonly Baseline[] = [LAST_VALUE, SEASONAL_NAIVE];
@@ -50,8 +45,9 @@ const CHALLENGER = 1;
  * baselines' go to the output `scores`, and the residuals move the quantile trackers; then the new forecasts are put to
  * wait, and the champion's goes to the main output with `lower` and `upper`. A model's intervals begin with the
  * calibration of its artefact. Where a series' champion has lately been worse than the better naive forecast, that one
- * goes out in its place, under its own name (guard.ts); the champion is scored on. A challenger that is promoted takes its trackers along. A score names the role in which a
- * forecast was made, whatever has become of the model since.
+ * goes out in its place, under its own name (guard.ts); the champion is scored on. Where there is no model, both naive
+ * forecasts go out in shares by horizon step (naive-mix.ts). A challenger that is promoted takes its trackers along. A
+ * score names the role in which a forecast was made, whatever has become of the model since.
  */
 export class Scoring implements Operator<ForecastCandidates, Forecast> {
   readonly #config: ScoreConfig;
@@ -70,7 +66,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
   }
 
   init(context: OperatorContext): void {
-    this.#devices = context.keyed('scores', deviceScoresCodec(this.#layout));
+    this.#devices = context.keyed('scores', readingBefore(this.#layout, deviceScoresCodec(this.#layout)));
     this.#ratios = context.keyed('interval-levels', this.#levels.codec);
   }
 
@@ -101,7 +97,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     this.#clearOrigin(device, block, window);
     this.#awaitBaselines(device.blocks, block, window);
     for (const given of candidates) {
-      const candidate = this.#better(device.blocks, block, window, given);
+      const candidate = this.#mixed(device.blocks, block, window, given);
       const tracker = this.#trackerFor(device, block, window, candidate, ratios);
       const halves = this.#await(device, block, window, candidate, tracker);
       if (candidate.role !== 'champion') continue;
@@ -195,13 +191,10 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
         if (ratios) this.#levels.track(ratios, window.quantity, SLOTS + b, i, error, half / unit);
       }
     }
-    const naive = new WeightedErrors();
-    for (const [i, step] of config.steps.entries()) {
-      const last = this.#hindcastError(LAST_VALUE, window, step) / unit;
-      const seasonal = this.#hindcastError(SEASONAL_NAIVE, window, step) / unit;
-      if (!Number.isNaN(last + seasonal)) naive.add(this.#weights[i]!, last, seasonal, 0);
-    }
-    watchNaive(config.guard, blocks.f32, this.#guardAt(block), naive.means());
+    const errorsOf = (baseline: Baseline) =>
+      Float64Array.from(config.steps, (step) => this.#hindcastError(baseline, window, step) / unit);
+    const naive = { lastValue: errorsOf(LAST_VALUE), seasonalNaive: errorsOf(SEASONAL_NAIVE) };
+    watchMix(config.mix, blocks.f32, this.#mixAt(block), naive);
     watchModel(config.guard, blocks.f32, this.#guardAt(block), withModel.means());
     return entries;
   }
@@ -240,7 +233,7 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
 
   /** The naive forecast that serves instead of this candidate; a new model begins with a clean slate. */
   #kept(device: DeviceScores, block: number, candidate: Candidate): Baseline | undefined {
-    if (BASELINES.includes(candidate.model as Baseline)) return undefined;
+    if (isNaiveName(candidate.model)) return undefined;
     const { blocks } = device;
     const at = block * this.#layout.bytes + this.#layout.at.guarded;
     const number = modelNumber(this.#layout, device, candidate.model);
@@ -252,11 +245,27 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
     return keptInstead(blocks.f32, guard);
   }
 
-  /** Where there is no model: the naive forecast that has been better on this series, once that is known. */
-  #better(blocks: SeriesBlocks, block: number, window: SeriesWindow, candidate: Candidate): Candidate {
-    if (!BASELINES.includes(candidate.model as Baseline)) return candidate;
-    const model = betterNaive(this.#config.guard, blocks.f32, this.#guardAt(block));
-    return model === undefined || model === candidate.model ? candidate : this.#naiveCandidate(window, model);
+  /** Where there is no model: both naive forecasts in shares, once it is known how good they are on this series. */
+  #mixed(blocks: SeriesBlocks, block: number, window: SeriesWindow, candidate: Candidate): Candidate {
+    const { steps, mix, horizon, season } = this.#config;
+    if (!isNaiveName(candidate.model) || window.values.length < season) return candidate;
+    const shares = mixShares(mix, blocks.f32, this.#mixAt(block), steps.length);
+    if (shares === undefined) return candidate;
+    const model = mixName(shares);
+    if (BASELINES.includes(model as Baseline)) return this.#naiveCandidate(window, model as Baseline);
+    const spread = (at: (i: number) => number): Float64Array => {
+      const out = new Float64Array(horizon);
+      spreadOverHorizon(steps, at, out);
+      return out;
+    };
+    const share = spread((i) => shares[i]!);
+    const last = baselineForecast(LAST_VALUE, window.values, horizon, season);
+    const seasonal = baselineForecast(SEASONAL_NAIVE, window.values, horizon, season);
+    const values = last.map((value, h) => share[h]! * value + (1 - share[h]!) * seasonal[h]!);
+    // Its intervals begin between those of both.
+    const half = (b: number, i: number) => this.#quantile(blocks, block, SLOTS + b, i);
+    const calibration = spread((i) => shares[i]! * half(0, i) + (1 - shares[i]!) * half(1, i));
+    return { role: 'champion', model, calibration: Array.from(calibration), unit: scaleOf(window.deviation), values };
   }
 
   #naiveCandidate(window: SeriesWindow, model: Baseline): Candidate {
@@ -287,6 +296,10 @@ export class Scoring implements Operator<ForecastCandidates, Forecast> {
 
   #guardAt(block: number): number {
     return (block * this.#layout.bytes) / 4 + this.#layout.at.guard;
+  }
+
+  #mixAt(block: number): number {
+    return (block * this.#layout.bytes) / 4 + this.#layout.at.mix;
   }
 
   #halves(blocks: SeriesBlocks, block: number, tracker: number, window: SeriesWindow): Float64Array {

@@ -103,7 +103,13 @@ describe('forecasting topology', () => {
     const forecasts = driver.values<Forecast>('forecasts');
     const used = new Set(forecasts.map(({ model }) => model));
     expect(used).toEqual(
-      new Set(['last-value', 'seasonal-naive', `ridge:${models[0]!.model.id}`, `ridge:${models[1]!.model.id}`]),
+      new Set([
+        'last-value',
+        'seasonal-naive',
+        'naive-mix',
+        `ridge:${models[0]!.model.id}`,
+        `ridge:${models[1]!.model.id}`,
+      ]),
     );
     for (const forecast of forecasts) {
       expect(forecast.values).toHaveLength(6);

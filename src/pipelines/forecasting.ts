@@ -18,6 +18,7 @@ import { guardDefaults } from '../operators/guard.ts';
 import { History } from '../operators/history.ts';
 import { QUANTILE_DEFAULTS } from '../operators/interval.ts';
 import { type IntervalMethod, ROLLING_DEFAULTS, rollingMethod, trackingMethod } from '../operators/interval-method.ts';
+import { mixDefaults } from '../operators/naive-mix.ts';
 import { type EventCode, NextEventForecast } from '../operators/next-event.ts';
 import { Normalise } from '../operators/normalise.ts';
 import type { StreamRecord } from '../operators/operator.ts';
@@ -112,6 +113,7 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
         intervals: intervalMethod(config),
         levels: config.levels,
         guard: guardDefaults(shape.horizon, shape.season),
+        mix: mixDefaults(shape.horizon, shape.season),
       }),
   );
   forecasts.sink('forecasts', { topic: topics.forecasts, encode: (record) => encoded(record.key, record) });

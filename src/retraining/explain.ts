@@ -6,6 +6,7 @@ import { partitionFor } from '../log/partitioner.ts';
 import { inputNames, isPresent, maskInput } from '../models/inputs/mask.ts';
 import type { OffsetRange, Scaler } from '../models/model.ts';
 import { standardise } from '../models/standardise.ts';
+import { LAST_VALUE, SEASONAL_NAIVE } from '../operators/baselines.ts';
 import { modelName, scaleFor } from '../operators/forecast.ts';
 import { type Bucket, type ForecastCandidates, type SeriesWindow, scaleOf } from '../operators/items.ts';
 import type { ServedModel } from '../operators/served-model.ts';
@@ -172,7 +173,7 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
         measured: bucket !== undefined,
         corrected: bucket?.corrected ?? false,
         readings: (readings.get(start) ?? []).sort((a, b) => a.time - b.time),
-        contribution: effects?.buckets[i] ?? naiveContribution(forecast.model, i, seen, shape),
+        contribution: effects?.buckets[i] ?? naiveContribution(forecast, i, seen, shape),
       };
     }),
     inputs: effects?.inputs ?? [],
@@ -295,19 +296,29 @@ function occlusion(
   };
 }
 
-/** A naive forecast is made of the last value, or of the last season, and of nothing else. */
+/**
+ * A naive forecast is made of the last value, of the last season, or of both in shares by step, and of nothing else: the
+ * mean over the horizon of what each step takes from this bucket.
+ */
 function naiveContribution(
-  name: string,
+  { model, values: forecast }: Forecast,
   i: number,
   { values }: SeriesWindow,
   { horizon, season }: { horizon: number; season: number },
 ): number {
-  const fromEnd = values.length - 1 - i;
-  if (name === 'last-value' || values.length < season) return fromEnd === 0 ? values[i]! : 0;
-  const place = season - 1 - fromEnd;
-  if (place < 0) return 0;
-  const times = Math.floor(horizon / season) + (place < horizon % season ? 1 : 0);
-  return (values[i]! * times) / horizon;
+  const end = values.length - 1;
+  const lastAlone = model === LAST_VALUE || values.length < season;
+  let shares = 0;
+  for (let h = 0; h < horizon; h++) {
+    const from = values.length - season + (h % season);
+    const [last, seasonal] = [values[end]!, values[from]!];
+    // Where both are the same, the shares cannot be told apart and need not be.
+    const mixed = last === seasonal ? 1 : (forecast[h]! - seasonal) / (last - seasonal);
+    const share = lastAlone ? 1 : model === SEASONAL_NAIVE ? 0 : mixed;
+    if (i === end) shares += share;
+    if (share !== 1 && i === from) shares += 1 - share;
+  }
+  return values[i]! * (shares / horizon);
 }
 
 function differences(one: Forecast, other: Forecast): string[] {

@@ -1,4 +1,4 @@
-import { decodeVersion } from './heap-store.ts';
+import { canMigrate, decodeVersion } from './heap-store.ts';
 import type { GlobalStore, StoreCodec } from './store.ts';
 
 /** A global store: one value for the task. */
@@ -30,7 +30,7 @@ export class GlobalCell<V> implements GlobalStore<V> {
   }
 
   reads(version: number): boolean {
-    return version === this.#codec.version || this.#codec.migrate !== undefined;
+    return version === this.#codec.version || canMigrate(this.#codec, version);
   }
 
   /** @throws STATE_ORPHANED for a version that the codec can neither read nor migrate. */

@@ -38,7 +38,7 @@ export class HeapStore<V> implements KeyedStore<V>, Column {
   }
 
   reads(version: number): boolean {
-    return version === this.#codec.version || this.#codec.migrate !== undefined;
+    return version === this.#codec.version || canMigrate(this.#codec, version);
   }
 
   restore(row: number, version: number, bytes: Uint8Array): void {
@@ -63,6 +63,10 @@ export class HeapStore<V> implements KeyedStore<V>, Column {
 /** @throws STATE_ORPHANED for a version that the codec can neither read nor migrate. */
 export function decodeVersion<V>(name: string, codec: StoreCodec<V>, version: number, bytes: Uint8Array): V {
   if (version === codec.version) return codec.decode(bytes);
-  if (codec.migrate === undefined) return refuseVersion(name, version, codec.version);
+  if (codec.migrate === undefined || !canMigrate(codec, version)) return refuseVersion(name, version, codec.version);
   return codec.migrate(bytes, version);
+}
+
+export function canMigrate<V>(codec: StoreCodec<V>, version: number): boolean {
+  return codec.migrate !== undefined && (codec.migrates?.(version) ?? true);
 }

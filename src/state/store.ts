@@ -4,12 +4,14 @@
  */
 
 export interface StoreCodec<V> {
-  /** Changes when old bytes can no longer be read as they are. */
+  /** Changes when old bytes can no longer be read as they are: a whole number below 2³². */
   readonly version: number;
   encode(value: V): Uint8Array;
   decode(bytes: Uint8Array): V;
   /** Reads bytes of an older version. Without it, an older version is refused (STATE_ORPHANED). */
   migrate?(bytes: Uint8Array, version: number): V;
+  /** Which older versions `migrate` reads; every one where it is left out. */
+  migrates?(version: number): boolean;
 }
 
 /** Anything that knows its row: a record, a timer's key. */

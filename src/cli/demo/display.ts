@@ -1,4 +1,4 @@
-import { LAST_VALUE, SEASONAL_NAIVE } from '../../operators/baselines.ts';
+import { isNaiveName } from '../../operators/baselines.ts';
 import type { ServiceStatus } from '../../service/status.ts';
 import { durationText, progressBar, textTable } from '../terminal.ts';
 import { STATION } from './fleet.ts';
@@ -17,12 +17,8 @@ export interface DemoProgress {
 
 const whole = (value: number) => Math.round(value).toLocaleString('en');
 
-export function isNaive(model: string): boolean {
-  return model === LAST_VALUE || model === SEASONAL_NAIVE;
-}
-
 export function modelForecasts(status: ServiceStatus): number {
-  return Object.entries(status.model.forecasts).reduce((sum, [model, n]) => (isNaive(model) ? sum : sum + n), 0);
+  return Object.entries(status.model.forecasts).reduce((sum, [model, n]) => (isNaiveName(model) ? sum : sum + n), 0);
 }
 
 /** What a terminal shows, redrawn in place. */
@@ -84,7 +80,7 @@ function dropText({ drops }: ServiceStatus): string {
 }
 
 function nameOf(id: string): string {
-  return isNaive(id) ? id.replace('-', ' ') : `model ${id.replace(/^ridge:/, '').slice(0, 8)}`;
+  return isNaiveName(id) ? id.replace('-', ' ') : `model ${id.replace(/^ridge:/, '').slice(0, 8)}`;
 }
 
 const fixed = (value: number) => (Number.isFinite(value) ? value.toFixed(3) : '–');

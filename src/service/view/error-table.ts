@@ -1,5 +1,5 @@
 import type { Score, ScoreEntry } from '../../events/records.ts';
-import { LAST_VALUE, SEASONAL_NAIVE } from '../../operators/baselines.ts';
+import { isNaiveName } from '../../operators/baselines.ts';
 
 /** How well a model has done lately, over the same buckets and steps as the others of its row. */
 export interface ModelError {
@@ -76,7 +76,7 @@ export class ErrorTable {
 
 /** The champion's entry, and the champion is a trained model. */
 export function isModel(entry: ScoreEntry): boolean {
-  return entry.role === 'champion' && entry.model !== LAST_VALUE && entry.model !== SEASONAL_NAIVE;
+  return entry.role === 'champion' && !isNaiveName(entry.model);
 }
 
 function add(table: Map<string, Sums>, entry: ScoreEntry, score: Score): void {

@@ -1,6 +1,6 @@
 // How numbers, times and names are written on the page.
 
-const NAMES = { 'last-value': 'last value', 'seasonal-naive': 'seasonal naive' };
+const NAMES = { 'last-value': 'last value', 'seasonal-naive': 'seasonal naive', 'naive-mix': 'naive mix' };
 
 export function number(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';

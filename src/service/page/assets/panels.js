@@ -17,7 +17,7 @@ import {
 
 const byId = (id) => document.getElementById(id);
 const HEALTH = { ok: 'running', starting: 'starting', degraded: 'degraded', stuck: 'stuck' };
-const NAIVE = ['last-value', 'seasonal-naive'];
+const NAIVE = ['last-value', 'seasonal-naive', 'naive-mix'];
 
 export function drawStatus(status) {
   drawTiles(status);
