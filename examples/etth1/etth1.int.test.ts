@@ -25,7 +25,9 @@ describe.skipIf(missing !== '')(`ETTh1 through Mosquitto${missing}`, () => {
     const models = Object.keys(result.scores.models);
     expect(models.some((model) => /^[0-9a-f]+$/.test(model))).toBe(true);
     expect(
-      models.filter((model) => !/^[0-9a-f]+$/.test(model) && !['last-value', 'seasonal-naive', 'naive-mix'].includes(model)),
+      models.filter(
+        (model) => !/^[0-9a-f]+$/.test(model) && !['last-value', 'seasonal-naive', 'naive-mix'].includes(model),
+      ),
     ).toEqual([]);
   });
 });
