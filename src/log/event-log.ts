@@ -15,7 +15,10 @@ export interface TopicSpec {
   readonly partitions: number;
   /** `delete` drops old records by the retention below; `compact` keeps the last record of each key. */
   readonly cleanup: 'delete' | 'compact';
-  /** Milliseconds by record timestamp; undefined keeps for ever. Only for `delete`. */
+  /**
+   * Milliseconds by record timestamp; undefined keeps for ever. Only for `delete`, except that a topic which somebody else
+   * has made on Kafka may be both: it is no fit for `compact`.
+   */
   readonly retentionMs?: number;
   /** Bytes a partition; undefined is no limit. Only for `delete`. */
   readonly retentionBytes?: number;

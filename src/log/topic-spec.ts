@@ -11,17 +11,24 @@ const WAY_OUT = {
   retentionBytes: (wanted: TopicSpec) => `set the topic's retention.bytes to ${wanted.retentionBytes ?? -1}`,
 } as const;
 
+const KEPT =
+  'it is compacted and also cut by age or size, so the last record of a key may go ' +
+  "(set the topic's cleanup.policy to compact alone)";
+
 /** What differs between an existing topic and the wanted one, in words, or undefined. */
 export function topicMismatch(existing: TopicSpec, wanted: TopicSpec): string | undefined {
   const parts: string[] = [];
   for (const field of ['partitions', 'cleanup', 'retentionMs', 'retentionBytes'] as const) {
-    if (wanted.cleanup === 'compact' && field.startsWith('retention')) continue;
     if (existing[field] === wanted[field]) continue;
+    if (wanted.cleanup === 'compact' && field.startsWith('retention')) {
+      if (existing.cleanup === 'compact') parts.push(KEPT);
+      continue;
+    }
     const told = (value: string | number | undefined): string => (value === undefined ? 'unlimited' : String(value));
     const wayOut = WAY_OUT[field](wanted, existing);
     parts.push(`${field} is ${told(existing[field])}, wanted ${told(wanted[field])} (${wayOut})`);
   }
-  return parts.length === 0 ? undefined : parts.join('; ');
+  return parts.length === 0 ? undefined : [...new Set(parts)].join('; ');
 }
 
 /** @throws LOG_TOPIC_MISMATCH naming topic and fields. */

@@ -39,6 +39,26 @@ describe.skipIf(kafka === undefined)('state on kafka (needs a broker)', { timeou
   afterEach(() => log.close());
   afterAll(() => kafka?.stop());
 
+  test('is not put on a compacted topic that is also cut by age', async () => {
+    const admin = client.admin();
+    await admin.connect();
+    const make = (name: string, policy: string) =>
+      admin.createTopics({
+        waitForLeaders: true,
+        topics: [
+          { topic: prefix + name, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: policy }] },
+        ],
+      });
+    await make('both', 'compact,delete');
+    await make('compacted', 'compact');
+    await admin.disconnect();
+    await log.ensureTopics([{ name: 'compacted', partitions: 1, cleanup: 'compact' }]);
+    await expect(log.ensureTopics([{ name: 'both', partitions: 1, cleanup: 'compact' }])).rejects.toMatchObject({
+      code: 'LOG_TOPIC_MISMATCH',
+      message: expect.stringMatching(/topic both: .*set the topic's cleanup.policy to compact alone/),
+    });
+  });
+
   test('is waited for where the open transaction of another writer hides it', async () => {
     const topics = ['a', 'b', 'out', 'dead-letters'];
     await log.ensureTopics(topics.map((name) => ({ name, partitions: 1, cleanup: 'delete' })));

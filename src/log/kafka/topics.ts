@@ -199,7 +199,7 @@ export class Topics {
 
 function specOf(name: string, partitions: number, config: ReadonlyMap<string, string>): TopicSpec {
   const policy = config.get('cleanup.policy') ?? 'delete';
-  if (policy.includes('compact')) return { name, partitions, cleanup: 'compact' };
+  if (policy.trim() === 'compact') return { name, partitions, cleanup: 'compact' };
   const limit = (key: string) => {
     const value = config.get(key);
     return value === undefined || Number(value) < 0 ? undefined : Number(value);
@@ -209,7 +209,8 @@ function specOf(name: string, partitions: number, config: ReadonlyMap<string, st
   return {
     name,
     partitions,
-    cleanup: 'delete',
+    // With compact,delete the newest record of a key goes as well when it is old.
+    cleanup: policy.includes('compact') ? 'compact' : 'delete',
     ...(retentionMs === undefined ? {} : { retentionMs }),
     ...(retentionBytes === undefined ? {} : { retentionBytes }),
   };
