@@ -143,8 +143,9 @@ export const ERRORS = {
     retryable: false,
   },
   STATE_LOG_CUT: {
-    meaning: 'The input that is needed to rebuild the state has been deleted by retention.',
-    action: 'Begin anew: `fleetcast reset` (in the library `resetGroup`); and raise the retention of the input topic.',
+    meaning: 'Input that was not read yet, or that is needed to rebuild the state, has been deleted by retention.',
+    action:
+      'Begin anew: `fleetcast reset` (in the library `resetGroup`), or go on without what is lost (`acceptCutLog`, which counts it); and raise the retention of the input topic.',
     retryable: false,
   },
   RESET_UNFINISHED: {

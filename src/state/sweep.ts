@@ -74,6 +74,11 @@ export class Sweep {
     return this.#complete.offset;
   }
 
+  /** Ingest time as of which the cycle under way was begun, milliseconds since the epoch. */
+  get time(): number {
+    return (this.#current ?? this.#complete).time;
+  }
+
   /** Input records that a cycle takes. */
   get length(): number {
     return this.#length ?? Math.min(2_000_000, Math.max(20_000, 8 * this.#state.keys.size));

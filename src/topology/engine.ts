@@ -44,7 +44,10 @@ export interface EngineOptions {
    * read its state first: of all, or of these partitions. A copy takes as much memory as the task's state. Default: none.
    */
   readonly standby?: 'all' | readonly number[];
-  /** Restore from the snapshots although the log has lost input that was to be replayed after them. */
+  /**
+   * Go on although the log has lost input: begin at what is left, and count what was not read (`cut`, offsets by source);
+   * restore from the snapshots without what was to be replayed after them. Without it the task fails (STATE_LOG_CUT).
+   */
   readonly acceptCutLog?: boolean;
   /** Default 60,000. */
   readonly idleSweepMs?: number;
@@ -218,8 +221,8 @@ export class Engine {
         });
         if (source.repartition !== true || !feeders.every(hasAllDone)) continue;
         for (let p = 0; p < partitions; p++) {
-          const { end } = await this.#options.log.offsets(source.topic, p);
-          this.#bounds.set(`${source.topic}/${p}`, end);
+          // The last commits of what feeds it may not be visible yet.
+          this.#bounds.set(`${source.topic}/${p}`, await this.#options.log.written(source.topic, p));
         }
       }
     }

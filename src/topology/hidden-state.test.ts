@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { EventLog } from '../log/event-log.ts';
+import { Veil } from '../../test/veil.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { TopologyBuilder } from './builder.ts';
 import { Engine } from './engine.ts';
@@ -22,48 +22,12 @@ function counts(sources: number): Topology {
   return builder.build();
 }
 
-/** The state topic as Kafka shows it while a transaction is open from an offset on. */
-class Veil {
-  from = Number.POSITIVE_INFINITY;
-  readonly log: EventLog;
-  /** Says that all is there although it is not. */
-  lies = false;
-
-  constructor(log: MemoryLog) {
-    const end = async (topic: string, partition: number) => {
-      const found = await log.offsets(topic, partition);
-      return topic === 'state' ? { ...found, end: Math.min(found.end, this.from) } : found;
-    };
-    const over: Partial<EventLog> = {
-      offsets: end,
-      written: async (topic, partition) =>
-        this.lies ? (await end(topic, partition)).end : log.written(topic, partition),
-      read: async (topic, partition, offset, options) => {
-        const batch = await log.read(topic, partition, offset, options);
-        if (topic !== 'state') return batch;
-        const records = batch.records.filter((record) => record.offset < this.from);
-        return {
-          records,
-          nextOffset: Math.min(batch.nextOffset, this.from),
-          endOffset: Math.min(batch.endOffset, this.from),
-        };
-      },
-    };
-    this.log = new Proxy<EventLog>(log, {
-      get(target, name) {
-        const value = over[name as keyof EventLog] ?? Reflect.get(target, name);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
-  }
-}
-
 const TOPICS = ['a', 'b', 'out', 'dead-letters'].map((name) => ({ name, partitions: 1, cleanup: 'delete' as const }));
 
 async function setUp(sources: number) {
   const log = new MemoryLog();
   await log.ensureTopics(TOPICS);
-  const veil = new Veil(log);
+  const veil = new Veil(log, 'state');
   const engine = () =>
     new Engine({ log: veil.log, topology: counts(sources), group: 'g', batch: { pollMs: 5 }, backoffMs: [5, 5] });
   const put = (n: number) =>
@@ -143,4 +107,35 @@ it('refuses state that is not that of the committed offsets, until it is', async
   await settled(second);
   await second.stop();
   expect(await outputs()).toEqual(Array.from({ length: 21 }, (_, i) => i + 1));
+});
+
+it('is done with what is behind a keyBy only when the last of it can be read', async () => {
+  const log = new MemoryLog();
+  await log.ensureTopics(TOPICS);
+  const veil = new Veil(log, 'g-by-room-repartition');
+  const builder = new TopologyBuilder('keyed');
+  builder
+    .source('a', { topic: 'a', codec })
+    .keyBy('by-room', () => 'room')
+    .sink('out', { topic: 'out', encode: ({ key }) => ({ key, value: Buffer.from('1') }) });
+  const records = Array.from({ length: 20 }, () => {
+    return { topic: 'a', partition: 0, timestamp: 5000, key: Buffer.from('k'), value: Buffer.from('1') };
+  });
+  await log.append(records);
+  const until = new Map([['a/0', 20]]);
+  const engine = new Engine({ log: veil.log, topology: builder.build(), group: 'g', until, batch: { pollMs: 5 } });
+  veil.from = 10;
+  await engine.start();
+  let done = false;
+  const finished = engine.finished().then(() => {
+    done = true;
+  });
+  const out = async () => (await log.offsets('out', 0)).end;
+  await expect.poll(out).toBe(10);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(done).toBe(false);
+  veil.from = Number.POSITIVE_INFINITY;
+  await finished;
+  expect(await out()).toBe(20);
+  await engine.stop();
 });

@@ -26,6 +26,8 @@ export interface Restored {
   readonly journal: InputJournal | undefined;
   /** Place in the input sequence of the next record. */
   readonly sequence: number;
+  /** Ingest time of the newest record that the state is known to contain; 0 where there is none. */
+  readonly time: number;
 }
 
 /** How often a task looks whether the rest of its state can be read. */
@@ -76,12 +78,12 @@ export async function restore(
   if (before !== undefined) journal?.adopt(before.source, from, sequence);
   hooks.onPrepare();
   await untilAborted(executor.prepare(), signal);
-  const restored = { sweep, journal, sequence };
+  const restored = { sweep, journal, sequence, time: globals === undefined ? 0 : sweep.time };
   if (globals === undefined || signal.aborted) return restored;
 
   const entries = journal?.entries ?? [{ base: from, runs: [{ source: 0, from, to: sequence }] }];
-  await replay(executor, intake, options, entries, from, sequence, signal, hooks);
-  return restored;
+  const last = await replay(executor, intake, options, entries, from, sequence, signal, hooks);
+  return { ...restored, time: last ?? restored.time };
 }
 
 /**
@@ -112,7 +114,10 @@ function onlySource(committed: readonly (number | undefined)[]): { source: numbe
   return known.length === 1 ? known[0] : undefined;
 }
 
-/** Runs journal entries again, from a place in the sequence on, with outputs off. */
+/**
+ * Runs journal entries again, from a place in the sequence on, with outputs off.
+ * @returns ingest time of the last record, undefined for none.
+ */
 async function replay(
   executor: Executor,
   intake: Intake,
@@ -122,8 +127,9 @@ async function replay(
   to: number,
   signal: AbortSignal,
   hooks: RestoreHooks,
-): Promise<void> {
+): Promise<number | undefined> {
   const { log, part, partition, acceptCutLog } = options;
+  let last: number | undefined;
   const readers = part.sources.map(
     ({ topic }) => new RunReader(log, topic, partition, LIMITS, acceptCutLog === true, signal),
   );
@@ -139,15 +145,17 @@ async function replay(
       for await (const records of readers[run.source]!.read(first, run.to)) {
         for (let i = 0; i < records.length; ) {
           i = await intake.fill(run.source, records, i, shift);
-          if (i < 0) return;
+          if (i < 0) return last;
           if (i < records.length || records.length >= LIMITS.maxRecords) executor.run();
         }
+        last = records.at(-1)?.timestamp ?? last;
         hooks.onReplay((records.at(-1)?.offset ?? first) + shift - from, to - from);
       }
     }
     executor.run();
   }
   if (!signal.aborted) executor.batch.replaying = false;
+  return last;
 }
 
 function sourceGone({ name }: TaskOptions): FleetcastError {

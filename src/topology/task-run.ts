@@ -80,6 +80,9 @@ export class TaskRun {
   #sequence = 0;
   /** By source, next offset to take. */
   #taken: number[];
+  /** By source: offsets that retention has taken before they were read, and that are not counted yet. */
+  readonly #cut: number[];
+  readonly #counts: Counts;
   /** What the micro-batch has taken in. */
   #runs: InputRun[] = [];
   #lastRecord: LogRecord | undefined;
@@ -108,6 +111,8 @@ export class TaskRun {
     this.#retentionCheckedAt = clock.now();
     this.committed = part.sources.map(() => 0);
     this.#taken = part.sources.map(() => 0);
+    this.#cut = part.sources.map(() => 0);
+    this.#counts = counts;
     this.#standby = standby;
     if (standby !== undefined) standby.judge = judge;
     this.#follower = standby?.follower ?? new StateFollower(taskExecutor(options, judge, counts), options);
@@ -191,8 +196,15 @@ export class TaskRun {
     const committed = part.sources.map(({ topic }) => stored.get(topic));
     const offsets = await Promise.all(part.sources.map(({ topic }) => log.offsets(topic, partition)));
     const ends = offsets.map(({ end }) => end);
-    const start = part.sources.map(({ table }, i) => {
-      return committed[i] ?? (startFrom === 'earliest' || table === true ? offsets[i]!.earliest : ends[i]!);
+    const start = part.sources.map(({ table, topic }, i) => {
+      const { earliest } = offsets[i]!;
+      const offset = committed[i];
+      if (offset !== undefined && offset < earliest) {
+        if (!this.#options.acceptCutLog) throw inputCut(`${topic}/${partition}`, offset, earliest);
+        this.#cut[i] = earliest - offset;
+        return earliest;
+      }
+      return offset ?? (startFrom === 'earliest' || table === true ? offsets[i]!.earliest : ends[i]!);
     });
     this.#progress.phase('restoring');
     await this.#standby?.handOver();
@@ -221,6 +233,7 @@ export class TaskRun {
     this.#sweep = restored.sweep;
     this.#journal = restored.journal;
     this.#sequence = restored.sequence;
+    this.lastIngestTime = restored.time;
     const specs = await Promise.all(part.sources.map(({ topic }) => log.topic(topic)));
     const retentions = specs.map((spec) => spec?.retentionMs).filter((ms) => ms !== undefined);
     this.#sweep.setRetention(retentions.length > 0 ? Math.min(...retentions) : undefined);
@@ -356,6 +369,7 @@ export class TaskRun {
       this.lastIngestTime = timestamp;
       this.commits++;
       this.records += records;
+      this.#countCut();
       this.lastCommitAt = this.#options.clock.now();
       this.#uncommitted -= batches;
       this.#progress.moved();
@@ -366,6 +380,14 @@ export class TaskRun {
       this.#failure ??= { error };
       this.#abort.abort();
     });
+  }
+
+  /** Of what retention took before it was read; once, with the first commit that goes on behind it. */
+  #countCut(): void {
+    for (const [i, offsets] of this.#cut.entries()) {
+      if (offsets > 0) this.#counts.add(this.#options.part.sources[i]!.name, 'cut', offsets);
+    }
+    this.#cut.fill(0);
   }
 
   #stageState(staged: OutRecord[], records: number, time: number, atLeast: number, urgent: readonly number[]): void {
@@ -437,6 +459,15 @@ export class TaskRun {
     if (this.#journal === undefined) return from;
     return this.#journal.startOf(source, from) ?? this.#taken[source]!;
   }
+}
+
+function inputCut(where: string, offset: number, earliest: number): FleetcastError {
+  return new FleetcastError(
+    'STATE_LOG_CUT',
+    `${where} begins at offset ${earliest}, the group has read it up to ${offset} only: ${earliest - offset} offsets are ` +
+      'lost, which `acceptCutLog` goes on without',
+    { details: { where, from: offset, earliest } },
+  );
 }
 
 function gone(task: string): FleetcastError {
