@@ -16,6 +16,8 @@ import type { Process, Scheduler } from './scheduler.ts';
 export interface Faults {
   lostRequest: number;
   lostResponse: number;
+  /** Of a commit, that it is long on its way, and its partition goes to another member meanwhile: the hour of zombies. */
+  overtaken: number;
 }
 
 /** Rules of the log that a run may break on purpose, to see that the simulation notices. */
@@ -41,7 +43,7 @@ interface Group {
 /** The broker of the simulation: one memory log behind messages that are late, lost, or answered to nobody. */
 export class SimBroker {
   readonly log: MemoryLog;
-  readonly faults: Faults = { lostRequest: 0, lostResponse: 0 };
+  readonly faults: Faults = { lostRequest: 0, lostResponse: 0, overtaken: 0 };
   /** What must never happen has happened. */
   readonly violations: string[] = [];
   /** Sees what each commit has written. */
@@ -239,11 +241,31 @@ export class SimBroker {
           return new Map(found.filter((entry): entry is [string, number] => entry[1] !== undefined));
         }),
       commit: (records, inputOffsets) =>
-        this.#call(process, () => {
-          check();
-          return this.#commit(member, group, partition, records, inputOffsets);
-        }),
+        this.#call(
+          process,
+          () => {
+            check();
+            return this.#commit(member, group, partition, records, inputOffsets);
+          },
+          this.#overtake(member, group, partition),
+        ),
     };
+  }
+
+  /** @returns how long a commit is on its way. */
+  #overtake(member: Member, group: Group, partition: number): number {
+    const { random } = this.#scheduler;
+    const { overtaken } = this.faults;
+    if (overtaken === 0 || group.owners[partition] !== member || !random.chance(overtaken)) return 0;
+    const others = [...group.members].filter((other) => other !== member && other.process.alive);
+    if (others.length === 0) return 0;
+    const to = random.pick(others);
+    const { name } = to.process;
+    this.#scheduler.note(`${member.options.group}/${partition} is lost to ${name} while a commit is on its way`);
+    group.owners[partition] = to;
+    this.#callback(to, () => to.options.onAssigned([partition]));
+    this.#callback(member, () => (member.options.onLost ?? member.options.onRevoked)([partition]));
+    return 100 + random.below(400);
   }
 
   #commit(
@@ -285,7 +307,7 @@ export class SimBroker {
   }
 
   /** A request and its answer: each comes some time, or never. */
-  #call<T>(process: Process, apply: () => Promise<T> | T): Promise<T> {
+  #call<T>(process: Process, apply: () => Promise<T> | T, delayMs = 0): Promise<T> {
     const { random } = this.#scheduler;
     const lostRequest = random.chance(this.faults.lostRequest);
     const lostResponse = random.chance(this.faults.lostResponse);
@@ -295,15 +317,19 @@ export class SimBroker {
         this.#scheduler.post(process, lostResponse ? lost : deliver);
       };
       // A request is on its way even when its sender has died.
-      this.#scheduler.post(undefined, () => {
-        if (lostRequest) return answer(() => reject(new FleetcastError('LOG_UNAVAILABLE', 'the request was lost')));
-        Promise.resolve()
-          .then(apply)
-          .then(
-            (value) => answer(() => resolve(value)),
-            (error: unknown) => answer(() => reject(error)),
-          );
-      });
+      this.#scheduler.post(
+        undefined,
+        () => {
+          if (lostRequest) return answer(() => reject(new FleetcastError('LOG_UNAVAILABLE', 'the request was lost')));
+          Promise.resolve()
+            .then(apply)
+            .then(
+              (value) => answer(() => resolve(value)),
+              (error: unknown) => answer(() => reject(error)),
+            );
+        },
+        delayMs,
+      );
     });
   }
 }

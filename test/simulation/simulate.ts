@@ -111,6 +111,7 @@ class World {
     };
     this.#broker.faults.lostRequest = random.chance(0.5) ? random.next() * 0.1 : 0;
     this.#broker.faults.lostResponse = random.chance(0.5) ? random.next() * 0.1 : 0;
+    this.#broker.faults.overtaken = random.chance(0.5) ? random.next() * 0.3 : 0;
     while (this.#scheduler.step < MAX_STEPS) {
       if (this.#scheduler.step < ROUGH_STEPS) this.#disturb(rates);
       else this.#calm();
@@ -144,6 +145,7 @@ class World {
   #calm(): void {
     this.#broker.faults.lostRequest = 0;
     this.#broker.faults.lostResponse = 0;
+    this.#broker.faults.overtaken = 0;
     if (this.#processes.every(({ alive }) => !alive)) this.#spawn();
   }
 
