@@ -291,6 +291,7 @@ describe('Engine', () => {
     await append();
     await run(log, short, { until: await ends(log, 'short') });
     await log.maintain();
+    await append();
     await expect(run(log, short, { until: await ends(log, 'short') })).rejects.toThrow(
       /short\/0 begins at offset 2, the state needs the records from 0 on/,
     );
