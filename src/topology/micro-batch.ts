@@ -100,6 +100,11 @@ export class MicroBatch {
       this.#reject(source, turn, 'undecodable', item.message, keyText(record.key));
       return;
     }
+    // No clock says NaN or infinity: it would stop the time of its key for good.
+    if ((item.kind === 'record' || item.kind === 'tick') && !Number.isFinite(item.time)) {
+      this.#reject(source, turn, 'undecodable', `its event time is ${item.time}`, keyText(record.key));
+      return;
+    }
     const { offset, timestamp: ingestTime } = record;
     switch (item.kind) {
       case 'record': {

@@ -72,6 +72,16 @@ describe('stream-stream join', () => {
     driver.pipe('right', 'k', 2, 185, 1000);
     expect(driver.values('late')).toEqual([1]);
   });
+
+  it('puts records from the future aside, which would make all others late', () => {
+    const driver = joined('inner');
+    driver.pipe('left', 'k', 'ahead', 3_601_001, 1000);
+    driver.pipe('left', 'k', 'a', 3_601_000, 1000);
+    driver.pipe('right', 'k', 1, 3_601_000, 1000);
+    expect(driver.values('out')).toEqual([['a', 1]]);
+    expect(driver.counts.get('pairs', 'future')).toBe(1);
+    expect(driver.deadLetters()).toMatchObject([{ reason: 'future' }]);
+  });
 });
 
 describe('stream-table join', () => {

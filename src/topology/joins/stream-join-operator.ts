@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter } from '../../operators/binary.ts';
 import type { Collector, Operator, OperatorContext, Position, StreamRecord, Timers } from '../../operators/operator.ts';
 import type { KeyedStore, StoreCodec } from '../../state/store.ts';
-import { type Aside, putAside, timeText } from '../aside.ts';
+import { type Aside, aheadText, putAside, timeText } from '../aside.ts';
 import { KeyTimes } from '../origins/key-times.ts';
 import type { ValueCodec } from '../topology.ts';
 import { renewBytes, versionOf } from '../value-versions.ts';
@@ -14,12 +14,16 @@ export interface StreamJoinOptions<L, R> {
   readonly graceMs?: number;
   /** As of windows: quiet keys' unmatched records are given up. Default: the bound and the grace. */
   readonly idleMs?: number;
-  /** As of windows: behind a `keyBy`, how far a device may be behind and still be waited for. Default one hour. */
+  /** As of windows: behind a `keyBy`, how far a device may be behind and still be waited for. Default: as `futureMs`. */
   readonly holdMs?: number;
+  /** Records whose event time is further ahead of their ingest time are put aside. Default one hour. */
+  readonly futureMs?: number;
   /** `left` and `outer` give records without a partner too, when the watermark has passed. Default `inner`. */
   readonly kind?: 'inner' | 'left' | 'outer';
   /** Where records go that no kept record could match any more; as of windows. */
   readonly late?: Aside;
+  /** Where records from the future go; as of windows. */
+  readonly future?: Aside;
   readonly left: ValueCodec<L>;
   readonly right: ValueCodec<R>;
 }
@@ -60,6 +64,7 @@ const keyStateCodec: Pick<StoreCodec<KeyState>, 'encode' | 'decode'> = {
   },
 };
 
+const HOUR_MS = 3_600_000;
 const SIDES = 0x10000;
 
 /** Its version holds those of both sides' values; 1 where both are 1. */
@@ -85,7 +90,8 @@ function keyStateCodecOf<L, R>({ left, right }: StreamJoinOptions<L, R>): StoreC
 /**
  * Joins two streams by key within a bound of event time. A pair is given when its second record arrives, at the later
  * of the two times; records without a partner when the key's watermark or a quiet time says that none can come.
- * Put aside, by default to the output of that name: `late`, records that no kept record could match any more.
+ * Put aside, by default to the outputs of these names: `late`, records that no kept record could match any more, and
+ * `future`, records from further ahead than `futureMs`.
  */
 export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
   readonly #options: StreamJoinOptions<L, R>;
@@ -106,12 +112,16 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
   init(context: OperatorContext): void {
     this.#store = context.keyed('waiting', keyStateCodecOf(this.#options));
     this.#timers = context.timers;
-    const { holdMs = 3_600_000 } = this.#options;
+    const { futureMs = HOUR_MS, holdMs = futureMs } = this.#options;
     this.#times = KeyTimes.of(context, { graceMs: this.#graceMs, idleMs: this.#idleMs, holdMs });
   }
 
   process(record: StreamRecord<Tagged<L, R>>, out: Collector<O>): void {
-    const { withinMs, left, right } = this.#options;
+    const { withinMs, left, right, future, futureMs = HOUR_MS } = this.#options;
+    if (record.time > record.ingestTime + futureMs) {
+      putAside(future, 'future', aheadText(record), { value: record.value.value, time: record.time }, out);
+      return;
+    }
     const never = Number.NEGATIVE_INFINITY;
     const state = this.#store.get(record) ?? { seen: never, closed: never, left: [], right: [] };
     const { side, value } = record.value;

@@ -84,6 +84,14 @@ export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
       this.#close(key, Math.max(key.seen - time.graceMs, key.closed), record.key, out);
     }
     this.#store.set(record, key);
+    if (
+      time.forgetMs !== Number.POSITIVE_INFINITY &&
+      (times === undefined ? key.closed > key.seen : key.values.length === 0)
+    ) {
+      // As of windows: nothing is left but to forget it.
+      this.#timers.set(record, record.ingestTime + time.idleMs + time.forgetMs);
+      return;
+    }
     const deadline =
       times === undefined
         ? record.ingestTime + time.idleMs

@@ -40,7 +40,7 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
   }
 
   process(record: StreamRecord<T>, out: Collector<Windowed<A>>): void {
-    const { graceMs, idleMs, futureMs } = this.#spec.time;
+    const { graceMs, idleMs, futureMs, forgetMs } = this.#spec.time;
     if (record.time > record.ingestTime + futureMs) {
       putAside(this.#spec.time.future, 'future', aheadText(record), record, out);
       return;
@@ -59,6 +59,11 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
     key.seen = Math.max(key.seen, times === undefined ? record.time : times.take(record));
     this.#close(key, Math.max(key.seen - graceMs, key.closed), record.key, out);
     this.#store.set(record, key);
+    if (forgetMs !== Number.POSITIVE_INFINITY && key.windows.every(({ revision }) => revision > 0)) {
+      // Nothing is open that could close: what is left is to forget it, as long after this record as after any other.
+      this.#timers.set(record, record.ingestTime + idleMs + forgetMs);
+      return;
+    }
     const deadline =
       times === undefined ? record.ingestTime + idleMs : times.deadline(record, nextEnd(key, times.reached(record)));
     this.#timers.set(record, deadline);

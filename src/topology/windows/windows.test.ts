@@ -48,6 +48,53 @@ function play(driver: TopologyTestDriver, records: readonly (readonly [number, n
 const brief = ({ start, end, value, revision }: Windowed<unknown>) => [start, end, value, revision];
 
 describe('windows', () => {
+  it('forgets a key as long after a late record or a correction as after any other', () => {
+    for (const correctMs of [0, 1_000_000]) {
+      const builder = new TopologyBuilder('counts');
+      builder
+        .source<number>('in', { topic: 'in', codec })
+        .window(tumbling(10, { idleMs: 100, forgetMs: 1_000_000, correctMs }))
+        .count('count')
+        .sink('out', { topic: 'out', encode });
+      const driver = new TopologyTestDriver(builder.build());
+      for (let i = 0; i < 5; i++) driver.pipe('in', 'k', 1, 1000 + i, 1000);
+      driver.tick(1200);
+      driver.pipe('in', 'k', 1, 1005, 1300);
+      driver.tick(1500);
+      driver.pipe('in', 'k', 1, 1006, 1600);
+      driver.tick(1800);
+      const revisions = driver.values<Windowed<number>>('out').map(({ revision, value }) => [revision, value]);
+      expect(revisions).toEqual(
+        correctMs === 0
+          ? [[1, 5]]
+          : [
+              [1, 5],
+              [2, 6],
+              [3, 7],
+            ],
+      );
+      driver.tick(1_001_699);
+      expect(driver.state('count', 'windows').get('k')).toBeDefined();
+      driver.tick(1_001_700);
+      expect(driver.state('count', 'windows').get('k')).toBeUndefined();
+    }
+  });
+
+  it('takes a record without a finite event time for undecodable, and the key goes on', () => {
+    const builder = new TopologyBuilder('counts');
+    builder
+      .source<number>('in', { topic: 'in', codec })
+      .window(tumbling(10))
+      .count('count')
+      .sink('out', { topic: 'out', encode });
+    const driver = new TopologyTestDriver(builder.build());
+    driver.pipe('in', 'k', 1, 1000, 1000);
+    driver.pipe('in', 'k', 1, Number.NaN, 1001);
+    driver.pipe('in', 'k', 1, 1020, 1020);
+    expect(driver.values('out')).toHaveLength(1);
+    expect(driver.deadLetters()).toMatchObject([{ reason: 'undecodable', message: 'its event time is NaN' }]);
+  });
+
   it('goes on after a restart with the very state that it had, NaN and -0 included', async () => {
     const outputs = [];
     for (const restart of [false, true]) {
