@@ -1,6 +1,7 @@
 import type { DeadLetter } from '../../events/records.ts';
 import type { EventLog, OutRecord } from '../../log/event-log.ts';
 import { parseTopicFilter, type TopicFilter } from '../mapping/topic-filter.ts';
+import { OpenLetters, type Range } from './open-letters.ts';
 
 /** Which letters a replay is about; all of them where nothing is said. */
 export interface Selection {
@@ -18,12 +19,19 @@ interface Done {
   readonly next: number;
 }
 
+interface Stored {
+  readonly done: readonly [Selection, number][];
+  readonly open: readonly Range[];
+}
+
 /**
  * How far replays of a selection have come in a partition of the dead letters, kept on the bridge's memory topic: what
- * one replay has put through, another one leaves alone, however either was chosen.
+ * one replay has put through, another one leaves alone, however either was chosen. What was still bad is open, and
+ * tried again by each.
  */
 export class DoneLetters {
   readonly #key: string;
+  #open = new OpenLetters();
   #done: Done[] = [];
   #again = false;
 
@@ -45,35 +53,58 @@ export class DoneLetters {
     }
     if (newest === null) return;
     try {
-      const stored = JSON.parse(Buffer.from(newest).toString()) as [Selection, number][];
-      this.#done = stored.map(([selection, next]) => ({ selection, covers: coverOf(selection), next }));
+      const stored = JSON.parse(Buffer.from(newest).toString()) as Stored | Stored['done'];
+      // Earlier versions kept no letters open.
+      const { done, open } = 'open' in stored ? stored : { done: stored, open: [] };
+      this.#done = done.map(([selection, next]) => ({ selection, covers: coverOf(selection), next }));
+      this.#open = new OpenLetters(open);
     } catch {
       this.#done = [];
+      this.#open = new OpenLetters();
     }
   }
 
   /** For another round of a selection, or of all letters; what others have done stays on record. */
   beginAgain(selection: Selection | undefined): void {
     this.#again = true;
+    if (selection === undefined) this.#open = new OpenLetters();
     const text = JSON.stringify(selection);
     this.#done = this.#done.filter((one) => JSON.stringify(one.selection) !== text);
   }
 
-  has(letter: DeadLetter, offset: number): boolean {
-    return !this.#again && this.#done.some(({ covers, next }) => offset < next && covers(letter));
+  get open(): OpenLetters {
+    return this.#open;
   }
 
   /**
-   * The record that keeps how far a selection has come.
+   * Whether an earlier replay has put the letter through.
+   * @param whole how far replays of all letters have come
+   */
+  has(letter: DeadLetter, offset: number, whole: number): boolean {
+    if (this.#open.has(offset)) return false;
+    return offset < whole || (!this.#again && this.#done.some(({ covers, next }) => offset < next && covers(letter)));
+  }
+
+  /**
+   * The record that keeps how far a selection has come, or all letters, and what is open.
    * @param whole how far replays of all letters have come: what others remember of before is left out
    */
-  record(topic: string, selection: Selection, next: number, whole: number, timestamp: number): OutRecord {
+  record(topic: string, selection: Selection | undefined, next: number, whole: number, timestamp: number): OutRecord {
     const text = JSON.stringify(selection);
     const others = this.#done.filter((one) => one.next > whole && JSON.stringify(one.selection) !== text);
     const own = this.#done.find((one) => JSON.stringify(one.selection) === text);
-    this.#done = [...others, { selection, covers: coverOf(selection), next: Math.max(next, own?.next ?? 0) }];
-    const value = Buffer.from(JSON.stringify(this.#done.map((one) => [one.selection, one.next])));
-    return { topic, partition: 0, timestamp, key: Buffer.from(this.#key), value };
+    this.#done =
+      selection === undefined
+        ? others
+        : [...others, { selection, covers: coverOf(selection), next: Math.max(next, own?.next ?? 0) }];
+    const stored: Stored = { done: this.#done.map((one) => [one.selection, one.next]), open: this.#open.ranges };
+    return {
+      topic,
+      partition: 0,
+      timestamp,
+      key: Buffer.from(this.#key),
+      value: Buffer.from(JSON.stringify(stored)),
+    };
   }
 }
 

@@ -47,6 +47,7 @@ describe('replayDeadLetters', () => {
       again: 0,
       readings: 2,
       stillBad: { 'not-a-number': 1 },
+      forgotten: 0,
       skipped: 0,
       cut: 0,
     });
@@ -58,8 +59,18 @@ describe('replayDeadLetters', () => {
       ]),
     );
     expect(await deadLettersOf(log)).toHaveLength(3);
-    expect(await replay()).toMatchObject({ letters: 0, readings: 0 });
+    expect(await replay()).toMatchObject({ letters: 1, mended: 0, readings: 0, stillBad: { 'not-a-number': 1 } });
     expect(await replay({ all: true })).toMatchObject({ letters: 3, readings: 2 });
+  });
+
+  it('tries again what was still bad, and only that, until the mapping takes it', async () => {
+    expect(await replay({ mapping: compileMapping(strict) })).toMatchObject({ letters: 3, mended: 0 });
+    expect(await replay({ reasons: ['not-a-number'] })).toMatchObject({ letters: 3, mended: 2 });
+    expect(await replay({ mqttTopic: 'a/x' })).toMatchObject({ letters: 1, mended: 0, skipped: 1 });
+    const warm = { rules: [{ topic: 'a/+device', transform: '{"t": t = "warm" ? 25 : t}', values: { t: 't' } }] };
+    const taken = compileMapping(warm);
+    expect(await replay({ mapping: taken })).toMatchObject({ letters: 1, mended: 1, stillBad: {} });
+    expect(await replay({ mapping: taken })).toMatchObject({ letters: 0, readings: 0 });
   });
 
   it('chooses by reason and topic, and only says what would be', async () => {
@@ -76,7 +87,7 @@ describe('replayDeadLetters', () => {
     expect(await replay({ reasons, dryRun: true })).toMatchObject({ letters: 3, readings: 2 });
     expect(await replay({ reasons })).toMatchObject({ letters: 3, readings: 2 });
     for (const again of [{ reasons }, { reasons, mqttTopic: 'a/#' }, { mqttTopic: 'a/+' }, {}, { dryRun: true }]) {
-      expect(await replay(again), JSON.stringify(again)).toMatchObject({ letters: 0, mended: 0, readings: 0 });
+      expect(await replay(again), JSON.stringify(again)).toMatchObject({ letters: 1, mended: 0, readings: 0 });
     }
     expect(await readingsOf(log)).toHaveLength(2);
     expect(await replay({ reasons, all: true })).toMatchObject({ letters: 3, readings: 2 });

@@ -35,8 +35,10 @@ export interface ReplayResult {
   readonly again: number;
   /** Readings from both. */
   readonly readings: number;
-  /** Letters that are still bad, by reason; they stay where they are. */
+  /** Letters that are still bad, by reason; they stay where they are, and the next replay tries them again. */
   readonly stillBad: Readonly<Record<string, number>>;
+  /** Of those, the ones that only a replay of `all` tries again: there are too many to remember. */
+  readonly forgotten: number;
   /** Letters that the options leave out, or that do not hold what came in. */
   readonly skipped: number;
   /** Letters that hold only the beginning of what came in: a beginning may say something else than the whole. */
@@ -80,8 +82,8 @@ export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayR
   if (options.dryRun === true) {
     const committed = options.all === true ? new Map<string, number>() : await log.committed(GROUP);
     for (const partition of partitions) {
-      const from = committed.get(`${topics.deadLetters}/${partition}`);
-      await replay.run(partition, from, await doneIn(partition), async () => {});
+      const whole = committed.get(`${topics.deadLetters}/${partition}`) ?? 0;
+      await replay.run(partition, whole, await doneIn(partition), async () => {});
     }
     return replay.result();
   }
@@ -99,13 +101,11 @@ export async function replayDeadLetters(options: ReplayOptions): Promise<ReplayR
       const whole = (await writer.committed()).get(topics.deadLetters) ?? 0;
       const done = await doneIn(partition);
       const selection = selectionOf(options);
-      await replay.run(partition, options.all === true ? undefined : whole, done, async (records, next) => {
-        if (selection === undefined) {
-          await writer.commit(records, new Map([[topics.deadLetters, next]]));
-          return;
-        }
-        const memory = done.record(topics.memory, selection, next, whole, options.now());
-        await writer.commit([...records, memory], new Map([[topics.deadLetters, whole]]));
+      const all = options.all === true;
+      await replay.run(partition, all ? 0 : whole, done, async (records, next) => {
+        const position = selection !== undefined ? whole : all ? next : Math.max(whole, next);
+        const memory = done.record(topics.memory, selection, next, position, options.now());
+        await writer.commit([...records, memory], new Map([[topics.deadLetters, position]]));
       });
       await writer.close();
     }
@@ -135,6 +135,9 @@ class Replay {
   #readings = 0;
   #skipped = 0;
   #cut = 0;
+  /** Letters that gave nothing. */
+  #bad = 0;
+  #forgotten = 0;
   readonly #stillBad: Record<string, number> = {};
 
   constructor(options: ReplayOptions, partitions: number) {
@@ -150,25 +153,34 @@ class Replay {
     );
   }
 
+  /** @param whole how far replays of all letters have come: before it only open letters are tried */
   async run(
     partition: number,
-    from: number | undefined,
+    whole: number,
     done: DoneLetters,
     write: (records: readonly OutRecord[], next: number) => Promise<void>,
   ): Promise<void> {
     const { log, topics, signal } = this.#options;
     const { earliest, end } = await log.offsets(topics.deadLetters, partition);
-    for (let offset = Math.max(from ?? 0, earliest); offset < end && signal?.aborted !== true; ) {
+    done.open.deleteBefore(earliest);
+    const goOn = (offset: number): number =>
+      offset < whole ? Math.min(done.open.from(offset) ?? whole, whole) : offset;
+    for (let offset = Math.max(goOn(0), earliest); offset < end && signal?.aborted !== true; ) {
       const batch = await log.read(topics.deadLetters, partition, offset, { maxRecords: 500, maxBytes: 4_000_000 });
       const records: OutRecord[] = [];
       for (const { value, offset: at } of batch.records) {
         const letter = value === null ? undefined : decodeRecord(value);
-        if (letter?.type === 'DeadLetter' && !done.has(letter, at)) records.push(...this.#again(letter, at));
+        if (letter?.type !== 'DeadLetter' || done.has(letter, at, whole)) continue;
+        const bad = this.#bad;
+        records.push(...this.#again(letter, at));
+        if (this.#bad > bad) done.open.add(at);
+        else if (this.#wanted(letter)) done.open.delete(at);
       }
       if (batch.nextOffset === offset) break;
-      offset = batch.nextOffset;
-      await write(records, offset);
+      offset = goOn(batch.nextOffset);
+      await write(records, batch.nextOffset);
     }
+    this.#forgotten += done.open.forgotten;
   }
 
   #again(letter: DeadLetter, offset: number): readonly OutRecord[] {
@@ -188,6 +200,7 @@ class Replay {
       return [];
     }
     if (isMessage && records.length > 0) this.#mended++;
+    else if (isMessage) this.#bad++;
     if (!isMessage) this.#givenAgain++;
     this.#readings += records.length;
     return records;
@@ -243,6 +256,7 @@ class Replay {
       again: this.#givenAgain,
       readings: this.#readings,
       stillBad: { ...this.#stillBad },
+      forgotten: this.#forgotten,
       skipped: this.#skipped,
       cut: this.#cut,
     };

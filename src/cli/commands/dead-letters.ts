@@ -45,14 +45,15 @@ export function addDeadLetters(program: Command, terminal: Terminal): void {
           ...defined({ reasons: reason, mqttTopic, all, dryRun }),
         });
         if (options.json) return terminal.out(JSON.stringify(result));
-        const { letters: read, mended, again, readings, skipped, cut, stillBad } = result;
+        const { letters: read, mended, again, readings, skipped, cut, stillBad, forgotten } = result;
         const bad = Object.values(stillBad).reduce((sum, count) => sum + count, 0);
         const why = Object.entries(stillBad).map(([name, count]) => `${name} ${count}`);
         terminal.out(
           `${read} dead letters: ${mended} mended, ` +
             (again > 0 ? `${again} that the pipeline had turned away and now judges again, ` : '') +
             `${readings} readings${dryRun ? ', not written' : ''}; ${bad} still bad${why.length > 0 ? ` (${why.join(', ')})` : ''}, ${skipped} left out` +
-            (cut > 0 ? `, ${cut} passed over of which only the beginning is kept` : ''),
+            (cut > 0 ? `, ${cut} passed over of which only the beginning is kept` : '') +
+            (forgotten > 0 ? `; ${forgotten} of those still bad are too many to remember: --all tries them again` : ''),
         );
       } finally {
         await log.close();
