@@ -67,8 +67,14 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
 
   async prepare(): Promise<void> {
     const { champion, challenger } = this.#roles.get();
-    this.#champion = champion === '' ? undefined : await this.#load(champion);
-    this.#challenger = challenger === '' ? undefined : await this.#load(challenger);
+    this.#champion = champion === '' ? undefined : await this.#restored(champion);
+    this.#challenger = challenger === '' ? undefined : await this.#restored(challenger);
+  }
+
+  /** Undefined where the windows are not those it was activated for: the configuration has changed since. */
+  async #restored(id: string): Promise<ServedModel | undefined> {
+    const served = await this.#load(id);
+    return this.#fits(served) ? served : undefined;
   }
 
   process(record: StreamRecord<SeriesWindow>): void {

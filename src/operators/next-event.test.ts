@@ -76,6 +76,19 @@ describe('next event', () => {
     expect(driver.values('next')).toHaveLength(1);
   });
 
+  it('does not go on with a model that the changed configuration does not fit', async () => {
+    const other = parseSequential({ layers: [{ ...layers[0], input_dim: 5 }, layers[1], { ...layers[2], units: 5 }] });
+    const weights = initialWeights(planSequential(other), 2);
+    const driver = nextEvents(config, [servedEvents('one', other, weights, { ...config, codes: 5 })]);
+    activateEvents(driver, one);
+    for (const code of [1, 2, 3]) driver.pipe('events', 'a', { code }, code);
+    expect(driver.records('next')).toHaveLength(1);
+    await driver.restart();
+    driver.pipe('events', 'a', { code: 4 }, 4);
+    expect(driver.records('next')).toHaveLength(1);
+    expect(driver.counts.get('expect', 'no-model')).toBe(1);
+  });
+
   it('depends neither on where batches are cut nor on where models change and tasks restart', async () => {
     const event = fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.integer({ min: 0, max: 5 }), fc.boolean());
     const swap = fc.constantFrom(one, two, undefined);

@@ -62,7 +62,9 @@ export class NextEventForecast implements Operator<EventCode, NextEvent> {
 
   async prepare(): Promise<void> {
     const id = this.#champion.get();
-    this.#serving = id === '' ? undefined : servingOf(await this.#load(id));
+    const served = id === '' ? undefined : await this.#load(id);
+    // The configuration may have changed since the model was activated: it would take others' events for its own.
+    this.#serving = served !== undefined && this.#fits(served) ? servingOf(served) : undefined;
   }
 
   process(record: StreamRecord<EventCode>, out: Collector<NextEvent>): void {

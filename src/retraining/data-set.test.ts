@@ -131,6 +131,15 @@ describe('data set', () => {
     );
   });
 
+  it('needs nothing to train on for a model that exists, such as one from Keras', () => {
+    const split = { trainEnd: 0, validationEnd: 0, testEnd: T0 + 100 * HOUR };
+    const all = [series(Array.from({ length: 100 }, (_, i) => i % 7))];
+    const set = buildDataSet(all, { ...options, split, fixedScales: new Map() });
+    expect([set.train.starts.length, set.test.starts.length > 0]).toEqual([0, true]);
+    const none = { ...split, testEnd: 0 };
+    expect(() => buildDataSet(all, { ...options, split: none, fixedScales: new Map() })).toThrow('no window of');
+  });
+
   const etth1 = dataFile('ett/ETTh1.csv');
   it.skipIf(etth1 === undefined)('gives the published errors of the naive forecasts on ETTh1', () => {
     const [head, ...lines] = readFileSync(etth1!, 'utf8').trim().split('\n');

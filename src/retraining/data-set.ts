@@ -61,7 +61,7 @@ export interface DataSet extends TrainingSet {
  * Makes windows from history with the ring that serves the stream: the same fill of gaps, the same mean and deviation as
  * of each origin, the same condition on what was measured. Chronological split; nothing of a window depends on what came
  * after its origin, but for the `fixed` scaler, which is fitted on the training rows alone.
- * @throws TRAINING_TOO_LITTLE_DATA where there is no window to train on
+ * @throws TRAINING_TOO_LITTLE_DATA where there is no window to train on, or, of a model that exists, none at all
  */
 export function buildDataSet(series: readonly HistorySeries[], options: DataSetOptions): DataSet {
   const { shape, interval } = options;
@@ -125,10 +125,14 @@ export function buildDataSet(series: readonly HistorySeries[], options: DataSetO
     finish();
   }
   const train = parts.train.done();
-  if (train.starts.length === 0) {
+  const validation = parts.validation.done();
+  const test = parts.test.done();
+  // A model that exists may have been trained on something else altogether.
+  const enough = options.fixedScales === undefined ? [train] : [train, validation, test];
+  if (enough.every(({ starts }) => starts.length === 0)) {
     throw new FleetcastError(
       'TRAINING_TOO_LITTLE_DATA',
-      `${usable.length} series with ${end} buckets give no window of ${shape.lookback} + ${shape.horizon} buckets to train on`,
+      `${usable.length} series with ${end} buckets give no window of ${shape.lookback} + ${shape.horizon} buckets`,
     );
   }
   const withInputs = (index: WindowIndex, draft: IndexDraft): WindowIndex =>
@@ -138,8 +142,8 @@ export function buildDataSet(series: readonly HistorySeries[], options: DataSetO
     values: values.slice(0, end),
     measured: measured.slice(0, end),
     train: withInputs(train, parts.train),
-    validation: withInputs(parts.validation.done(), parts.validation),
-    test: withInputs(parts.test.done(), parts.test),
+    validation: withInputs(validation, parts.validation),
+    test: withInputs(test, parts.test),
     ...(finder === undefined ? {} : { inputs: { text: finder.text, interval, statics: finder.statics } }),
     runs,
     borders,

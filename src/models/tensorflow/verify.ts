@@ -7,7 +7,10 @@ import { loadTensorFlow, type TensorFlow } from './backend.ts';
 import { lstmReference } from './lstm.ts';
 import { referenceForecast } from './segment-lstm.ts';
 
-/** Largest difference between kernel and reference that is put down to rounding, in standard deviations. */
+/**
+ * Largest difference between kernel and reference that is put down to rounding: in standard deviations, or, of a model
+ * whose outputs are larger than one, as a share of the largest.
+ */
 export const MODEL_TOLERANCE = 1e-4;
 const WINDOWS = 16;
 
@@ -52,13 +55,17 @@ async function verify(
 /** @throws MODEL_DISAGREES */
 export function compare(id: string, served: Float32Array, reference: Float32Array): number {
   let largest = 0;
+  let scale = 1;
   served.forEach((value, i) => {
     const difference = Math.abs(value - reference[i]!);
     if (!(difference <= largest)) largest = difference;
+    scale = Math.max(scale, Math.abs(reference[i]!));
   });
-  if (!(largest <= MODEL_TOLERANCE)) {
+  const tolerance = MODEL_TOLERANCE * scale;
+  // Also where either is NaN, or the reference without bounds.
+  if (!(largest <= tolerance) || tolerance === Number.POSITIVE_INFINITY) {
     throw new FleetcastError('MODEL_DISAGREES', `model ${id} differs from TensorFlow.js by ${largest}`, {
-      details: { id, difference: largest, tolerance: MODEL_TOLERANCE },
+      details: { id, difference: largest, tolerance },
     });
   }
   return largest;
