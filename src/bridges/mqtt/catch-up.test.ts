@@ -29,6 +29,48 @@ describe('CatchUp', () => {
     expect(other.isRepeat('a', false)).toBe(true);
   });
 
+  describe('with a broker that counts its packets anew at each connection', () => {
+    const at = (content: string, packet: number) => content + (0x10000 + packet).toString(16).slice(1);
+    const sent = (catchUp: CatchUp, content: (packet: number) => string, from = 1) => {
+      let repeats = 0;
+      for (let n = from; n < from + 500; n++) if (catchUp.isRepeat(at(content(n), n), false)) repeats++;
+      return repeats;
+    };
+    const same = () => '{"t":21.5}';
+    const numbered = (n: number) => `{"n":${n}}`;
+
+    it('takes none of what a sensor says again and again for a repetition', () => {
+      const catchUp = new CatchUp();
+      catchUp.connected(false);
+      expect(sent(catchUp, same)).toBe(0);
+      for (let connection = 0; connection < 3; connection++) {
+        catchUp.connected(true);
+        expect(sent(catchUp, same)).toBe(0);
+      }
+      const restarted = new CatchUp(Array.from({ length: 500 }, (_, n) => at(same(), n + 1)));
+      restarted.connected(true);
+      expect(sent(restarted, same)).toBe(0);
+    });
+
+    it('still tells what can only have come before', () => {
+      const catchUp = new CatchUp();
+      catchUp.connected(false);
+      expect(sent(catchUp, numbered)).toBe(0);
+      catchUp.connected(true);
+      expect(sent(catchUp, numbered)).toBe(500);
+    });
+
+    it('trusts the numbers of a broker that goes on counting, also where they begin at 1 again', () => {
+      const catchUp = new CatchUp();
+      catchUp.connected(false);
+      expect(sent(catchUp, same, 0xffff - 499)).toBe(0);
+      catchUp.connected(true);
+      catchUp.isRepeat(at(same(), 1), false);
+      catchUp.connected(true);
+      expect(sent(catchUp, same, 0xffff - 499)).toBe(500);
+    });
+  });
+
   it('remembers a bounded number', () => {
     const catchUp = new CatchUp(['earlier']);
     catchUp.connected(false);
