@@ -19,11 +19,14 @@ export class Veil {
       read: async (topic, partition, offset, options) => {
         const batch = await log.read(topic, partition, offset, options);
         if (topic !== veiled) return batch;
-        const records = batch.records.filter((record) => record.offset < this.from);
+        const { from } = this;
+        const records = batch.records.filter((record) => record.offset < from);
+        // A reader at the end waits; one that never did would keep everything else from running.
+        if (records.length === 0) await new Promise((resolve) => setTimeout(resolve, options?.waitMs ?? 0));
         return {
           records,
-          nextOffset: Math.min(batch.nextOffset, this.from),
-          endOffset: Math.min(batch.endOffset, this.from),
+          nextOffset: Math.min(batch.nextOffset, from),
+          endOffset: Math.min(batch.endOffset, from),
         };
       },
     };
