@@ -68,6 +68,8 @@ export interface PartitionOffsets {
 
 export interface EventLog {
   readonly kind: 'memory' | 'embedded' | 'kafka';
+  /** Most bytes of key and value together that a record may have; undefined where there is no limit. */
+  readonly maxRecordBytes?: number;
 
   /** Creates what is missing. An existing topic that disagrees is an error (LOG_TOPIC_MISMATCH); nothing is altered. */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;

@@ -40,6 +40,7 @@ export async function* runPartition(options: PartitionRunOptions): AsyncGenerato
     partition,
     target: ({ topic }) => ({ topic, partitionOf: () => partition }),
     deadLetters: { topic: deadLetterTopic, partitionOf: () => partition },
+    maxRecordBytes: log.maxRecordBytes,
     judge: (policy) => (typeof policy === 'string' ? policy : policy.exhausted),
   });
   if (onSink !== undefined) {

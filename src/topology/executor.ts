@@ -20,6 +20,8 @@ export interface ExecutorOptions {
   /** Where dead letters go. */
   readonly deadLetters: SinkTarget;
   readonly judge: Judge;
+  /** What the log takes of a record; default no limit. */
+  readonly maxRecordBytes?: number | undefined;
   readonly counts?: Counts;
 }
 
@@ -65,7 +67,10 @@ export class Executor {
     this.#runners = part.nodes.map((node) => {
       const inputs = edges.get(node.name)!;
       if (node.kind === 'sink')
-        return new SinkRunner(node, inputs, options.target(node), this.#poison, flow.reaches(node.name));
+        return new SinkRunner(node, inputs, options.target(node), this.#poison, {
+          origins: flow.reaches(node.name),
+          maxRecordBytes: options.maxRecordBytes,
+        });
       const out = new NodeCollector(node.name, this.counts, outputs.get(node.name) ?? new Map(), this.#poison);
       const origins = flow.reaches(node.name) ? { origins: this.batch.origins } : {};
       const runner = new OperatorRunner(node, inputs, out, this.state, this.#poison, {

@@ -14,6 +14,16 @@ export type Verdict = 'fail' | 'dead-letter' | 'retry';
  */
 export type Judge = (policy: ErrorPolicy, failure: string) => Verdict;
 
+/** What a letter may have beside its payload: message, key and names. */
+const LETTER_BYTES = 64 * 1024;
+const MESSAGE_LENGTH = 8 * 1024;
+
+interface Place {
+  readonly task: string;
+  readonly partition: number;
+  readonly maxRecordBytes?: number | undefined;
+}
+
 export interface StagedLetter {
   readonly turn: number;
   readonly letter: DeadLetter;
@@ -26,12 +36,16 @@ export class PoisonHandler {
   readonly #task: string;
   readonly #counts: Counts;
   readonly #judge: Judge;
+  /** Of a payload that is kept; the rest of a letter has its bounds. */
+  readonly #maxPayload: number;
 
-  constructor(place: { readonly task: string; readonly partition: number }, counts: Counts, judge: Judge) {
+  constructor(place: Place, counts: Counts, judge: Judge) {
     this.#task = place.task;
     this.#partition = place.partition;
     this.#counts = counts;
     this.#judge = judge;
+    const { maxRecordBytes = Number.POSITIVE_INFINITY } = place;
+    this.#maxPayload = Math.max(maxRecordBytes - LETTER_BYTES, maxRecordBytes / 2);
   }
 
   /** Returns where the record was dead-lettered. @throws OPERATOR_FAILED where the task has to stop or start again. */
@@ -88,19 +102,22 @@ export class PoisonHandler {
   /** Keeps the input record of a turn. */
   letter(turn: number, reason: string, message: string, key: string, batch: MicroBatch): void {
     const record = batch.inputs[turn]!;
+    const payload = asBuffer(record.value ?? new Uint8Array(0));
+    const cut = payload.length > this.#maxPayload;
     this.letters.push({
       turn,
       letter: {
         type: 'DeadLetter',
         reason,
-        message,
+        message: message.slice(0, Math.min(MESSAGE_LENGTH, this.#maxPayload / 4)),
         time: record.timestamp,
         origin: batch.sourceOf(turn).topic,
         mqttTopic: '',
         partition: this.#partition,
         offset: record.offset,
         device: key === '' ? keyText(record.key) : key,
-        payload: asBuffer(record.value ?? new Uint8Array(0)),
+        payload: cut ? payload.subarray(0, this.#maxPayload) : payload,
+        ...(cut ? { cutFrom: payload.length } : {}),
       },
     });
   }

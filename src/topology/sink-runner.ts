@@ -31,16 +31,22 @@ export class SinkRunner {
   readonly #poison: PoisonHandler;
   readonly #merged: RecordBuffer;
   readonly #origins: boolean;
+  readonly #maxRecordBytes: number;
 
-  /** @param origins whether what comes here has an origin from an earlier `keyBy`. */
+  /**
+   * @param options.origins whether what comes here has an origin from an earlier `keyBy`
+   * @param options.maxRecordBytes what the log takes of a record: a larger one is a failure of what caused it, not of all
+   * that is committed with it
+   */
   constructor(
     node: SinkNode,
     edges: readonly RecordBuffer[],
     target: SinkTarget,
     poison: PoisonHandler,
-    origins: boolean,
+    options: { readonly origins: boolean; readonly maxRecordBytes?: number | undefined },
   ) {
-    this.#origins = origins;
+    this.#origins = options.origins;
+    this.#maxRecordBytes = options.maxRecordBytes ?? Number.POSITIVE_INFINITY;
     this.node = node;
     this.edges = edges;
     this.target = target;
@@ -91,6 +97,10 @@ export class SinkRunner {
         throw new TypeError(`the value of the output is ${typeof encoded.value}, not bytes or null`);
       }
       const { topic } = this.target;
+      const bytes = (key?.length ?? 0) + (encoded.value?.length ?? 0);
+      if (bytes > this.#maxRecordBytes) {
+        throw new RangeError(`the output has ${bytes} bytes, of which the log takes ${this.#maxRecordBytes}`);
+      }
       const out = {
         topic,
         partition: this.target.partitionOf(key),

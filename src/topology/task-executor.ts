@@ -11,6 +11,7 @@ export function taskExecutor(options: TaskOptions, judge: Judge, counts: Counts)
     target: (sink) => target(sink, partition),
     deadLetters,
     judge,
+    maxRecordBytes: options.log.maxRecordBytes,
     counts,
   });
 }

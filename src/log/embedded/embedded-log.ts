@@ -63,6 +63,7 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Even
 /** Keys and values of records that were read are views onto a chunk of up to 64 KiB: copy what is kept for long. */
 class EmbeddedLog implements EventLog {
   readonly kind = 'embedded';
+  readonly maxRecordBytes: number;
   readonly #queue: WriteQueue;
   readonly #options: EmbeddedLogOptions;
   readonly #now: () => number;
@@ -81,6 +82,7 @@ class EmbeddedLog implements EventLog {
 
   constructor(options: EmbeddedLogOptions, tables: Tables) {
     this.#options = options;
+    this.maxRecordBytes = options.maxRecordBytes ?? MAX_RECORD_BYTES;
     this.#now = options.now ?? Date.now;
     this.#tables = tables;
     this.#release = hold(options.path);
@@ -244,7 +246,7 @@ class EmbeddedLog implements EventLog {
   /** Sorts records by partition. @throws LOG_TOPIC_UNKNOWN, LOG_RECORD_TOO_LARGE. */
   #shares(records: readonly OutRecord[]): readonly Share[] {
     this.#open();
-    const limit = this.#options.maxRecordBytes ?? MAX_RECORD_BYTES;
+    const limit = this.maxRecordBytes;
     const shares = new Map<string, (Share | undefined)[]>();
     const result: Share[] = [];
     for (let i = 0; i < records.length; i++) {

@@ -28,6 +28,10 @@ export class FormattedLog implements EventLog {
     return this.#log.kind;
   }
 
+  get maxRecordBytes(): number {
+    return this.#log.maxRecordBytes ?? Number.POSITIVE_INFINITY;
+  }
+
   async ensureTopics(specs: readonly TopicSpec[]): Promise<void> {
     await this.#log.ensureTopics(specs);
     await this.#format.announce(specs.map(({ name }) => name));

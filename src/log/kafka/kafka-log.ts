@@ -55,6 +55,7 @@ export async function planKafkaTopics(options: KafkaLogOptions, specs: readonly 
 
 class KafkaLog implements EventLog, MemberLog {
   readonly kind = 'kafka';
+  readonly maxRecordBytes: number;
   readonly wire: Wire;
   readonly #options: KafkaLogOptions;
   readonly #retryMs: number;
@@ -70,6 +71,7 @@ class KafkaLog implements EventLog, MemberLog {
 
   constructor(options: KafkaLogOptions) {
     this.#options = options;
+    this.maxRecordBytes = options.maxRecordBytes ?? DEFAULTS.maxRecordBytes;
     this.#retryMs = options.retryMs ?? DEFAULTS.retryMs;
     this.wire = new Wire(options);
     this.#topics = new Topics(this.wire, options);
@@ -250,7 +252,7 @@ class KafkaLog implements EventLog, MemberLog {
   /** Undefined where a topic is not known yet. */
   #sharesNow(records: readonly OutRecord[]): readonly PartitionRecords[] | undefined {
     this.#open();
-    const limit = this.#options.maxRecordBytes ?? DEFAULTS.maxRecordBytes;
+    const limit = this.maxRecordBytes;
     const byTopic = new Map<string, (PartitionRecords | undefined)[]>();
     const shares: PartitionRecords[] = [];
     for (let i = 0; i < records.length; i++) {
