@@ -1,5 +1,13 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 
+/** One connection through the proxy, for those who watch. */
+export interface Connection {
+  /** The client finds itself cut off, while what it has sent may still come to the broker. */
+  loseClient(): void;
+  /** Sends to the broker, if that still listens. */
+  toBroker(data: Buffer): void;
+}
+
 /**
  * A TCP proxy before one address, whose connections can be cut, delayed and frozen. Clients reach the broker through it
  * only where the broker advertises the proxy's port.
@@ -13,6 +21,8 @@ export class TcpProxy {
   #frozen = false;
   /** Connections taken so far. */
   taken = 0;
+  /** Looks at what comes from clients, piece by piece; what it gives, if anything, goes on instead, when it is there. */
+  watch: ((data: Buffer, connection: Connection) => Promise<Buffer | undefined> | undefined) | undefined;
 
   constructor(port: number, target: number) {
     this.port = port;
@@ -61,7 +71,16 @@ export class TcpProxy {
     const broker = createConnection(this.#target, '127.0.0.1');
     const pair: [Socket, Socket] = [client, broker];
     this.#pairs.add(pair);
+    let lost = false;
+    const connection: Connection = {
+      loseClient: () => {
+        lost = true;
+        client.resetAndDestroy();
+      },
+      toBroker: (data) => void broker.write(data),
+    };
     const end = (): void => {
+      if (lost && client.destroyed && !broker.destroyed) return;
       this.#pairs.delete(pair);
       client.destroy();
       broker.destroy();
@@ -74,7 +93,13 @@ export class TcpProxy {
       from.on('data', (data) => {
         if (this.#frozen) return;
         const ms = this.#delayMs;
+        const watched = from === client ? this.watch?.(data, connection) : undefined;
         last = last.then(async () => {
+          if (watched !== undefined) {
+            const instead = await watched;
+            if (instead !== undefined && !to.destroyed) to.write(instead);
+            return;
+          }
           if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
           if (!to.destroyed) to.write(data);
         });

@@ -119,14 +119,17 @@ class KafkaLog implements EventLog, MemberLog {
     if (records.length === 0) return [];
     this.#atomic ??= this.openTransactions(`${this.real('append')}-${randomUUID()}`);
     const transactions = this.#atomic;
+    let spent = true;
     try {
-      return await (await transactions).commit(shares, records.length);
-    } catch (error) {
-      if (this.#atomic === transactions) {
+      const open = await transactions;
+      const offsets = await open.commit(shares, records.length);
+      spent = open.spent;
+      return offsets;
+    } finally {
+      if (spent && this.#atomic === transactions) {
         this.#atomic = undefined;
         void transactions.then((dead) => dead.close()).catch(() => {});
       }
-      throw error;
     }
   }
 

@@ -29,6 +29,11 @@ export interface InputOffsets {
  * Transactions under one transactional id, one after the other. `open` fences every earlier holder of the id and ends
  * what it left open, so that committed offsets read afterwards are final. After any error the object is dead: the
  * outcome may be unknown, and only a new holder of the id makes it known.
+ *
+ * It is also spent after a transaction in which a request had to be sent again for want of an answer. The first one may
+ * come to the broker while a later transaction is open, whose offsets it would set back or which it would end half-way:
+ * the broker tells requests of different transactions apart only by the producer's epoch (KIP-890), which changes with
+ * the next holder of the id.
  */
 export class Transactions {
   readonly #wire: Wire;
@@ -39,6 +44,8 @@ export class Transactions {
   #coordinator: WireBroker | undefined;
   #groupCoordinator: WireBroker | undefined;
   #dead: FleetcastError | undefined;
+  /** A request of the transaction had no answer and was sent again: the first one may still be on its way. */
+  #unanswered = false;
   #last: Promise<unknown> = Promise.resolve();
 
   private constructor(wire: Wire, options: TransactionOptions) {
@@ -67,6 +74,7 @@ export class Transactions {
         transactionTimeout: transactionTimeoutMs,
       });
     });
+    this.#unanswered = false;
     this.#identity = { transactionalId, producerId: identity.producerId, producerEpoch: identity.producerEpoch };
     this.#sender = new Sender(this.#cluster, this.#identity, this.#options.compression, transactionalId);
   }
@@ -105,11 +113,22 @@ export class Transactions {
       await this.#patiently('committing', async () => {
         await (await this.#findCoordinator()).endTxn({ ...this.#identity, transactionResult: true });
       });
+      if (this.#unanswered) {
+        this.#dead = new FleetcastError(
+          'LOG_UNAVAILABLE',
+          `${where}: an answer of the broker was lost; what was sent may still come, so a new writer has to go on`,
+        );
+      }
       return sent.value;
     } catch (error) {
       this.#dead = translate(error, this.#options.transactionalId);
       throw this.#dead;
     }
+  }
+
+  /** Whether no further commit can be made. */
+  get spent(): boolean {
+    return this.#dead !== undefined;
   }
 
   async close(): Promise<void> {
@@ -156,6 +175,7 @@ export class Transactions {
 
   #patiently<T>(what: string, attempt: () => Promise<T>): Promise<T> {
     const recover = async (error: unknown) => {
+      if (codeOf(error) === undefined) this.#unanswered = true;
       // A transaction that is just being ended: the coordinator is the right one.
       if (codeOf(error) === CODE.CONCURRENT_TRANSACTIONS) return;
       this.#coordinator = undefined;
