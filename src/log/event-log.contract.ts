@@ -375,6 +375,32 @@ export function eventLogContract(
         await member.leave();
       });
 
+      test('are fenced by a later writer that reads other topics before theirs', async () => {
+        await make(1);
+        const more = `a-${topic}`;
+        await log.ensureTopics([{ name: more, partitions: 1, cleanup: 'delete' }]);
+        let release = () => {};
+        const stuck = new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        const { member: z } = await join(log, 'z', { onRevoked: () => stuck });
+        await assigned(z, 1);
+        const zombie = await z.openWriter(0);
+        await zombie.commit([record('before')], new Map([[topic, 1]]));
+        const leaving = z.leave();
+        const { member: b } = await join(other, 'b', { topics: [more, topic] });
+        await assigned(b, 1);
+        const heir = await b.openWriter(0);
+        await expect(zombie.commit([record('after')], new Map([[topic, 2]]))).rejects.toMatchObject({
+          code: 'LOG_FENCED',
+        });
+        await heir.commit([record('heir')], new Map([[topic, 3]]));
+        release();
+        await leaving;
+        await shows(log, topic, 0, ['before', 'heir']);
+        await b.leave();
+      });
+
       test('of a member that lost its partition write nothing more', async () => {
         await make(1);
         let release = () => {};

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { readAll, texts } from '../../src/log/event-log.contract.ts';
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts';
 import { startKafka } from '../log/kafka-broker.ts';
-import { PipelineChild } from './pipeline-child.ts';
+import { PipelineChild, type PipelineChildOptions } from './pipeline-child.ts';
 
 const kafka = await startKafka();
 const PARTITIONS = 4;
@@ -15,7 +15,7 @@ describe.skipIf(kafka === undefined)('two processes on kafka (needs a broker)', 
     const prefix = `roll${randomUUID().slice(0, 8)}.`;
     const log = await openKafkaLog({ brokers: kafka!.brokers, prefix });
     const children = new Set<PipelineChild>();
-    const start = (member: string, topology: 'sums-1' | 'sums-2') => {
+    const start = (member: string, topology: PipelineChildOptions['topology']) => {
       const child = new PipelineChild({ brokers: kafka!.brokers, prefix, group: 'sums', member, topology });
       children.add(child);
       return child;
@@ -39,20 +39,34 @@ describe.skipIf(kafka === undefined)('two processes on kafka (needs a broker)', 
       await expect.poll(read, { timeout: 60_000 }).toBeGreaterThanOrEqual(count);
     };
     try {
-      const topics = ['in', 'out', 'seen', 'dead-letters'];
+      const topics = ['before', 'in', 'out', 'seen', 'dead-letters'];
       await log.ensureTopics(topics.map((name) => ({ name, partitions: PARTITIONS, cleanup: 'delete' })));
       const olds = [start('a', 'sums-1'), start('b', 'sums-1')];
       await Promise.all(olds.map((child) => child.said(/^ready/)));
       await feed(50);
       for (let p = 0; p < PARTITIONS; p++) await processed('out', p, 50);
-      for (const old of olds) {
+      const replace = async (
+        old: PipelineChild,
+        topology: PipelineChildOptions['topology'],
+        end: () => Promise<void>,
+      ) => {
         const feeding = feed(100);
-        await old.stop();
+        await end();
         children.delete(old);
-        const next = start(`${old.options.member}2`, 'sums-2');
+        const next = start(`${old.options.member}+`, topology);
         await next.said(/^restored/);
         await feeding;
-      }
+        return next;
+      };
+      const news = [];
+      for (const old of olds) news.push(await replace(old, 'sums-2', () => old.stop()));
+      // The next edit changes the first source, and one of the old processes is taken for dead while it only stands still.
+      const [first, second] = news as [PipelineChild, PipelineChild];
+      first.pause();
+      await replace(second, 'sums-3', () => second.stop());
+      first.resume();
+      await feed(50);
+      await replace(first, 'sums-3', () => first.stop());
       await feed(50);
       for (const [p, outputs] of expected.entries()) {
         await processed('out', p, outputs.length);

@@ -34,9 +34,12 @@ class Sum {
  */
 function sums(version) {
   const builder = new TopologyBuilder('sums');
+  // The third version has a source before the one that there was.
   const decode = ({ value, timestamp }) => ({ kind: 'record', value: Number(value.toString()), time: timestamp });
   const encode = ({ key, value }) => ({ key, value: Buffer.from(value) });
-  const summed = builder.source('in', { topic: 'in', codec: { decode } }).process('sum', () => new Sum());
+  const before = version > 2 ? builder.source('before', { topic: 'before', codec: { decode } }) : undefined;
+  const source = builder.source('in', { topic: 'in', codec: { decode } });
+  const summed = (before?.merge(source) ?? source).process('sum', () => new Sum());
   summed.sink('out-log', { topic: 'out', encode });
   if (version > 1) {
     summed

@@ -83,8 +83,9 @@ export class KafkaMember implements GroupMember {
       );
     }
     const log = this.#log;
-    const transactions = await log.openTransactions(`${this.#group}-${this.#topics[0]}-${partition}`);
     const realGroup = this.#group;
+    await this.#fenceFormer(partition);
+    const transactions = await log.openTransactions(`${realGroup}-${partition}`);
     this.#writers.add(transactions);
     const forget = () => this.#writers.delete(transactions);
     return {
@@ -108,6 +109,22 @@ export class KafkaMember implements GroupMember {
         await transactions.close();
       },
     };
+  }
+
+  /**
+   * Until 0.1.0 the transactional id held the topology's first topic, so a process with other sources was not fenced by
+   * it. A writer under such an id, of whatever topic the group has read, is ended here. To go with the release after.
+   */
+  async #fenceFormer(partition: number): Promise<void> {
+    const { group, topics } = this.#options;
+    const former = new Set(topics);
+    for (const at of (await this.#log.committed(group)).keys()) former.add(at.slice(0, at.lastIndexOf('/')));
+    await Promise.all(
+      [...former].map(async (topic) => {
+        const id = `${this.#group}-${this.#log.real(topic)}-${partition}`;
+        await (await this.#log.openTransactions(id)).close();
+      }),
+    );
   }
 
   async leave(): Promise<void> {
