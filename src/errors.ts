@@ -159,6 +159,13 @@ export const ERRORS = {
       'The task tries again by itself. Where that does not help, somebody has set the offsets or deleted state: begin anew with `fleetcast reset` (in the library `resetGroup`).',
     retryable: true,
   },
+  STATE_TOO_LARGE: {
+    meaning:
+      'The state of one key is larger than a record that the log takes, so that it cannot be kept. Its task stops.',
+    action:
+      'Bound what the named node keeps of a key, or open the log with a larger `maxRecordBytes` (on Kafka raise `max.message.bytes` of the state topic too); the task goes on from its last commit, and nothing is lost.',
+    retryable: false,
+  },
   STATE_TIMEOUT: {
     meaning: 'A task did not give its state in time: it restores, waits for a model or the log, or is stuck.',
     action: 'Ask again when `/health` shows the task running.',

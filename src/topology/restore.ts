@@ -188,4 +188,5 @@ const PERMANENT: ReadonlySet<ErrorCode> = new Set([
   'TOPOLOGY_INVALID',
   'LOG_TOPIC_UNKNOWN',
   'LOG_RECORD_TOO_LARGE',
+  'STATE_TOO_LARGE',
 ]);

@@ -12,15 +12,40 @@ export interface StatePlace {
   readonly task: string;
 }
 
-/** A snapshot or tombstone as a record of the state topic: key `task/key`. */
-export function stateRecord(place: StatePlace, { key, snapshot }: SweepRecord, timestamp: number): OutRecord {
-  return {
+/**
+ * A snapshot or tombstone as a record of the state topic: key `task/key`.
+ * @param maxRecordBytes what the log takes of a record
+ * @throws STATE_TOO_LARGE, whatever the policies of nodes say: at which input record a snapshot is due depends on the
+ * sweep, so that dropping a key then would make outputs depend on it
+ */
+export function stateRecord(
+  place: StatePlace,
+  { key, snapshot }: SweepRecord,
+  timestamp: number,
+  maxRecordBytes = Number.POSITIVE_INFINITY,
+): OutRecord {
+  const record = {
     topic: place.topic,
     partition: place.partition,
     timestamp,
     key: Buffer.from(`${place.task}/${key}`, 'utf8'),
     value: snapshot === null ? null : encodeRecord(snapshot),
   };
+  const bytes = record.key.length + (record.value?.length ?? 0);
+  if (snapshot !== null && bytes > maxRecordBytes) throw tooLarge(snapshot, bytes, maxRecordBytes);
+  return record;
+}
+
+function tooLarge({ task, key, stores }: StateSnapshot, bytes: number, limit: number): FleetcastError {
+  const [store, part] = Object.entries(stores).reduce((most, next) => (next[1].length > most[1].length ? next : most));
+  const node = store.slice(store.indexOf(':') + 1, store.lastIndexOf('/'));
+  const whose = key === '' ? 'what belongs to no key' : `the key ${key}`;
+  return new FleetcastError(
+    'STATE_TOO_LARGE',
+    `task ${task}: the state of ${whose} has ${bytes} bytes, of which the log takes ${limit}; ${part.length} of them are ` +
+      `those of the node ${node} (${store})`,
+    { details: { task, node, store, key, bytes, limit } },
+  );
 }
 
 export interface StateEntry {

@@ -395,7 +395,8 @@ export class TaskRun {
     this.#runs = [];
     if (!this.#executor.state.hasStores) return;
     const due = this.#sweep.due({ offset: this.#sequence - 1, time, records }, atLeast, urgent);
-    for (const record of due) staged.push(stateRecord(this.#place, record, time));
+    const { maxRecordBytes } = this.#options.log;
+    for (const record of due) staged.push(stateRecord(this.#place, record, time, maxRecordBytes));
     if (this.#journal === undefined || runs.length === 0) return;
     const length = runs.reduce((sum, { from, to }) => sum + to - from, 0);
     const entry = { base: this.#sequence - length, runs };
