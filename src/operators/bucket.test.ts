@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { decodeRecord } from '../events/codec.ts';
 import type { DeadLetter, Reading } from '../events/records.ts';
 import { TopologyBuilder } from '../topology/builder.ts';
 import { TopologyTestDriver } from '../topology/test-driver.ts';
@@ -18,6 +19,7 @@ const defaults: BucketConfig = {
   late: 'correct',
   correctFor: 60 * MINUTE,
   maxReadings: 1000,
+  lettersPerHour: 1_000_000,
 };
 
 function start(change: Partial<BucketConfig> = {}, cut?: () => boolean): TopologyTestDriver {
@@ -110,6 +112,22 @@ describe('bucket', () => {
       );
       expect(closed(driver).filter(([at]) => at === 0)).toHaveLength(1);
     }
+  });
+
+  it('writes one letter for a late reading of several quantities', () => {
+    const driver = start({ late: 'dead-letter' });
+    const late = reading(T0 + MINUTE, { a: 1, b: 2, c: 3 });
+    driver.pipe('readings', 'd', late, late.time);
+    for (const minute of [200, 300]) {
+      const next = reading(T0 + minute * MINUTE, { a: 1, b: 1, c: 1 });
+      driver.pipe('readings', 'd', next, next.time);
+    }
+    driver.pipe('readings', 'd', late, late.time);
+    const [letter, ...more] = driver.values<DeadLetter>('late');
+    expect(more).toEqual([]);
+    expect(letter!.message).toMatch(/^bucket \S+ of a, b, c had closed$/);
+    expect(decodeRecord(letter!.payload)).toMatchObject({ values: { a: 1, b: 2, c: 3 } });
+    expect(driver.counts.get('bucket', 'late')).toBe(3);
   });
 
   it('keeps the clock of one device from hurting another', () => {

@@ -3,12 +3,10 @@ import type { KeyedStore } from '../state/store.ts';
 import { type Aggregate, aggregate } from './aggregate.ts';
 import { type DeviceGrid, deviceGridCodec, newSeries, type SeriesGrid } from './device-grid.ts';
 import type { Bucket } from './items.ts';
+import { Letters, type LettersConfig, listed } from './letters.ts';
 import type { Collector, Keyed, Operator, OperatorContext, StreamRecord, Timers } from './operator.ts';
-import { rejection } from './quality.ts';
 
-export interface BucketConfig {
-  /** Name of the topic that the readings come from, for dead letters. */
-  readonly origin: string;
+export interface BucketConfig extends LettersConfig {
   /** Length of a bucket, milliseconds. Buckets start at multiples of it. */
   readonly interval: number;
   /** How long after its end a bucket waits for stragglers, milliseconds of event time. */
@@ -40,16 +38,19 @@ export class Bucketing implements Operator<Reading, Bucket> {
   readonly #config: BucketConfig;
   #devices!: KeyedStore<DeviceGrid>;
   #timers!: Timers;
-  #partition = 0;
+  readonly #letters: Letters;
+  /** Values of the reading at hand that are not used, by reason. */
+  readonly #unused = new Map<'late' | 'bucket-full', Record<string, number>>();
 
   constructor(config: BucketConfig) {
     this.#config = config;
+    this.#letters = new Letters(config);
   }
 
   init(context: OperatorContext): void {
     this.#devices = context.keyed('grid', deviceGridCodec);
     this.#timers = context.timers;
-    this.#partition = context.partition;
+    this.#letters.init(context);
   }
 
   process(record: StreamRecord<Reading>, out: Collector<Bucket>): void {
@@ -64,9 +65,11 @@ export class Bucketing implements Operator<Reading, Bucket> {
       device.watermark = reading.time;
       for (const series of device.series) this.#closeUntil(series, reading.time - this.#config.grace, out);
     }
+    this.#unused.clear();
     for (const quantity in reading.values) {
-      this.#take(device, quantity, reading.values[quantity]!, record, out);
+      this.#take(device, quantity, reading.values[quantity]!, reading.time, out);
     }
+    if (this.#unused.size > 0) this.#tell(record, out);
     this.#timers.set(record, record.ingestTime + this.#config.idle);
   }
 
@@ -78,29 +81,15 @@ export class Bucketing implements Operator<Reading, Bucket> {
     }
   }
 
-  #take(
-    device: DeviceGrid,
-    quantity: string,
-    value: number,
-    record: StreamRecord<Reading>,
-    out: Collector<Bucket>,
-  ): void {
+  #take(device: DeviceGrid, quantity: string, value: number, time: number, out: Collector<Bucket>): void {
     const { interval, correctFor, late, maxReadings } = this.#config;
-    const { time } = record.value;
     const series = seriesOf(device, quantity);
     const bucket = Math.floor(time / interval) * interval;
     const isLate = bucket < series.closedEnd;
     if (isLate && (late !== 'correct' || bucket < series.keptFrom || bucket < series.closedEnd - correctFor)) {
       // Its duplicate can no longer be told, and its bucket no longer be made again: it is not used.
-      if (late === 'drop') {
-        out.count('late-dropped');
-        return;
-      }
-      out.count('late');
-      const part = { ...record.value, values: { [quantity]: value } };
-      const message = `bucket ${new Date(bucket).toISOString()} of ${quantity} had closed`;
-      const letter = rejection('late', message, this.#config.origin, this.#partition, record, part);
-      out.emitTo('late', letter, time);
+      if (late === 'drop') out.count('late-dropped');
+      else this.#leave('late', quantity, value);
       return;
     }
     const at = placeOf(series.times, time);
@@ -109,10 +98,7 @@ export class Bucketing implements Operator<Reading, Bucket> {
       return;
     }
     if (series.times.length >= maxReadings && !this.#forget(series)) {
-      out.count('bucket-full');
-      const part = { ...record.value, values: { [quantity]: value } };
-      const message = `${maxReadings} readings of ${quantity} wait for their bucket to close`;
-      out.emitTo('late', rejection('bucket-full', message, this.#config.origin, this.#partition, record, part), time);
+      this.#leave('bucket-full', quantity, value);
       return;
     }
     series.times.splice(at, 0, time);
@@ -120,6 +106,25 @@ export class Bucketing implements Operator<Reading, Bucket> {
     if (!isLate) return;
     out.count('late-corrected');
     this.#emit('corrected', series, bucket, out);
+  }
+
+  #leave(reason: 'late' | 'bucket-full', quantity: string, value: number): void {
+    const values = this.#unused.get(reason) ?? {};
+    values[quantity] = value;
+    this.#unused.set(reason, values);
+  }
+
+  #tell(record: StreamRecord<Reading>, out: Collector<Bucket>): void {
+    const { interval, maxReadings } = this.#config;
+    const start = Math.floor(record.value.time / interval) * interval;
+    for (const [reason, values] of this.#unused) {
+      const names = Object.keys(values);
+      const message =
+        reason === 'late'
+          ? `bucket ${new Date(start).toISOString()} of ${listed(names)} had closed`
+          : `${maxReadings} readings of ${listed(names)} wait for their bucket to close`;
+      this.#letters.write('late', { reason, message, values, count: names.length }, record, out);
+    }
   }
 
   /** Closes the buckets that ended at or before `until`. @returns how many. */

@@ -59,12 +59,38 @@ describe('quality', () => {
     );
     pipe(driver, reading('d', NOW + 1, { temperature: 60, humidity: 500 }));
     expect(good(driver).map(({ values }) => values)).toEqual([{ pressure: 1e9 }, { temperature: 60, humidity: 500 }]);
-    expect(letters(driver).map(({ reason, message }) => [reason, message.split(' ')[0]])).toEqual([
-      ['out-of-range', 'temperature'],
-      ['out-of-range', 'humidity'],
-      ['not-finite', 'wind'],
-      ['not-finite', 'x'],
+    expect(letters(driver).map(({ reason, message }) => [reason, message])).toEqual([
+      ['out-of-range', 'temperature is 61, humidity is -1'],
+      ['not-finite', 'wind is NaN, x is Infinity'],
     ]);
+    // What is put through again must not bring back what went on.
+    expect(decodeRecord(letters(driver)[0]!.payload)).toMatchObject({ values: { temperature: 61, humidity: -1 } });
+    expect(driver.counts.get('quality', 'out-of-range')).toBe(2);
+  });
+
+  it('writes one letter for each reading and reason, however many quantities are bad', () => {
+    const driver = start({ maxQuantities: 0 });
+    const values = Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`q${i}`, i]));
+    pipe(driver, reading('d', NOW, values));
+    expect(letters(driver)).toHaveLength(1);
+    expect(letters(driver)[0]!.message).toMatch(/^q0 is 0, .* and 13 more$/);
+    expect(decodeRecord(letters(driver)[0]!.payload)).toMatchObject({ values });
+    expect(driver.counts.get('quality', 'too-many-quantities')).toBe(21);
+  });
+
+  it('keeps the letters of one device within its share of an hour, and counts all', async () => {
+    const driver = start({ lettersPerHour: 4_000, ranges: { a: { max: 0 } } });
+    for (let i = 0; i < 50; i++) pipe(driver, reading('bad', NOW, { a: 1 }), NOW + i);
+    await driver.restart();
+    for (let i = 50; i < 100; i++) pipe(driver, reading('bad', NOW, { a: 1 }), NOW + i);
+    const kept = letters(driver).length;
+    expect(kept).toBeGreaterThan(5);
+    expect(kept).toBeLessThan(15);
+    expect(driver.counts.get('quality', 'out-of-range')).toBe(kept);
+    expect(driver.counts.get('quality', 'out-of-range-not-kept')).toBe(100 - kept);
+    pipe(driver, reading('other', NOW, { a: 1 }), NOW + 100);
+    pipe(driver, reading('bad', NOW, { a: 1 }), NOW + 3_600_000);
+    expect(letters(driver)).toHaveLength(kept + 2);
   });
 
   it('bounds the quantities of a device, not of its neighbour', () => {

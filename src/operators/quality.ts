@@ -1,7 +1,7 @@
-import { encodeRecord } from '../events/codec.ts';
-import type { DeadLetter, Reading } from '../events/records.ts';
+import type { Reading } from '../events/records.ts';
 import type { KeyedStore, StoreCodec } from '../state/store.ts';
 import { ByteReader, ByteWriter } from './binary.ts';
+import { Letters, type LettersConfig, listed } from './letters.ts';
 import type { Collector, Operator, OperatorContext, StreamRecord } from './operator.ts';
 import {
   noMessages,
@@ -14,9 +14,7 @@ import {
   writeMessages,
 } from './recent-messages.ts';
 
-export interface QualityConfig {
-  /** Name of the topic that the readings come from, for dead letters. */
-  readonly origin: string;
+export interface QualityConfig extends LettersConfig {
   /** How far ahead of its ingest time the event time of a reading may be, milliseconds. */
   readonly futureMs: number;
   /** Event times before this one are absurd (a clock that was never set), milliseconds since the epoch. */
@@ -39,6 +37,7 @@ export interface QualityConfig {
 
 export const QUALITY_DEFAULTS: QualityConfig = {
   origin: 'readings',
+  lettersPerHour: 4 * 1024 * 1024,
   futureMs: 15 * 60_000,
   oldestTime: Date.UTC(2000, 0, 1),
   ranges: {},
@@ -83,28 +82,29 @@ function readQuantities(reader: ByteReader): string[] {
 export class Quality implements Operator<Reading, Reading> {
   readonly #config: QualityConfig;
   readonly #limits: RecentLimits;
+  readonly #letters: Letters;
   #seen!: KeyedStore<Seen>;
-  #partition = 0;
 
   constructor(config: QualityConfig) {
     this.#config = config;
     this.#limits = { keep: config.remember, window: config.redeliveryWindow };
+    this.#letters = new Letters(config);
   }
 
   init(context: OperatorContext): void {
     this.#seen = context.keyed('seen', codec);
-    this.#partition = context.partition;
+    this.#letters.init(context);
   }
 
   process(record: StreamRecord<Reading>, out: Collector<Reading>): void {
     const reading = record.value;
     const config = this.#config;
     if (reading.time - record.ingestTime > config.futureMs) {
-      this.#reject('future', `event time ${iso(reading.time)} is ahead of the clock`, record, reading, out);
+      this.#refuse('future', `event time ${iso(reading.time)} is ahead of the clock`, record, out);
       return;
     }
     if (reading.time < config.oldestTime) {
-      this.#reject('too-old', `event time ${iso(reading.time)} cannot be`, record, reading, out);
+      this.#refuse('too-old', `event time ${iso(reading.time)} cannot be`, record, out);
       return;
     }
     let seen = this.#seen.get(record);
@@ -126,30 +126,33 @@ export class Quality implements Operator<Reading, Reading> {
       }
     }
 
-    let bad: Map<string, string> | undefined;
+    let bad: Map<string, Record<string, number>> | undefined;
     for (const quantity in reading.values) {
-      const reason = this.#judge(seen, quantity, reading.values[quantity]!);
+      const value = reading.values[quantity]!;
+      const reason = this.#judge(seen, quantity, value);
       if (reason === undefined) continue;
       bad ??= new Map();
-      bad.set(quantity, reason);
+      const values = bad.get(reason) ?? {};
+      values[quantity] = value;
+      bad.set(reason, values);
     }
     if (bad === undefined) {
       out.emit(reading, reading.time);
       return;
     }
-    const good: Record<string, number> = {};
-    let left = 0;
-    for (const [quantity, value] of Object.entries(reading.values)) {
-      const reason = bad.get(quantity);
-      if (reason === undefined) {
-        good[quantity] = value;
-        left++;
-      } else {
-        const part = { ...reading, values: { [quantity]: value } };
-        this.#reject(reason, `${quantity} is ${value}`, record, part, out);
-      }
+    const good = { ...reading.values };
+    for (const [reason, values] of bad) {
+      const names = Object.keys(values);
+      for (const name of names) delete good[name];
+      const message = listed(names.map((name) => `${name} is ${values[name]}`));
+      this.#letters.write('rejected', { reason, message, values, count: names.length }, record, out);
     }
-    if (left > 0) out.emit({ ...reading, values: good }, reading.time);
+    if (Object.keys(good).length > 0) out.emit({ ...reading, values: good }, reading.time);
+  }
+
+  /** The reading as a whole. */
+  #refuse(reason: string, message: string, record: StreamRecord<Reading>, out: Collector<Reading>): void {
+    this.#letters.write('rejected', { reason, message, values: record.value.values, count: 1 }, record, out);
   }
 
   #judge(seen: Seen, quantity: string, value: number): string | undefined {
@@ -163,44 +166,6 @@ export class Quality implements Operator<Reading, Reading> {
     seen.quantities.push(quantity);
     return undefined;
   }
-
-  #reject(
-    reason: string,
-    message: string,
-    record: StreamRecord<unknown>,
-    reading: Reading,
-    out: Collector<Reading>,
-  ): void {
-    out.count(reason);
-    out.emitTo(
-      'rejected',
-      rejection(reason, message, this.#config.origin, this.#partition, record, reading),
-      reading.time,
-    );
-  }
-}
-
-/** A dead letter for a reading that was on the log. */
-export function rejection(
-  reason: string,
-  message: string,
-  origin: string,
-  partition: number,
-  at: { readonly key: string; readonly offset: number; readonly ingestTime: number },
-  reading: Reading,
-): DeadLetter {
-  return {
-    type: 'DeadLetter',
-    reason,
-    message,
-    time: at.ingestTime,
-    origin,
-    mqttTopic: '',
-    partition,
-    offset: at.offset,
-    device: at.key,
-    payload: encodeRecord(reading),
-  };
 }
 
 function iso(time: number): string {

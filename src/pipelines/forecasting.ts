@@ -55,6 +55,7 @@ export function forecastingTopology(config: PipelineConfig, models: ModelSource,
     () =>
       new Bucketing({
         origin,
+        lettersPerHour: config.quality.lettersPerHour,
         interval,
         grace: config.grace,
         idle: config.idle,

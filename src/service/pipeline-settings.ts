@@ -42,6 +42,7 @@ export function pipelineOf(configuration: Configuration): PipelineConfig {
     statics: learner.inputs.statics,
     quality: {
       ...QUALITY_DEFAULTS,
+      lettersPerHour: configuration.topics.deadLettersPerHour,
       futureMs: pipeline.future,
       oldestTime: Date.parse(`${pipeline.oldest}T00:00:00Z`),
       maxQuantities: pipeline.quantitiesPerDevice,

@@ -239,6 +239,32 @@ describe('replayDeadLetters', () => {
     expect(await replay({ mqttTopic: 'a/z', all: true })).toMatchObject({ readings: 1 });
   });
 
+  it('keeps a letter open of whose message a part still cannot be read, and brings nothing back', async () => {
+    const mapping = compileMapping({ rules: [{ topic: 'lora/+device', format: 'milesight' }] });
+    const topics = {
+      readings: { name: TOPICS.readings, partitions: 4 },
+      deadLetters: { name: TOPICS.deadLetters, partitions: 1 },
+    };
+    const payload = Buffer.from('0175640b9901', 'hex');
+    const message = { topic: 'lora/a', payload, retained: false, duplicate: false };
+    await log.append(new RecordMaker(mapping, topics, 1000).make(message, ARRIVAL));
+    const [letter] = (await deadLettersOf(log)).filter(({ mqttTopic }) => mqttTopic === 'lora/a');
+    expect(letter).toMatchObject({ reason: 'partly-read', device: 'a', payload });
+    const options = { mqttTopic: 'lora/a', mapping };
+    const before = (await readingsOf(log)).length;
+    expect(before).toBe(1);
+    for (let round = 0; round < 2; round++) {
+      expect(await replay(options)).toMatchObject({ mended: 0, readings: 0, stillBad: { 'partly-read': 1 } });
+    }
+    expect(await readingsOf(log)).toHaveLength(before);
+    // A version that knows the channel.
+    const knowing = {
+      ...mapping,
+      map: (...of: Parameters<typeof mapping.map>) => ({ ...mapping.map(...of), rejected: [] }),
+    };
+    expect(await replay({ ...options, mapping: knowing })).toMatchObject({ mended: 1, readings: 1 });
+  });
+
   it('refuses a filter that is none', async () => {
     await expect(replay({ mqttTopic: 'a/b#/c' })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });

@@ -213,12 +213,16 @@ class Replay {
     // The letters of one message agree in their time, messages that say the same do not.
     const print = fingerprint({ topic: `${letter.mqttTopic}@${letter.time}`, payload: letter.payload }, 0);
     const records = this.#maker.make(message, letter.time, print);
+    let nothing = false;
     for (const [reason, count] of this.#maker.dropped) {
       const more = count - (before.get(reason) ?? 0);
       if (more > 0) this.#stillBad[reason] = (this.#stillBad[reason] ?? 0) + 1;
+      // What could be read then is on the log, and the rest cannot be read today either.
+      if (more > 0 && reason === 'partly-read' && letter.reason === reason) nothing = true;
     }
     // Nobody waits for an answer to what came long ago.
     this.#maker.takeCommands();
+    if (nothing) return [];
     const ingest = this.#options.now();
     return records.map((record) => ({ ...record, timestamp: ingest }));
   }

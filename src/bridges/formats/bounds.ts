@@ -10,8 +10,14 @@ export interface FormatLimits {
 
 export const DEFAULT_FORMAT_LIMITS: FormatLimits = { maxDepth: 16, maxNodes: 100_000 };
 
-/** Bytes of a payload to a value that paths can walk through. Throws `Reject` and nothing else. */
-export type Decoder = (payload: Uint8Array) => unknown;
+/**
+ * Bytes of a payload to a value that paths can walk through. Throws `Reject` and nothing else. One that has understood
+ * only a part returns that and tells why the rest is left.
+ */
+export type Decoder = (payload: Uint8Array, onRest?: OnRest) => unknown;
+
+/** Told, while a payload is decoded, of a part that was not understood. */
+export type OnRest = (rest: Reject) => void;
 
 /** @throws Reject `too-deep` or `too-many-values`. */
 export function checkBounds(value: unknown, limits: FormatLimits): void {

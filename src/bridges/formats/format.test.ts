@@ -244,7 +244,8 @@ describe('LoRaWAN payloads', () => {
       humidity: 54.5,
     });
     expect(decode('milesight', hex('ff 0b ff 03 67 f6ff'))).toEqual({ temperature: -1 });
-    expect(refusal('milesight', hex('ff 0b ff'))).toBe('malformed');
+    expect(refusal('milesight', hex('ff 0b ff'))).toBe('no-values');
+    expect(refusal('milesight', hex('ff 0b ff 42 42'))).toBe('malformed');
     const am107 = '01755c 03673401 046865 056a4900 06651c0079001400 077de704 087d0700 09733f27';
     expect(decode('milesight', hex(am107))).toEqual({
       battery: 92,

@@ -22,15 +22,20 @@ const LIGHT = { channel: 6, type: 101, names: ['illumination', 'infrared_and_vis
 /** On the channel 0xff stands what the device is, not what it measures: type to length. */
 const ABOUT: Readonly<Record<number, number>> = { 1: 1, 9: 2, 10: 2, 11: 1, 15: 1, 22: 8, 255: 2, 254: 1 };
 
-/** Channel, type, value; … as Milesight's LoRaWAN sensors send it; a type that is not known ends the reading. */
-export const decodeMilesight: Decoder = (payload) => {
+/**
+ * Channel, type, value; … as Milesight's LoRaWAN sensors send it. The length of a type that is not known cannot be told:
+ * what stands from there on is left, and told.
+ */
+export const decodeMilesight: Decoder = (payload, onRest) => {
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   const result = Object.create(null) as Record<string, number>;
-  for (let at = 0; at + 2 <= bytes.length; ) {
+  let at = 0;
+  let read = 0;
+  for (; at + 2 <= bytes.length; read = at) {
     const channel = bytes[at]!;
     const type = bytes[at + 1]!;
     at += 2;
-    if (channel === 0xff && ABOUT[type] !== undefined) {
+    if (channel === 0xff && ABOUT[type] !== undefined && at + ABOUT[type] <= bytes.length) {
       at += ABOUT[type];
       continue;
     }
@@ -48,6 +53,14 @@ export const decodeMilesight: Decoder = (payload) => {
     result[name in result ? `${name}_${channel}` : name] = value;
     at += size;
   }
-  if (Object.keys(result).length === 0) throw new Reject('malformed', 'not a payload of a Milesight sensor');
+  if (read < bytes.length) {
+    const rest = bytes.subarray(read);
+    const shown = `${rest.toString('hex', 0, 16)}${rest.length > 16 ? '…' : ''}`;
+    const message = `${rest.length} bytes from byte ${read} on are no known channel of a Milesight sensor: ${shown}`;
+    if (Object.keys(result).length === 0) throw new Reject('malformed', message);
+    onRest?.(new Reject('partly-read', message));
+  }
+  // A sensor that has just joined says what it is, and no more.
+  if (Object.keys(result).length === 0) throw new Reject('no-values', 'no measurement of a Milesight sensor');
   return result;
 };

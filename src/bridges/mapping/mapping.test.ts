@@ -196,3 +196,40 @@ describe('rules', () => {
     expect(() => compileMapping({ rules: [{ topic: 'a/+device', ...change }] })).toThrow(message);
   });
 });
+
+describe('what cannot be read', () => {
+  const deviceIn = (rule: RuleConfig, topic: string, payload: string) => map(rule, topic, payload).rejected[0]?.device;
+
+  it('has the device where the topic names it, and none where the payload would', () => {
+    expect(deviceIn({ topic: 'fleet/+device' }, 'fleet/pump 7', '{')).toBe('pump 7');
+    expect(deviceIn({ topic: 'a/+site/+d', device: '{site}/{d}' }, 'a/x/y', '{')).toBe('x/y');
+    expect(deviceIn({ topic: 'a/+site', device: '{site}/{mac}' }, 'a/x', '{')).toBe('');
+    expect(deviceIn({ topic: 'fleet/+device' }, 'fleet/a\u0001b', '{')).toBe('');
+    const rules = [{ topic: 'fleet/+device' }];
+    const large = map({ rules, limits: { maxPayloadBytes: 4 } }, 'fleet/p', '{"t":1}').rejected;
+    expect(large).toMatchObject([{ reason: 'payload-too-large', device: 'p' }]);
+    expect(deviceIn({ topic: 'spBv1.0/#', sparkplug: {} }, 'spBv1.0/g/DDATA/n/d', '\xff')).toBe('g/n/d');
+  });
+
+  it('is told beside what could be read', () => {
+    const rule: RuleConfig = { topic: 'lora/+device', format: 'milesight' };
+    const known = Buffer.from('0175640367f600', 'hex');
+    expect(map(rule, 'lora/a', known).reasons).toEqual([]);
+    const { readings, rejected } = map(rule, 'lora/a', Buffer.concat([known, Buffer.from('0b99010203', 'hex')]));
+    expect(readings).toEqual([{ device: 'a', time: ARRIVAL, values: { battery: 100, temperature: 24.6 } }]);
+    expect(rejected).toEqual([
+      {
+        reason: 'partly-read',
+        message: '5 bytes from byte 7 on are no known channel of a Milesight sensor: 0b99010203',
+        device: 'a',
+      },
+    ]);
+    // A value that is cut short, and half a channel.
+    expect(map(rule, 'lora/a', Buffer.from('0175640367f6', 'hex')).reasons).toEqual(['partly-read']);
+    expect(map(rule, 'lora/a', Buffer.from('01756403', 'hex')).reasons).toEqual(['partly-read']);
+    const inner: RuleConfig = { topic: 'up/+device', inner: { path: 'data', format: 'milesight', lenient: true } };
+    const wrapped = map(inner, 'up/b', { data: Buffer.from('017564ee', 'hex').toString('base64') });
+    expect(wrapped.readings[0]?.values).toEqual({ battery: 100 });
+    expect(wrapped.rejected).toMatchObject([{ reason: 'partly-read', device: 'b' }]);
+  });
+});

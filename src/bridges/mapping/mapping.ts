@@ -88,11 +88,15 @@ export function compileMapping(config: MappingConfig, onLeftOut?: OnLeftOut): Ma
     return undefined;
   };
 
-  const wholly = (reason: RejectReason, message: string, rule?: string): Mapped => ({
+  const wholly = (reason: RejectReason, message: string, rule?: string, device = ''): Mapped => ({
     readings: [],
-    rejected: [{ reason, message, device: '' }],
+    rejected: [{ reason, message, device }],
     rule,
   });
+  const deviceOf = (topic: string, { rule, captures }: Route): string => {
+    const device = rule.deviceOf(topic, captures);
+    return badName(device, limits.maxDeviceNameBytes) ? '' : device;
+  };
 
   return {
     filters: rules.map(({ filter }) => filter.source),
@@ -109,14 +113,15 @@ export function compileMapping(config: MappingConfig, onLeftOut?: OnLeftOut): Ma
         return wholly(reason, 'the mapping leaves this topic out', name);
       }
       if (payload.length > limits.maxPayloadBytes) {
-        return wholly('payload-too-large', `${payload.length} bytes; at most ${limits.maxPayloadBytes}`, name);
+        const message = `${payload.length} bytes; at most ${limits.maxPayloadBytes}`;
+        return wholly('payload-too-large', message, name, deviceOf(topic, found));
       }
       let result: RuleResult;
       try {
         result = found.rule.apply({ topic, captures: found.captures, payload, arrival });
       } catch (error) {
         if (!(error instanceof Reject)) throw error;
-        return wholly(error.reason, error.message, name);
+        return wholly(error.reason, error.message, name, deviceOf(topic, found));
       }
       const { rejected } = result;
       const good = result.readings.filter((reading) => {

@@ -1,3 +1,4 @@
+import type { OnRest } from '../formats/bounds.ts';
 import type { MappingLimits, PartConfig } from './config.ts';
 import { compileUnits } from './conversion.ts';
 import { compileInner } from './inner.ts';
@@ -45,10 +46,15 @@ export function compilePart(
   const timeOf = compileTimeOf(config, limits);
   const fill = compileValues(config, timeOf.path, wildcards, limits, onLeftOut);
 
-  const read = (input: TemplateInput, arrival: number, onDevice: (device: string) => void): MappedReading => {
+  const read = (
+    input: TemplateInput,
+    arrival: number,
+    onDevice: (device: string) => void,
+    onRest: OnRest,
+  ): MappedReading => {
     const device = deviceOf(input);
     onDevice(device);
-    const at = inner === undefined ? input : { ...input, part: inner(input.root, input.part) };
+    const at = inner === undefined ? input : { ...input, part: inner(input.root, input.part, onRest) };
     const time = timeOf.read(at, arrival);
     const values: Record<string, number> = {};
     const count = fill(at, values);
@@ -64,15 +70,17 @@ export function compilePart(
       const input: TemplateInput = { captures, root, part: value, key };
       if (where !== undefined && !where(input)) continue;
       let device = '';
+      const refuse = ({ reason, message }: Reject): void => {
+        rejected.push({ reason, message, device });
+      };
+      const onDevice = (known: string): void => {
+        device = known;
+      };
       try {
-        readings.push(
-          read(input, arrival, (known) => {
-            device = known;
-          }),
-        );
+        readings.push(read(input, arrival, onDevice, refuse));
       } catch (error) {
         if (!(error instanceof Reject)) throw error;
-        rejected.push({ reason: error.reason, message: error.message, device });
+        refuse(error);
       }
     }
   };

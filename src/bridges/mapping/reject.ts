@@ -6,6 +6,7 @@ export type RejectReason =
   | 'not-utf8'
   | 'not-json'
   | 'malformed'
+  | 'partly-read'
   | 'not-finite'
   | 'not-a-number'
   | 'missing-field'

@@ -1,12 +1,13 @@
 import { FleetcastError } from '../../errors.ts';
 import { compileExpression } from '../expressions/expression.ts';
 import { compileFormat } from '../formats/format.ts';
-import { type Command, type MemoryRecord, SparkplugHost } from '../sparkplug/host.ts';
+import { type Command, deviceOfTopic, type MemoryRecord, SparkplugHost } from '../sparkplug/host.ts';
 import type { MappingLimits, RuleConfig } from './config.ts';
 import { formatLimits } from './limits.ts';
 import { mergeReadings } from './merge.ts';
 import { compilePart, type MappedReading, type Rejected } from './part.ts';
 import { excerpt, Reject } from './reject.ts';
+import { compileTemplate, isOfTopic } from './template.ts';
 import { parseTopicFilter, type TopicFilter } from './topic-filter.ts';
 import type { OnLeftOut } from './values.ts';
 
@@ -15,6 +16,8 @@ export interface Rule {
   readonly filter: TopicFilter;
   /** What the message holds. Throws {@link Reject} for the message as a whole. */
   apply(message: RuleInput): RuleResult;
+  /** The device as far as the topic names it, for what cannot be read; otherwise empty. */
+  deviceOf(topic: string, captures: ReadonlyMap<string, string>): string;
   /** Of a Sparkplug rule: what it knows of edge nodes. */
   readonly host?: SparkplugHost;
 }
@@ -55,7 +58,13 @@ function compile(
 ): Rule {
   if (config.sparkplug !== undefined) {
     const host = new SparkplugHost(config.sparkplug);
-    return { config, filter, host, apply: ({ topic, payload, arrival }) => host.receive(topic, payload, arrival) };
+    return {
+      config,
+      filter,
+      host,
+      apply: ({ topic, payload, arrival }) => host.receive(topic, payload, arrival),
+      deviceOf: deviceOfTopic,
+    };
   }
   const { branches = [{}], ...own } = config;
   const decode = compileFormat(config.format ?? 'json', formatLimits(limits));
@@ -63,14 +72,23 @@ function compile(
     config.transform === undefined ? undefined : compileExpression(config.transform, formatLimits(limits));
   const parts = branches.map((branch) => compilePart({ ...own, ...branch }, filter.names, limits, onLeftOut));
 
+  const named = [own, ...branches].map(({ device = '{device}' }) => device);
+  const ofTopic = named.find((device) => isOfTopic(device, filter.names));
+  const template = ofTopic === undefined ? undefined : compileTemplate(ofTopic, filter.names);
+  const deviceOf = (_: string, captures: ReadonlyMap<string, string>): string =>
+    template?.({ captures, root: undefined, part: undefined, key: '' }) ?? '';
+
   return {
     config,
     filter,
-    apply: ({ captures, payload, arrival }) => {
-      const decoded = decode(payload);
-      const root = transform === undefined ? decoded : transform(decoded, captures);
+    deviceOf,
+    apply: ({ topic, captures, payload, arrival }) => {
       const found: MappedReading[] = [];
       const all: Rejected[] = [];
+      const decoded = decode(payload, ({ reason, message }) => {
+        all.push({ reason, message, device: deviceOf(topic, captures) });
+      });
+      const root = transform === undefined ? decoded : transform(decoded, captures);
       for (const read of parts) read(root, captures, arrival, found, all);
       const readings = found.length > 1 ? mergeReadings(found) : found;
       const rejected = all.filter((each) => each.reason !== 'no-values');

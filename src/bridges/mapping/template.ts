@@ -34,6 +34,11 @@ export function compileTemplate(template: string, wildcards: readonly string[]):
   return (input) => pieces.map((make) => make(input)).join('');
 }
 
+/** Whether the topic alone says what a template becomes. */
+export function isOfTopic(template: string, wildcards: readonly string[]): boolean {
+  return [...template.matchAll(/\{([^{}]*)\}/g)].every(([, name]) => wildcards.includes(name!));
+}
+
 function piece(name: string, wildcards: readonly string[]): (input: TemplateInput) => string {
   if (wildcards.includes(name)) return ({ captures }) => captures.get(name) ?? '';
   if (name === 'key') return ({ key }) => key;

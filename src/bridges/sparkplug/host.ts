@@ -261,6 +261,12 @@ export class SparkplugHost {
   }
 }
 
+/** The device that a message under this topic is about; empty where it is about none. */
+export function deviceOfTopic(topic: string): string {
+  const at = parseSparkplugTopic(topic);
+  return at === undefined || at.type === 'STATE' ? '' : deviceName(at);
+}
+
 function deviceName({ group, node, device }: Pick<SparkplugTopic, 'group' | 'node' | 'device'>): string {
   return device === '' ? `${group}/${node}` : `${group}/${node}/${device}`;
 }

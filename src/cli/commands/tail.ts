@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { FleetcastError } from '../../errors.ts';
-import { schemaOf } from '../../events/codec.ts';
+import { decodeRecord, schemaOf } from '../../events/codec.ts';
+import type { DeadLetter } from '../../events/records.ts';
 import { SCHEMA_NAMES } from '../../events/schema-registry.ts';
 import type { EventLog, LogRecord, TopicSpec } from '../../log/event-log.ts';
 import { closest } from '../../service/configuration/suggestion.ts';
@@ -35,7 +36,7 @@ export function addTail(program: Command, terminal: Terminal): void {
     .option('--type <name>', 'only records of this type, such as Reading: without the ticks')
     .option(
       '--key <text>',
-      'only records with this key: a device; on dead-letters the MQTT topic, or where it came from on the log',
+      'only records with this key: a device; on dead-letters also the MQTT topic, or where it came from on the log',
     )
     .option('-f, --follow', 'go on with what comes')
     .option('--limit <n>', 'end after so many records', whole(1))
@@ -112,7 +113,14 @@ function filterOf({ type, key }: Options): Filter {
   }
   return (record) =>
     (type === undefined || (record.value !== null && schemaOf(record.value) === type)) &&
-    (key === undefined || (record.key !== null && Buffer.from(record.key).toString('utf8') === key));
+    (key === undefined || hasKey(record, key));
+}
+
+/** The key of a dead letter is where it came from: what people look for is the device in it. */
+function hasKey({ key, value }: LogRecord, wanted: string): boolean {
+  if (key !== null && Buffer.from(key).toString('utf8') === wanted) return true;
+  if (value === null || schemaOf(value) !== 'DeadLetter') return false;
+  return (decodeRecord(value) as DeadLetter).device === wanted;
 }
 
 /** The last `count` records that are wanted: from so far back in each partition as it takes to find them. */
