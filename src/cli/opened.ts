@@ -1,6 +1,6 @@
 import { FleetcastError } from '../errors.ts';
 import type { EventLog } from '../log/event-log.ts';
-import { ModelRegistry } from '../pipelines/model-registry.ts';
+import { ARTEFACT_PATIENCE_MS, ModelRegistry } from '../pipelines/model-registry.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import type { TopicNames } from '../pipelines/topics.ts';
 import { type ModelLine, readModelLine, readModelLines } from '../retraining/model-line.ts';
@@ -58,7 +58,7 @@ export async function withLog<T>(
       topics,
       pipeline,
       windows: { shape, interval, scaleLength, minMeasured, level, statics, correctFor },
-      registry: new ModelRegistry({ log, topic: topics.models }),
+      registry: new ModelRegistry({ log, topic: topics.models, patienceMs: ARTEFACT_PATIENCE_MS }),
       line: () => readModelLine(log, topics.modelEvents, configuration.learner.name),
       lines: () => readModelLines(log, topics.modelEvents),
       now: Date.now,

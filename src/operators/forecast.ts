@@ -210,9 +210,16 @@ export class Forecasting implements Operator<SeriesWindow, ForecastCandidates> {
   }
 }
 
+const RIDGE = 'ridge:';
+
 /** The name of a model in forecasts and scores: its id, and for a ridge regression `ridge:` before it. */
 export function modelName({ model }: ServedModel): string {
-  return model.family === 'ridge' ? `ridge:${model.id}` : model.id;
+  return model.family === 'ridge' ? `${RIDGE}${model.id}` : model.id;
+}
+
+/** The id in the name of a model, see {@link modelName}. */
+export function idIn(name: string): string {
+  return name.startsWith(RIDGE) ? name.slice(RIDGE.length) : name;
 }
 
 /** The key under which a fixed scaler may hold the scale of all series that it does not name. */

@@ -14,6 +14,8 @@ export interface ModelRegistryOptions {
   readonly topic: string;
   /** Models that are kept ready. Default 8. */
   readonly keep?: number;
+  /** How long a load waits for an artefact that is not on the topic, milliseconds. Default: for ever. */
+  readonly patienceMs?: number;
   /** Compares a model with TensorFlow.js, or throws. Default: in a thread of this process's own. */
   readonly verify?: (id: string, bytes: Uint8Array) => Promise<void>;
 }
@@ -30,11 +32,15 @@ export const CHECKPOINT_KEY = 'checkpoint/';
 
 const WAIT_MS = 1_000;
 
+/** How long who need not wait for ever waits for an artefact: on Kafka a record is seen a moment after its commit. */
+export const ARTEFACT_PATIENCE_MS = 10_000;
+
 /** Reads the topic `models` as it grows, and keeps the models that were asked for ready. */
 export class ModelRegistry implements ModelSource {
   readonly #log: EventLog;
   readonly #topic: string;
   readonly #keep: number;
+  readonly #patienceMs: number;
   readonly #compare: (id: string, bytes: Uint8Array) => Promise<void>;
   /** Where each id was seen last. */
   readonly #offsets = new Map<string, number>();
@@ -47,15 +53,19 @@ export class ModelRegistry implements ModelSource {
     this.#log = options.log;
     this.#topic = options.topic;
     this.#keep = options.keep ?? 8;
+    this.#patienceMs = options.patienceMs ?? Number.POSITIVE_INFINITY;
     this.#compare = options.verify ?? verifyApart;
   }
 
   /**
    * Compared with TensorFlow.js before it serves.
-   * @throws MODEL_DISAGREES besides what the contract says; MODEL_UNKNOWN without an id, which nothing can ever have
+   * @param patienceMs how long it waits for an artefact that is not on the topic; the registry's own by default
+   * @throws MODEL_DISAGREES besides what the contract says; MODEL_UNKNOWN without an id, which nothing can ever have, and
+   * when the patience is at its end
    */
-  async load(id: string, signal?: AbortSignal): Promise<ServedModel> {
+  async load(id: string, signal?: AbortSignal, patienceMs = this.#patienceMs): Promise<ServedModel> {
     if (id === '') throw new FleetcastError('MODEL_UNKNOWN', 'no model is named: no model has an empty id');
+    const deadline = performance.now() + patienceMs;
     for (let waitMs = 0; ; waitMs = WAIT_MS) {
       signal?.throwIfAborted();
       const ready = this.#ready.get(id);
@@ -71,8 +81,16 @@ export class ModelRegistry implements ModelSource {
           continue;
         }
       }
-      await this.#advance(waitMs, signal);
+      await this.#advance(Math.max(0, Math.min(waitMs, deadline - performance.now())), signal);
+      if (!this.#offsets.has(id) && performance.now() >= deadline) {
+        throw new FleetcastError('MODEL_UNKNOWN', `the artefact of the model ${id} is not on the topic ${this.#topic}`);
+      }
     }
+  }
+
+  /** The same models for who does not wait for ever, see {@link load}. */
+  within(patienceMs: number): ModelSource {
+    return { load: (id, signal) => this.load(id, signal, patienceMs) };
   }
 
   /** The artefact with this id or the only one whose id begins so. @throws MODEL_UNKNOWN */

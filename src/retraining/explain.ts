@@ -1,33 +1,38 @@
-import { FleetcastError } from '../errors.ts';
+import { FleetcastError, isFleetcastError } from '../errors.ts';
 import { decode, decodeRecord, encodeRecord, schemaOf } from '../events/codec.ts';
-import type { Activation, Forecast, Reading } from '../events/records.ts';
+import { type Activation, type Forecast, type Reading, seriesKey } from '../events/records.ts';
 import type { EventLog, LogRecord } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { inputNames, isPresent, maskInput } from '../models/inputs/mask.ts';
 import type { OffsetRange, Scaler } from '../models/model.ts';
 import { standardise } from '../models/standardise.ts';
-import { LAST_VALUE, SEASONAL_NAIVE } from '../operators/baselines.ts';
-import { modelName, scaleFor } from '../operators/forecast.ts';
+import { isNaiveName, LAST_VALUE, SEASONAL_NAIVE } from '../operators/baselines.ts';
+import { ANY_SERIES, idIn, scaleFor } from '../operators/forecast.ts';
 import { type Bucket, type ForecastCandidates, type SeriesWindow, scaleOf } from '../operators/items.ts';
 import type { ServedModel } from '../operators/served-model.ts';
+import type { Scale } from '../operators/window-ring.ts';
 import type { ModelSource } from '../pipelines/activation.ts';
 import { forecastingTopology, TAPS } from '../pipelines/forecasting.ts';
 import { runPartition } from '../pipelines/partition-run.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
+import { championFrom } from './replay.ts';
 import { scan } from './scan.ts';
 
 export interface ExplainedBucket {
   readonly start: number;
-  /** As the model saw it. */
-  readonly value: number;
+  /** As the model saw it; null where the readings that are left do not prove it. */
+  readonly value: number | null;
   /** False where it was empty and filled with the value before it. */
   readonly measured: boolean;
   /** A late reading changed it before the forecast was made. */
   readonly corrected: boolean;
   /** Readings in it, with their offsets in the partition of `readings`. */
   readonly readings: readonly { readonly offset: number; readonly time: number; readonly value: number }[];
-  /** How much the mean of the forecast would change if this bucket had the window's mean instead: occlusion, in units. */
-  readonly contribution: number;
+  /**
+   * How much the mean of the forecast would change if this bucket had the window's mean instead: occlusion, in units. Null
+   * with the value.
+   */
+  readonly contribution: number | null;
 }
 
 export interface ExplainedInput {
@@ -45,25 +50,47 @@ export interface Explanation {
   readonly topic: string;
   readonly partition: number;
   readonly offset: number;
-  /** The whole record was made again from the recorded input: is it the same, bit for bit? */
-  readonly identical: boolean;
+  /** The whole record was made again from the recorded input: is it the same, bit for bit? Null: it cannot be made again. */
+  readonly identical: boolean | null;
   /** Fields that differ where it is not. */
   readonly differences: readonly string[];
+  /** The values at least were made again, bit for bit: then the window is the one that the model saw. */
+  readonly valuesIdentical: boolean;
   readonly model: ExplainedModel;
-  readonly scaler: { readonly kind: Scaler['kind']; readonly mean: number; readonly deviation: number };
+  /** Mean and deviation are null where they cannot be told any more. */
+  readonly scaler: {
+    readonly kind: Scaler['kind'];
+    readonly mean: number | null;
+    readonly deviation: number | null;
+  };
   readonly interval: { readonly level: number; readonly halfWidths: readonly number[] };
+  /**
+   * All of it, where the input is whole. Else, of a naive forecast what it copies; and where not even the values could be
+   * made again, the buckets that readings are left of.
+   */
   readonly window: readonly ExplainedBucket[];
   /** What the model saw beside the window; empty for one that sees its own series alone. */
   readonly inputs: readonly ExplainedInput[];
   /** False where the input no longer begins at the partition's first record: the state is built from what is left. */
   readonly whole: boolean;
+  /** What retention has taken: offsets before `firstKept` of the readings. Undefined where the input is whole. */
+  readonly gone?: GoneInput;
+}
+
+export interface GoneInput {
+  readonly topic: string;
+  readonly partition: number;
+  readonly firstKept: number;
 }
 
 export interface ExplainedModel {
   readonly name: string;
+  /** `naive`, that of the artefact, or `unknown` where the artefact is gone from the log. */
   readonly family: string;
-  /** Offset in the partition of `readings` from which it served; −1 for a naive forecast. */
-  readonly since: number;
+  /**
+   * Offset in the partition of `readings` from which it served; −1 for a naive forecast, null where that record is gone.
+   */
+  readonly since: number | null;
   readonly reason: string;
   readonly trainedOn: readonly OffsetRange[];
   readonly trainEnd: number;
@@ -73,6 +100,7 @@ export interface ExplainedModel {
 export interface ExplainOptions {
   readonly log: EventLog;
   readonly config: PipelineConfig;
+  /** One that throws MODEL_UNKNOWN for what is not on the log; one that waits would wait for ever. */
   readonly models: ModelSource;
   /** The place of the forecast, or which one is meant: the newest of the series at or before `origin`. */
   readonly which:
@@ -83,8 +111,9 @@ export interface ExplainOptions {
 
 /**
  * Tells where a forecast comes from: runs the device's recorded input again up to the record that caused it, and takes
- * apart what the model saw.
- * @throws USAGE where there is no such forecast
+ * apart what the model saw. Where retention has taken part of that input, it says so, and shows only what is proven by
+ * values that come out the same, bit for bit, and what the log still holds.
+ * @throws USAGE where there is no such forecast, MODEL_UNKNOWN where a model that the input names is gone
  */
 export async function explain(options: ExplainOptions): Promise<Explanation> {
   const { log, config, models } = options;
@@ -92,6 +121,9 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
   const found = await find(options);
   const { forecast, partition, offset } = found;
   const { device, quantity, inputOffset } = forecast;
+  const firstKept = (await log.offsets(topics.readings, partition)).earliest;
+  const gone = firstKept === 0 ? undefined : { topic: topics.readings, partition, firstKept };
+  const served = await servedBy(forecast, models, options.signal);
 
   let window: SeriesWindow | undefined;
   let inputs: Float32Array | undefined;
@@ -105,6 +137,8 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
     partition,
     until: inputOffset + 1,
     deadLetterTopic: topics.deadLetters,
+    // The record that brought it into use may be gone; one that is left comes later and counts.
+    ...(gone === undefined || served === undefined ? {} : { first: championFrom(config.model, served) }),
     accept: (record) => {
       const value = activationIn(record);
       if (value !== undefined && value.name === config.model && value.role === 'champion') {
@@ -139,45 +173,67 @@ export async function explain(options: ExplainOptions): Promise<Explanation> {
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   for await (const _ of run);
-  const whole = (await log.offsets(topics.readings, partition)).earliest === 0;
-  if (window === undefined || again === undefined) {
-    throw new FleetcastError(
-      'STATE_LOG_CUT',
-      `the readings that led to the forecast of ${device}/${quantity} at ${new Date(forecast.origin).toISOString()} are gone`,
-    );
+  if (gone === undefined && (window === undefined || again === undefined)) {
+    const what = `of ${device}/${quantity} at ${new Date(forecast.origin).toISOString()}`;
+    const question = 'is the configuration (interval, lookback, quality …) the one that it was made with?';
+    throw new FleetcastError('NOT_REPRODUCED', `the recorded input makes no forecast ${what}: ${question}`);
   }
-  const served = await servedBy(forecast, activation?.value, models, options.signal);
-  const { mean, deviation } = served === undefined ? window : scaleFor(served, device, window);
-  const effects = served === undefined ? undefined : occlusion(served, window, { mean, deviation }, inputs);
-  const first = forecast.origin - window.values.length * interval;
-  const seen = window;
+  const identical = again !== undefined && Buffer.compare(encodeRecord(forecast), encodeRecord(again)) === 0;
+  const valuesIdentical =
+    again !== undefined &&
+    again.model === forecast.model &&
+    again.values.length === forecast.values.length &&
+    again.values.every((value, h) => Object.is(value, forecast.values[h]));
+  // Whole input tells the window, whatever has become of the forecast; cut input only by values that come out the same.
+  const seen = gone === undefined || valuesIdentical ? window : undefined;
+  const unknown = served === undefined && !isNaiveName(forecast.model);
+  const scale =
+    served === undefined ? seen : ((seen && scaleFor(served, device, seen)) ?? namedScale(served, forecast));
+  const effects = served === undefined || seen === undefined ? undefined : occlusion(served, seen, scale!, inputs);
+  const explained = (start: number) => ({
+    start,
+    measured: buckets.has(start),
+    corrected: buckets.get(start)?.corrected ?? false,
+    readings: (readings.get(start) ?? []).sort((a, b) => a.time - b.time),
+  });
+  const left = (): ExplainedBucket[] => {
+    const first = forecast.origin - shape.lookback * interval;
+    const starts = [...readings.keys()].filter((start) => start >= first && start < forecast.origin);
+    return starts.sort((a, b) => a - b).map((start) => ({ ...explained(start), value: null, contribution: null }));
+  };
+  const whole = (values: SeriesWindow['values']): ExplainedBucket[] =>
+    Array.from(values, (value, i) => ({
+      ...explained(forecast.origin - (values.length - i) * interval),
+      value,
+      contribution: unknown ? null : (effects?.buckets[i] ?? naiveContribution(forecast, i, seen!, shape)),
+    }));
+  const all = seen === undefined ? left() : whole(seen.values);
   return {
     forecast,
     topic: topics.forecasts,
     partition,
     offset,
-    identical: Buffer.compare(encodeRecord(forecast), encodeRecord(again)) === 0,
-    differences: differences(forecast, again),
+    identical: identical || (gone === undefined && again !== undefined ? false : null),
+    differences: again === undefined || gone !== undefined ? [] : differences(forecast, again),
+    valuesIdentical,
     model: explainModel(forecast, served, activation),
-    scaler: { kind: served?.artefact.scaler.kind ?? 'rolling', mean, deviation },
+    scaler: {
+      kind: served?.artefact.scaler.kind ?? 'rolling',
+      mean: scale?.mean ?? null,
+      deviation: scale?.deviation ?? null,
+    },
     interval: {
       level: forecast.level,
       halfWidths: forecast.values.map((value, h) => forecast.upper[h]! - value),
     },
-    window: Array.from(window.values, (value, i) => {
-      const start = first + i * interval;
-      const bucket = buckets.get(start);
-      return {
-        start,
-        value,
-        measured: bucket !== undefined,
-        corrected: bucket?.corrected ?? false,
-        readings: (readings.get(start) ?? []).sort((a, b) => a.time - b.time),
-        contribution: effects?.buckets[i] ?? naiveContribution(forecast, i, seen, shape),
-      };
-    }),
+    // Of a naive forecast, equal values prove the buckets that it copies and no others.
+    window:
+      gone !== undefined && seen !== undefined && served === undefined
+        ? all.filter(({ contribution }) => contribution !== 0)
+        : all,
     inputs: effects?.inputs ?? [],
-    whole,
+    whole: gone === undefined,
+    ...(gone === undefined ? {} : { gone }),
   };
 }
 
@@ -214,16 +270,25 @@ function activationIn({ value }: LogRecord): Activation | undefined {
   return value !== null && schemaOf(value) === 'Activation' ? decode<Activation>('Activation', value) : undefined;
 }
 
-/** The model that made the forecast; undefined for a naive one. */
+/** The model that made the forecast; undefined for a naive one, and for one whose artefact is gone. */
 async function servedBy(
-  forecast: Forecast,
-  activation: Activation | undefined,
+  { model }: Forecast,
   models: ModelSource,
   signal?: AbortSignal,
 ): Promise<ServedModel | undefined> {
-  if (activation === undefined || activation.modelId === '') return undefined;
-  const served = await models.load(activation.modelId, signal);
-  return modelName(served) === forecast.model ? served : undefined;
+  if (isNaiveName(model)) return undefined;
+  try {
+    return await models.load(idIn(model), signal);
+  } catch (error) {
+    if (isFleetcastError(error, 'MODEL_UNKNOWN')) return undefined;
+    throw error;
+  }
+}
+
+/** The scale of a series that the artefact itself holds. */
+function namedScale({ artefact }: ServedModel, { device, quantity }: Forecast): Scale | undefined {
+  const { kind, series } = artefact.scaler;
+  return kind === 'fixed' ? (series.get(seriesKey(device, quantity)) ?? series.get(ANY_SERIES)) : undefined;
 }
 
 function explainModel(
@@ -232,19 +297,14 @@ function explainModel(
   activation: { offset: number; value: Activation } | undefined,
 ): ExplainedModel {
   const common = { name: forecast.model };
-  if (served === undefined) {
-    return { ...common, family: 'naive', since: -1, reason: '', trainedOn: [], trainEnd: Number.NaN, metrics: {} };
-  }
+  const nothing = { reason: '', trainedOn: [], trainEnd: Number.NaN, metrics: {} };
+  if (isNaiveName(forecast.model)) return { ...common, ...nothing, family: 'naive', since: -1 };
+  const known = activation?.value.modelId === idIn(forecast.model) ? activation : undefined;
+  const since = { since: known?.offset ?? null };
+  if (served === undefined) return { ...common, ...nothing, ...since, family: 'unknown' };
   const { family, training, metrics } = served.artefact;
-  return {
-    ...common,
-    family,
-    since: activation!.offset,
-    reason: activation!.value.reason,
-    trainedOn: training.ranges,
-    trainEnd: training.trainEnd,
-    metrics,
-  };
+  const reason = known?.value.reason ?? '';
+  return { ...common, ...since, reason, family, trainedOn: training.ranges, trainEnd: training.trainEnd, metrics };
 }
 
 /**

@@ -100,7 +100,8 @@ export async function* outputsOf(
   }
 }
 
-function championFrom(name: string, served: ServedModel) {
+/** What is broadcast before the first record where a model serves from there on. */
+export function championFrom(name: string, served: ServedModel) {
   const activation = {
     type: 'Activation',
     name,

@@ -9,35 +9,7 @@ import { trainOnHistory } from '../../src/retraining/train.ts';
 import { verifyReplay } from '../../src/retraining/verify-replay.ts';
 import { HOUR } from '../readings.ts';
 import { releasedOf } from '../schema-evolution.ts';
-import {
-  all,
-  config,
-  events,
-  kinds,
-  newWorld,
-  PARTITIONS,
-  play,
-  playUntil,
-  startLearner,
-  T0,
-  topics,
-  type World,
-} from './world.ts';
-
-async function livedIn(): Promise<World> {
-  const world = await newWorld();
-  const learner = await startLearner(world);
-  await playUntil(
-    world,
-    300,
-    () => 12,
-    async () => (await kinds(world.log)).includes('promoted'),
-  );
-  await play(world, 60, () => 12);
-  await learner.stop();
-  await world.engine.stop();
-  return world;
-}
+import { all, config, events, livedIn, PARTITIONS, T0, topics, type World } from './world.ts';
 
 async function inputEnds({ log }: World): Promise<number[]> {
   return Promise.all(Array.from({ length: PARTITIONS }, async (_, p) => (await log.offsets(topics.readings, p)).end));

@@ -161,6 +161,22 @@ export async function playUntil(
   }
 }
 
+/** A world whose learner has brought a model into use, some days ago; nothing runs in it any more. */
+export async function livedIn(): Promise<World> {
+  const world = await newWorld();
+  const learner = await startLearner(world);
+  await playUntil(
+    world,
+    300,
+    () => 12,
+    async () => (await kinds(world.log)).includes('promoted'),
+  );
+  await play(world, 60, () => 12);
+  await learner.stop();
+  await world.engine.stop();
+  return world;
+}
+
 /** Mean absolute error of what was served, by time. */
 export async function servedError(log: EventLog, from: number, to: number): Promise<number> {
   let sum = 0;

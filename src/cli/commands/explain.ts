@@ -29,7 +29,7 @@ export function addExplain(program: Command, terminal: Terminal): void {
         const which = await whichOf(forecast, options.origin, () => seriesOnLog(log, topics.history, terminal.signal));
         const explanation = await explain({ log, config: pipeline, models: registry, which, signal: terminal.signal });
         terminal.out(options.json ? JSON.stringify(explanation) : explanationText(explanation, options.all ?? false));
-        if (!explanation.identical) {
+        if (explanation.identical === false) {
           throw new FleetcastError('NOT_REPRODUCED', `the forecast differs in ${explanation.differences.join(', ')}`);
         }
       }),
