@@ -13,6 +13,8 @@ export interface Serving {
   readonly shape?: Pick<WindowShape, 'lookback' | 'horizon'>;
   /** Length of a bucket, milliseconds; models of events have none. */
   readonly interval?: number;
+  /** How long an artefact that is not on the log is waited for; the registry's own patience by default. */
+  readonly patienceMs?: number;
 }
 
 export interface ActivateOptions extends Desk, Partial<Serving> {
@@ -79,10 +81,10 @@ export async function activate(options: ActivateOptions): Promise<void> {
 /**
  * The model as the pipeline would serve it, compared with TensorFlow.js where that is needed.
  * @throws MODEL_INVALID also for a model of another lookback, horizon or length of buckets, MODEL_DISAGREES,
- * TRAINER_UNAVAILABLE
+ * TRAINER_UNAVAILABLE, MODEL_UNKNOWN for an artefact that is not on the log
  */
 export async function servable(serving: Serving, id: string, signal?: AbortSignal): Promise<ServedModel> {
-  const served = await serving.registry.load(id, signal);
+  const served = await serving.registry.load(id, signal, serving.patienceMs);
   const misfit = misfitOf(serving, served.artefact);
   if (misfit !== undefined) throw new FleetcastError('MODEL_INVALID', misfit);
   return served;

@@ -337,6 +337,34 @@ describe('learner', () => {
     expect(told.filter(({ kind }) => kind !== 'model-event')).toEqual([{ kind: 'warning', message }]);
   });
 
+  it('counts a champion whose artefact is gone as none, and says so', async () => {
+    const log = await newLog();
+    const old = testModel(ridgeArtefact(8, shape)).encoded;
+    await append(log, old);
+    await activate({ log, topics, now: () => T0, name: 'default', modelId: old.id, role: 'champion', reason: '' });
+    await startEngine(log, new ModelRegistry({ log, topic: topics.models }));
+    await play(log, 0, 260);
+    await until(async () => (await log.offsets(topics.scores, 0)).end > 100);
+    await log.append([{ topic: topics.models, partition: 0, timestamp: T0, key: Buffer.from(old.id), value: null }]);
+    const told: (string | undefined)[] = [];
+    const registry = new ModelRegistry({ log, topic: topics.models });
+    const learner: Learner = new Learner(
+      learnerOptions(log, registry, {
+        artefactMs: 50,
+        onEvent: (event) => {
+          if (event.kind === 'warning') told.push(event.message, learner.status().championRefused);
+        },
+      }),
+    );
+    await learner.start();
+    open.push(learner);
+    await until(async () => (await events(log)).length === 4);
+    expect((await events(log)).map(({ kind }) => kind)).toEqual(['promoted', 'requested', 'trained', 'promoted']);
+    const why = `MODEL_UNKNOWN: the artefact of the model ${old.id} is not on the topic ${topics.models}`;
+    expect(told).toEqual([`the model in use, ${old.id}, cannot be served any more: ${why}`, why]);
+    await until(async () => learner.status().championRefused === undefined);
+  });
+
   it('ends a training whose artefact is too large for the log', async () => {
     const log = await newLog();
     const registry = new ModelRegistry({ log, topic: topics.models });
@@ -376,9 +404,9 @@ describe('learner', () => {
 /** A registry that does something before it has a model. */
 function loading(log: EventLog, before: (id: string) => void | Promise<void>): ModelRegistry {
   return new (class extends ModelRegistry {
-    override async load(id: string, signal?: AbortSignal): Promise<ServedModel> {
+    override async load(id: string, signal?: AbortSignal, patienceMs?: number): Promise<ServedModel> {
       await before(id);
-      return super.load(id, signal);
+      return super.load(id, signal, patienceMs);
     }
   })({ log, topic: topics.models });
 }

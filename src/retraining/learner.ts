@@ -51,6 +51,8 @@ export interface LearnerOptions extends Pick<TrainingHooks, 'onStage' | 'onProgr
   readonly sessionMs?: number;
   /** How often the history is looked at, milliseconds. Default 1,000. */
   readonly pollMs?: number;
+  /** How long an artefact that is not on the log is waited for, milliseconds. Default two minutes. */
+  readonly artefactMs?: number;
   /** Between checkpoints of a training, milliseconds. Default 30,000. */
   readonly checkpointMs?: number;
   readonly onCheckpoint?: () => void;
@@ -70,6 +72,8 @@ export interface LearnerStatus {
   /** Buckets of the longest series, and how many the next training waits for. */
   readonly buckets: number;
   readonly champion: string;
+  /** Why the champion cannot be served any more, where it is so: it counts as none then. */
+  readonly championRefused: string | undefined;
   readonly challenger: string;
   /** When the champion's error began to rise for good (event time), where it has. */
   readonly driftSince: number | undefined;
@@ -82,6 +86,8 @@ const DEADLINE_MS = 6 * 3_600_000;
 const POLL_MS = 1_000;
 const RETRY_MS = 5_000;
 const VISIBLE_MS = 500;
+/** On Kafka an open transaction of somebody else can hide what has been committed, but not for longer. */
+const ARTEFACT_MS = 120_000;
 const FLUSH_PATIENCE_MS = 30_000;
 
 /**
@@ -131,6 +137,7 @@ export class Learner {
       state: this.#state,
       buckets: this.#watch.longest,
       champion: this.#line.champion,
+      championRefused: this.#unserved?.id === this.#line.champion ? this.#unserved.refusal : undefined,
       challenger: this.#line.challenger,
       // Of a champion before this one it is over, also while that one is watched on in the shadow.
       driftSince: this.#errors?.champion === this.#line.champion ? this.#errors.since : undefined,
@@ -403,11 +410,12 @@ export class Learner {
     if (id === '') return undefined;
     const refusal = this.#unserved?.id === id ? this.#unserved.refusal : await this.#refusal(id, signal);
     if (refusal === undefined) return this.#options.registry.load(id, signal);
-    if (this.#unserved?.id !== id) {
+    const isNew = this.#unserved?.id !== id;
+    this.#unserved = { id, refusal };
+    if (isNew) {
       const message = `the model in use, ${id}, cannot be served any more: ${refusal}`;
       this.#options.onEvent?.({ kind: 'warning', message });
     }
-    this.#unserved = { id, refusal };
     return undefined;
   }
 
@@ -417,14 +425,14 @@ export class Learner {
       await servable(this.#serving, id, signal);
       return undefined;
     } catch (error) {
-      if (isRefusal(error)) return `${error.code}: ${error.message}`;
+      if (isRefusal(error) || isFleetcastError(error, 'MODEL_UNKNOWN')) return `${error.code}: ${error.message}`;
       throw error;
     }
   }
 
   get #serving(): Serving {
-    const { registry, windows } = this.#options;
-    return { registry, shape: windows.shape, interval: windows.interval };
+    const { registry, windows, artefactMs = ARTEFACT_MS } = this.#options;
+    return { registry, shape: windows.shape, interval: windows.interval, patienceMs: artefactMs };
   }
 
   #hooks(signal: AbortSignal): TrainingHooks {

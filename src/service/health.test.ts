@@ -59,6 +59,13 @@ describe('health', () => {
   const of = (change: Partial<TaskStatus>, changeBridge: Partial<BridgeStatus> = {}) =>
     healthOf({ tasks: [{ ...task, ...change }], bridge: { ...bridge, ...changeBridge }, now: NOW });
 
+  it('is degraded while the model in use cannot be served', () => {
+    expect(healthOf({ tasks: [task], bridge, championRefused: 'MODEL_UNKNOWN: gone', now: NOW })).toEqual({
+      status: 'degraded',
+      problems: ['the model in use cannot be served any more: MODEL_UNKNOWN: gone'],
+    });
+  });
+
   it('is green while all goes on, and yellow or red with the reason otherwise', () => {
     expect(of({})).toEqual({ status: 'ok', problems: [] });
     expect(healthOf({ tasks: [], bridge, now: NOW }).status).toBe('starting');

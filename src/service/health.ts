@@ -10,6 +10,8 @@ export interface HealthInput {
   readonly bridge: BridgeStatus | undefined;
   /** Why the log cannot be read now: it mends by itself when the brokers are back. */
   readonly logTrouble?: string | undefined;
+  /** Why the model in use cannot be served any more, as far as the learner knows. */
+  readonly championRefused?: string | undefined;
   /** Wall clock, milliseconds. */
   readonly now: number;
 }
@@ -18,10 +20,11 @@ export interface HealthInput {
 const TICK_LATE_MS = 15_000;
 
 /** What keeps records from going on: red (`stuck`) where it does not mend by itself. */
-export function healthOf({ tasks, waiting = [], bridge, logTrouble, now }: HealthInput): Health {
+export function healthOf({ tasks, waiting = [], bridge, logTrouble, championRefused, now }: HealthInput): Health {
   const stuck: string[] = [];
   const degraded: string[] = [];
   if (logTrouble !== undefined) degraded.push(`the log is away: ${logTrouble}`);
+  if (championRefused !== undefined) degraded.push(`the model in use cannot be served any more: ${championRefused}`);
   const away = (task: TaskStatus): boolean => logTrouble !== undefined && task.phase !== 'failed';
   let starting = tasks.length === 0 || waiting.length > 0 || bridge === undefined || !bridge.session.subscribed;
   for (const task of tasks) {

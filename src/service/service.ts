@@ -7,7 +7,7 @@ import { FleetcastError, isFleetcastError } from '../errors.ts';
 import type { ModelEvent } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
 import { forecastingTopology } from '../pipelines/forecasting.ts';
-import { ModelRegistry } from '../pipelines/model-registry.ts';
+import { ARTEFACT_PATIENCE_MS, ModelRegistry } from '../pipelines/model-registry.ts';
 import { explain } from '../retraining/explain.ts';
 import { explanationText } from '../retraining/explanation-text.ts';
 import { Learner, type LearnerEvent } from '../retraining/learner.ts';
@@ -217,7 +217,14 @@ async function startParts(
       startedAt,
       now: at,
       log: place,
-      health: healthOf({ tasks, waiting, bridge: bridgeStatus, logTrouble: log.trouble?.(), now: at }),
+      health: healthOf({
+        tasks,
+        waiting,
+        bridge: bridgeStatus,
+        logTrouble: log.trouble?.(),
+        championRefused: learner?.status().championRefused,
+        now: at,
+      }),
       bridge: bridgeStatus && {
         url: bridgeStatus.session.url,
         connected: bridgeStatus.session.connected,
@@ -291,7 +298,8 @@ async function startParts(
         },
         retire: (id, reason) => retire({ ...hand, reason }, id),
         explain: async (device, quantity) => {
-          const explanation = await explain({ log, config: pipeline, models: registry, which: { device, quantity } });
+          const patient = registry.within(ARTEFACT_PATIENCE_MS);
+          const explanation = await explain({ log, config: pipeline, models: patient, which: { device, quantity } });
           return { text: explanationText(explanation, false), explanation };
         },
         rollBack: (reason) => rollBack({ ...hand, reason }),
