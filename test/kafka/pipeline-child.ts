@@ -9,7 +9,7 @@ export interface PipelineChildOptions {
   readonly prefix: string;
   readonly group: string;
   readonly member: string;
-  readonly topology: 'forecasting' | 'sums-1' | 'sums-2' | 'sums-3';
+  readonly topology: 'forecasting' | 'joins' | 'sums-1' | 'sums-2' | 'sums-3';
   readonly sessionMs?: number;
   readonly standby?: 'all' | readonly number[];
 }

@@ -1,5 +1,5 @@
 // A process that runs a topology on Kafka, for tests that kill it. One argument, JSON: brokers, prefix, group, member,
-// topology (forecasting, sums-1, sums-2 or sums-3), sessionMs, standby. Lines on standard output: `ready`, then what its tasks
+// topology (forecasting, joins, sums-1, sums-2 or sums-3), sessionMs, standby. Lines on standard output: `ready`, then what its tasks
 // tell; with standby also `read N of TASK` (records of the state topic, at each restore) and `copy TASK LAG KEYS`.
 // SIGTERM ends it in order.
 import { openKafkaLog } from '../../dist/log/kafka/kafka-log.js';

@@ -3,6 +3,8 @@ import { forecastingTopology } from '../../dist/pipelines/forecasting.js';
 import { ModelRegistry } from '../../dist/pipelines/model-registry.js';
 import { pipelineConfig } from '../../dist/pipelines/pipeline-config.js';
 import { TopologyBuilder } from '../../dist/topology/builder.js';
+import { joins } from './joins-topology.mjs';
+import { Sum } from './sum.mjs';
 
 const HOUR = 3_600_000;
 export const config = pipelineConfig({
@@ -11,22 +13,6 @@ export const config = pipelineConfig({
   flushEvery: 20_000,
   idle: 6 * HOUR,
 });
-
-/** Adds up the numbers of each key. */
-class Sum {
-  init(context) {
-    this.sums = context.slab('sum', { sum: ['f64', 1], count: ['i32', 1] });
-  }
-
-  process(record, out) {
-    if (!this.sums.has(record)) this.sums.create(record);
-    const sum = this.sums.f64('sum');
-    const count = this.sums.i32('count');
-    sum[record.row] += record.value;
-    count[record.row]++;
-    out.emit(`${record.key} ${count[record.row]} ${sum[record.row]}`, record.time);
-  }
-}
 
 /**
  * The second version has one more node with state behind the first, which keeps its name and so its state; what it adds
@@ -54,5 +40,6 @@ export function topologyOf(name, log) {
   if (name === 'forecasting') {
     return forecastingTopology(config, new ModelRegistry({ log, topic: config.topics.models }));
   }
+  if (name === 'joins') return joins();
   return sums(Number(name.slice(-1)));
 }
