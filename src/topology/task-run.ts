@@ -86,6 +86,8 @@ export class TaskRun {
   /** What the micro-batch has taken in. */
   #runs: InputRun[] = [];
   #lastRecord: LogRecord | undefined;
+  /** Was stopped with records polled and not taken. */
+  #cutShort = false;
   #lastInputAt: number;
   #retentionCheckedAt: number;
   /** The commit under way; the next batch runs meanwhile, but is committed only after it. */
@@ -145,6 +147,7 @@ export class TaskRun {
       this.#refuseFailed();
       if (this.#staged.batches > 0) this.#commit();
       await this.#settle();
+      if (!this.#cutShort) await this.#commitHoles(input);
       return done;
     } finally {
       this.#abort.abort();
@@ -270,11 +273,15 @@ export class TaskRun {
       const parts = await this.#poll(input);
       this.#refuseFailed();
       if (parts.length === 0) {
-        await this.#idle();
+        await this.#idle(input);
         continue;
       }
       this.#lastInputAt = this.#options.clock.now();
-      for (const part of parts) if (!(await this.#take(part))) return false;
+      for (const part of parts) {
+        if (await this.#take(part)) continue;
+        this.#cutShort = true;
+        return false;
+      }
       await this.#runBatch();
       if (this.#commitIsDue(input)) {
         await this.#settle();
@@ -425,17 +432,43 @@ export class TaskRun {
     for (const answer of readers) answer(ended);
   }
 
-  /** Nothing came in: what the sweep has left is written after a while. */
-  async #idle(): Promise<void> {
+  /** Nothing came in: what the sweep has left is written after a while, and holes behind the last record are passed. */
+  async #idle(input: TaskInput): Promise<void> {
     if (this.#staged.batches > 0) this.#commit();
     await this.#settle();
     this.#progress.moved();
-    const { clock, idleSweepMs, part } = this.#options;
-    if (!this.#executor.state.hasStores || this.#sweep.replayFrom >= this.#sequence - 1) return;
+    const { clock, idleSweepMs } = this.#options;
     if (clock.now() - this.#lastInputAt < idleSweepMs) return;
+    await this.#commitHoles(input);
+    if (!this.#executor.state.hasStores || this.#sweep.replayFrom >= this.#sequence - 1) return;
     const staged: OutRecord[] = [];
     this.#stageState(staged, 0, this.lastIngestTime, IDLE_SWEEP_KEYS, []);
-    await this.#writer!.commit(staged, new Map(part.sources.map(({ topic }, i) => [topic, this.#taken[i]!])));
+    await this.#writer!.commit(staged, this.#offsetsTaken());
+  }
+
+  /**
+   * Behind the last record there may be offsets without one: marks of transactions, records of aborted ones. They were read;
+   * left out of the committed offsets they would count as lost once retention has taken them.
+   */
+  async #commitHoles(input: TaskInput): Promise<void> {
+    for (const [source, to] of input.positions().entries()) {
+      const from = this.#taken[source]!;
+      if (to <= from) continue;
+      this.#runs.push({ source, from, to });
+      this.#taken[source] = to;
+      this.#sequence += to - from;
+    }
+    if (this.#runs.length === 0) return;
+    const staged: OutRecord[] = [];
+    this.#stageState(staged, 0, this.lastIngestTime, 0, []);
+    await this.#writer!.commit(staged, this.#offsetsTaken());
+    this.#lastInputAt = this.#options.clock.now();
+    this.committed = [...this.#taken];
+    this.#countCut();
+  }
+
+  #offsetsTaken(): Map<string, number> {
+    return new Map(this.#options.part.sources.map(({ topic }, i) => [topic, this.#taken[i]!]));
   }
 
   /** The sweep hurries where the log is about to lose records that a restore would need. */

@@ -28,6 +28,16 @@ function counts(): Topology {
   return builder.build();
 }
 
+/** Passes on what comes of two sources; keeps no state. */
+function places(): Topology {
+  const builder = new TopologyBuilder('places');
+  builder
+    .source('a', { topic: 'a', codec })
+    .merge(builder.source('b', { topic: 'b', codec }))
+    .sink('out', { topic: 'out', encode: ({ key }) => ({ key, value: Buffer.from('1') }) });
+  return builder.build();
+}
+
 describe.skipIf(kafka === undefined)('state on kafka (needs a broker)', { timeout: 120_000 }, () => {
   let prefix: string;
   let log: EventLog;
@@ -103,5 +113,55 @@ describe.skipIf(kafka === undefined)('state on kafka (needs a broker)', { timeou
     const wanted = Array.from({ length: 21 }, (_, i) => String(i + 1));
     await expect.poll(async () => texts(await readAll(log, 'out', 0)), { timeout: 10_000 }).toEqual(wanted);
     expect(await log.written('state', 0)).toBe((await log.offsets('state', 0)).end);
+  });
+
+  test.each([
+    'when nothing comes',
+    'when it stops',
+  ])('is not cut where retention took the marks of transactions only, which are committed %s', async (when) => {
+    const topics = ['a', 'b', 'out', 'dead-letters'];
+    await log.ensureTopics(topics.map((name) => ({ name, partitions: 1, cleanup: 'delete' })));
+    const start = async () => {
+      const idleSweepMs = when === 'when nothing comes' ? 0 : 1e9;
+      const topology = idleSweepMs === 0 ? counts() : places();
+      const engine = new Engine({ log, topology, group: 'g', idleSweepMs, batch: { pollMs: 50 } });
+      await engine.start();
+      return engine;
+    };
+    const other = client.producer({ transactionalId: `${prefix}other`, maxInFlightRequests: 1, idempotent: true });
+    await other.connect();
+    const transact = async (end: 'commit' | 'abort') => {
+      const transaction = await other.transaction();
+      const messages = Array.from({ length: 5 }, () => ({ partition: 0, key: 'k', value: '1', timestamp: '5000' }));
+      await transaction.send({ topic: `${prefix}a`, messages });
+      await transaction[end]();
+    };
+    const first = await start();
+    await transact('commit');
+    await expect.poll(async () => (await readAll(log, 'out', 0)).length, { timeout: 30_000 }).toBe(5);
+    // What was aborted and its mark: nobody has ever seen a record there.
+    await transact('abort');
+    await expect.poll(async () => (await log.offsets('a', 0)).end, { timeout: 30_000 }).toBe(12);
+    if (when === 'when nothing comes') {
+      await expect.poll(async () => (await log.committed('g.a')).get('a/0'), { timeout: 30_000 }).toBe(12);
+    }
+    // The reader has passed the mark, or the rest of the state is written.
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await first.stop();
+    expect((await log.committed('g.a')).get('a/0')).toBe(12);
+    await log.deleteRecords('a', 0, 12);
+    const second = await start();
+    await transact('commit');
+    const wanted = Array.from({ length: 10 }, (_, i) => (when === 'when it stops' ? '1' : String(i + 1)));
+    await expect.poll(async () => texts(await readAll(log, 'out', 0)), { timeout: 30_000 }).toEqual(wanted);
+    await second.stop();
+    // A record that was not read is still missed.
+    await transact('commit');
+    await transact('commit');
+    await log.deleteRecords('a', 0, 19);
+    const third = await start();
+    await expect.poll(() => third.status()[0]?.errorCode, { timeout: 30_000 }).toBe('STATE_LOG_CUT');
+    await third.stop();
+    await other.disconnect();
   });
 });
