@@ -1,6 +1,6 @@
 import type { LogRecord, OutRecord, TopicSpec } from '../../src/log/event-log.ts';
 import type { TimeOf, Topology } from '../../src/topology/topology.ts';
-import { lagging, RESULTS } from '../topologies/lagging.ts';
+import { lagging, RESULTS, TIMES } from '../topologies/lagging.ts';
 import { rooms } from '../topologies/rooms.ts';
 import { sums } from '../topologies/sums.ts';
 import { unexcusedLate } from '../unexcused-late.ts';
@@ -85,14 +85,16 @@ const tickTo = (partition: number, time: number): OutRecord => {
   const value = Buffer.from(JSON.stringify({ tick: time }));
   return { topic: 'readings', partition, timestamp: time, key: null, value };
 };
+const FORGET_MS = 60;
 const everyPartition = Array.from({ length: PARTITIONS }, (_, partition) => partition);
 
 /**
  * Windows and a join behind a repartition topic. One device has a fast clock, another one falls behind, and often one
- * partition comes only when the other is through: nothing may be late by that.
+ * partition comes only when the other is through: nothing may be late by that. At times nobody sends anything until what
+ * is kept of every key has been forgotten.
  */
 const lags = (timeOf?: TimeOf): Scenario => ({
-  topology: lagging(timeOf),
+  topology: lagging(timeOf, RESULTS, FORGET_MS),
   topics: ['readings', ...RESULTS, 'late', 'dead-letters'].map((name) => spec(name)),
   first: everyPartition.map((partition) => tickTo(partition, 1000)),
   inputOf: (random) => {
@@ -100,7 +102,7 @@ const lags = (timeOf?: TimeOf): Scenario => ({
     const ahead = random.below(3_000);
     const drift = random.below(30);
     const sent = Array.from({ length: 30 + random.below(50) }, (_, id): OutRecord[] => {
-      timestamp += random.below(30);
+      timestamp += random.chance(0.04) ? TIMES.idleMs + 2 * FORGET_MS : random.below(30);
       if (random.chance(0.3)) return everyPartition.map((partition) => tickTo(partition, timestamp));
       const device = random.below(6);
       const off = device === 0 ? ahead : device === 5 ? -drift * id : 0;

@@ -32,16 +32,21 @@ const encode = ({ key, value }: { key: string; value: unknown }) => ({
 });
 
 /** Nodes that judge lateness (by default one of each kind), behind a repartition topic; what is late goes to the topic `late`. */
-export function lagging(timeOf?: TimeOf, names: readonly (typeof RESULTS)[number][] = RESULTS): Topology {
+export function lagging(
+  timeOf?: TimeOf,
+  names: readonly (typeof RESULTS)[number][] = RESULTS,
+  forgetMs = Number.POSITIVE_INFINITY,
+): Topology {
+  const times = { ...TIMES, forgetMs };
   const builder = new TopologyBuilder('lagging');
   const options = timeOf === undefined ? {} : { timeOf };
   const rooms = builder.source('readings', { topic: 'readings', codec }).keyBy('by-room', ({ room }) => room, options);
   const ordered = jsonCodec<Sent>();
-  const join = { kind: 'outer', withinMs: 20, ...TIMES, left: jsonCodec<Sent>(), right: jsonCodec<Sent>() } as const;
+  const join = { kind: 'outer', withinMs: 20, ...times, left: jsonCodec<Sent>(), right: jsonCodec<Sent>() } as const;
   const nodes: Record<(typeof RESULTS)[number], () => NodeStream<unknown>> = {
-    minutes: () => rooms.window(tumbling(50, TIMES)).aggregate('minutes', ids, { ordered }),
-    walks: () => rooms.window(session(30, TIMES)).aggregate('walks', ids, { ordered }),
-    paces: () => rooms.window(sliding(40, TIMES)).aggregate('paces', ids, { ordered }),
+    minutes: () => rooms.window(tumbling(50, times)).aggregate('minutes', ids, { ordered }),
+    walks: () => rooms.window(session(30, times)).aggregate('walks', ids, { ordered }),
+    paces: () => rooms.window(sliding(40, times)).aggregate('paces', ids, { ordered }),
     pairs: () => {
       const odd = rooms.filter('odd', ({ id }) => id % 2 === 1);
       const even = rooms.filter('even', ({ id }) => id % 2 === 0);

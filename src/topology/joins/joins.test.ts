@@ -11,7 +11,7 @@ const encode = ({ key, value }: { key: string; value: unknown }) => ({
   value: Buffer.from(JSON.stringify(value)),
 });
 
-function joined(kind: 'inner' | 'left' | 'outer'): TopologyTestDriver {
+function joined(kind: 'inner' | 'left' | 'outer', forgetMs?: number): TopologyTestDriver {
   const builder = new TopologyBuilder('join');
   const left = builder.source<string>('left', { topic: 'left', codec: unused });
   const right = builder.source<number>('right', { topic: 'right', codec: unused });
@@ -22,6 +22,7 @@ function joined(kind: 'inner' | 'left' | 'outer'): TopologyTestDriver {
     kind: 'outer',
     left: stringCodec,
     right: numberCodec,
+    ...(forgetMs === undefined ? {} : { forgetMs }),
   } as const;
   const pairs = left.join('pairs', right, { ...options, kind: kind as 'outer' }, (l, r) => [l ?? null, r ?? null]);
   pairs.sink('out', { topic: 'out', encode });
@@ -71,6 +72,46 @@ describe('stream-stream join', () => {
     driver.pipe('right', 'k', 1, 184, 1000);
     driver.pipe('right', 'k', 2, 185, 1000);
     expect(driver.values('late')).toEqual([1]);
+  });
+
+  it('forgets a key of which nothing is kept, when it has been quiet for long enough', async () => {
+    const driver = joined('outer', 1_000);
+    for (let i = 0; i < 50; i++) driver.pipe('left', `k-${i}`, 'a', 100, 1000);
+    driver.tick(1_100);
+    expect(driver.values('out')).toHaveLength(50);
+    const held = () => driver.state('pairs', 'waiting').range().length;
+    // A late one counts as a sign of life, though nothing of it is kept.
+    driver.pipe('right', 'k-7', 1, 90, 1_200);
+    driver.pipe('right', 'k-8', 1, 200, 1_200);
+    expect(driver.counts.get('pairs', 'late')).toBe(1);
+    await driver.restart();
+    driver.tick(2_099);
+    expect(held()).toBe(50);
+    driver.tick(2_100);
+    expect(
+      driver
+        .state('pairs', 'waiting')
+        .range()
+        .map(({ key }) => key),
+    ).toEqual(['k-7', 'k-8']);
+    driver.tick(2_300);
+    expect(
+      driver
+        .state('pairs', 'waiting')
+        .range()
+        .map(({ key }) => key),
+    ).toEqual(['k-8']);
+    await driver.restart();
+    driver.tick(2_300 + 1_000);
+    expect(held()).toBe(0);
+    // It begins anew.
+    driver.pipe('right', 'k-7', 1, 90, 3_400);
+    expect(driver.counts.get('pairs', 'late')).toBe(1);
+    const keeps = joined('outer');
+    keeps.pipe('left', 'k', 'a', 100, 1000);
+    keeps.tick(1_100);
+    keeps.tick(1e12);
+    expect(keeps.state('pairs', 'waiting').range()).toHaveLength(1);
   });
 
   it('puts records from the future aside, which would make all others late', () => {

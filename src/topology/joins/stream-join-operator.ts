@@ -16,6 +16,12 @@ export interface StreamJoinOptions<L, R> {
   readonly idleMs?: number;
   /** As of windows: behind a `keyBy`, how far a device may be behind and still be waited for. Default: as `futureMs`. */
   readonly holdMs?: number;
+  /**
+   * As of windows: after so long without a record, counted from the idle time, a key of which no record is kept is
+   * forgotten. A record that would have been late is then kept like a first one. Default: never; where keys come and go
+   * without end, state grows with them.
+   */
+  readonly forgetMs?: number;
   /** Records whose event time is further ahead of their ingest time are put aside. Default one hour. */
   readonly futureMs?: number;
   /** `left` and `outer` give records without a partner too, when the watermark has passed. Default `inner`. */
@@ -98,6 +104,7 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
   readonly #join: (left: L | undefined, right: R | undefined, key: string) => O;
   readonly #graceMs: number;
   readonly #idleMs: number;
+  readonly #forgetMs: number;
   #store!: KeyedStore<KeyState>;
   #timers!: Timers;
   #times: KeyTimes | undefined;
@@ -107,6 +114,7 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
     this.#join = join;
     this.#graceMs = options.graceMs ?? 0;
     this.#idleMs = options.idleMs ?? options.withinMs + this.#graceMs;
+    this.#forgetMs = options.forgetMs ?? Number.POSITIVE_INFINITY;
   }
 
   init(context: OperatorContext): void {
@@ -132,6 +140,8 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
       if (this.#times !== undefined) {
         this.#times.take(record);
         this.#wait(record, state);
+      } else if (this.#forgetMs !== Number.POSITIVE_INFINITY && isEmpty(state)) {
+        this.#timers.set(record, record.ingestTime + this.#idleMs + this.#forgetMs);
       }
       return;
     }
@@ -166,9 +176,16 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
       this.#wait(at, state);
       return;
     }
+    const forgets = this.#forgetMs !== Number.POSITIVE_INFINITY;
+    if (forgets && isEmpty(state) && passed?.quietBefore !== false) {
+      this.#store.delete(at);
+      this.#times?.forget(at);
+      return;
+    }
     if (passed === undefined) {
       state.closed = Math.max(state.closed, state.seen + withinMs + 1);
       this.#giveUp(state, Number.POSITIVE_INFINITY, at.key, out);
+      if (forgets) this.#timers.set(at, time + this.#forgetMs);
       return;
     }
     const latest = Math.max(
@@ -177,7 +194,8 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
     );
     state.closed = Math.max(state.closed, Math.min(latest + withinMs + 1, passed.reached));
     this.#giveUp(state, this.#watermark(state) - withinMs, at.key, out);
-    this.#wait(at, state);
+    if (forgets && isEmpty(state)) this.#timers.set(at, time + this.#forgetMs);
+    else this.#wait(at, state);
   }
 
   /** Until the next device falls quiet, or the stream's time lets a record be given up. */
@@ -211,6 +229,10 @@ export class StreamJoinOperator<L, R, O> implements Operator<Tagged<L, R>, O> {
     if (state.left.some(gone)) state.left = state.left.filter((waiting) => !gone(waiting));
     if (state.right.some(gone)) state.right = state.right.filter((waiting) => !gone(waiting));
   }
+}
+
+function isEmpty({ left, right }: KeyState): boolean {
+  return left.length + right.length === 0;
 }
 
 function insert(list: Waiting[], waiting: Waiting): void {

@@ -21,6 +21,8 @@ export interface Passed {
   readonly low: number;
   /** No origin counts any more. */
   readonly quiet: boolean;
+  /** None did when the timer fired the last time either: nothing has come since the key fell quiet. */
+  readonly quietBefore: boolean;
   /** Ends up to here lie behind the stream's time, by the grace. */
   readonly reached: number;
 }
@@ -68,10 +70,11 @@ export class KeyTimes {
     const clock = this.#origins.clock(at);
     const quiet = (clock === Number.POSITIVE_INFINITY ? time : clock) - idleMs;
     const heard = this.#store.get(at);
+    const quietBefore = heard === undefined || heard.empty;
     if (heard !== undefined && heard.oldest <= quiet) heard.drop(quiet);
     const reached = clock - graceMs;
-    if (heard === undefined || heard.empty) return { low: Number.NEGATIVE_INFINITY, quiet: true, reached };
-    return { low: this.#low(heard, clock), quiet: false, reached };
+    if (heard === undefined || heard.empty) return { low: Number.NEGATIVE_INFINITY, quiet: true, quietBefore, reached };
+    return { low: this.#low(heard, clock), quiet: false, quietBefore, reached };
   }
 
   /** When the timer of a key is due next. @param next of what is open the earliest end after {@link reached}. */

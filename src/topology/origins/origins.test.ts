@@ -203,3 +203,35 @@ describe('event time behind keyBy', () => {
     expect(driver.values('minutes-out')).toEqual([{ start: 1_000, end: 1_050, value: [0], revision: 1 }]);
   });
 });
+
+it('forgets a key behind a keyBy after the idle and the forgetting time, not before, whatever closed its windows', async () => {
+  const driver = new TopologyTestDriver(lagging(undefined, RESULTS, 1_000));
+  const stores = [
+    ['minutes', 'windows'],
+    ['walks', 'windows'],
+    ['paces', 'values'],
+    ['pairs', 'waiting'],
+  ] as const;
+  const held = () => stores.map(([node, store]) => driver.state(node, store).range().length);
+  const origins = () => stores.map(([node]) => driver.state(node, 'origins').range().length);
+  driver.tick(START);
+  for (let id = 0; id < 4; id++) {
+    driver.pipe('readings', `device-${id}`, { id, room: 'hall', t: START }, START, START);
+  }
+  // Ticks close all that is open before anybody falls quiet.
+  driver.tick(START + 140);
+  expect(held()).toEqual([1, 1, 1, 1]);
+  driver.tick(START + TIMES.idleMs);
+  await driver.restart();
+  // Late, and a sign of life.
+  driver.pipe('readings', 'device-1', { id: 5, room: 'hall', t: START - 1_000 }, START - 1_000, START + 300);
+  expect(RESULTS.map((node) => driver.counts.get(node, 'late'))).toEqual([1, 1, 1, 1]);
+  driver.tick(START + 300 + TIMES.idleMs);
+  driver.tick(START + 300 + TIMES.idleMs + 999);
+  expect(held()).toEqual([1, 1, 1, 1]);
+  driver.tick(START + 300 + TIMES.idleMs + 1_000);
+  expect([held(), origins()]).toEqual([
+    [0, 0, 0, 0],
+    [0, 0, 0, 0],
+  ]);
+});

@@ -84,10 +84,7 @@ export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
       this.#close(key, Math.max(key.seen - time.graceMs, key.closed), record.key, out);
     }
     this.#store.set(record, key);
-    if (
-      time.forgetMs !== Number.POSITIVE_INFINITY &&
-      (times === undefined ? key.closed > key.seen : key.values.length === 0)
-    ) {
+    if (times === undefined && time.forgetMs !== Number.POSITIVE_INFINITY && key.closed > key.seen) {
       // As of windows: nothing is left but to forget it.
       this.#timers.set(record, record.ingestTime + time.idleMs + time.forgetMs);
       return;
@@ -111,7 +108,7 @@ export class SlidingOperator<T, A> implements Operator<T, Windowed<A>> {
     }
     const latest = this.#times === undefined ? key.seen : (key.values.at(-1)?.time ?? Number.NEGATIVE_INFINITY);
     const quiet = key.closed > latest || (this.#times !== undefined && key.values.length === 0);
-    if (quiet && forgetMs !== Number.POSITIVE_INFINITY) {
+    if (quiet && forgetMs !== Number.POSITIVE_INFINITY && passed?.quietBefore !== false) {
       this.#store.delete(at);
       this.#times?.forget(at);
       return;

@@ -59,7 +59,11 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
     key.seen = Math.max(key.seen, times === undefined ? record.time : times.take(record));
     this.#close(key, Math.max(key.seen - graceMs, key.closed), record.key, out);
     this.#store.set(record, key);
-    if (forgetMs !== Number.POSITIVE_INFINITY && key.windows.every(({ revision }) => revision > 0)) {
+    if (
+      times === undefined &&
+      forgetMs !== Number.POSITIVE_INFINITY &&
+      key.windows.every(({ revision }) => revision > 0)
+    ) {
       // Nothing is open that could close: what is left is to forget it, as long after this record as after any other.
       this.#timers.set(record, record.ingestTime + idleMs + forgetMs);
       return;
@@ -81,7 +85,7 @@ export class WindowOperator<T, S, A> implements Operator<T, Windowed<A>> {
       return;
     }
     const open = key.windows.filter(({ revision }) => revision === 0);
-    if (open.length === 0 && forgetMs !== Number.POSITIVE_INFINITY) {
+    if (open.length === 0 && forgetMs !== Number.POSITIVE_INFINITY && passed?.quietBefore !== false) {
       this.#store.delete(at);
       this.#times?.forget(at);
       return;
