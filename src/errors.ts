@@ -159,6 +159,11 @@ export const ERRORS = {
       'The task tries again by itself. Where that does not help, somebody has set the offsets or deleted state: begin anew with `fleetcast reset` (in the library `resetGroup`).',
     retryable: true,
   },
+  STATE_ELSEWHERE: {
+    meaning: 'The state that was asked for is that of a partition which this process does not have (any more).',
+    action: 'Ask the process that has the partition, or once more: it may be just moving.',
+    retryable: true,
+  },
   STATE_TOO_LARGE: {
     meaning:
       'The state of one key is larger than a record that the log takes, so that it cannot be kept. Its task stops.',

@@ -24,6 +24,7 @@ export function faultyLog(log: EventLog, script: () => CommitVerdict): EventLog 
           return {
             memberId: member.memberId,
             assignment: () => member.assignment(),
+            settled: () => member.settled(),
             leave: () => member.leave(),
             openWriter: async (partition) => wrapWriter(await member.openWriter(partition)),
           };

@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { EventLog, GroupMember, LogRecord, OutRecord, TopicSpec } from './event-log.ts';
+import type {
+  EventLog,
+  GroupMember,
+  GroupOptions,
+  LogRecord,
+  OutRecord,
+  PartitionWait,
+  TopicSpec,
+} from './event-log.ts';
 
 /** What a test suite of an implementation supplies. */
 export interface LogFixture {
@@ -65,7 +73,7 @@ export function eventLogContract(
     const join = async (
       from: EventLog,
       memberId: string,
-      more: { onRevoked?: (p: readonly number[]) => Promise<void>; topics?: string[]; group?: string } = {},
+      more: Partial<Pick<GroupOptions, 'onRevoked' | 'onWaiting'>> & { topics?: string[]; group?: string } = {},
     ) => {
       const lost: number[] = [];
       const member = await from.join({
@@ -75,6 +83,7 @@ export function eventLogContract(
         sessionMs,
         onAssigned: () => {},
         onRevoked: more.onRevoked ?? (() => {}),
+        ...(more.onWaiting === undefined ? {} : { onWaiting: more.onWaiting }),
         onLost: (partitions) => {
           lost.push(...partitions);
         },
@@ -262,6 +271,21 @@ export function eventLogContract(
           expect(own.every((sign, i) => sign === (i % 2 === 0 ? '+' : '-'))).toBe(true);
           expect(own.at(-1)).toBe('-');
         }
+      });
+
+      test('say when the group has told them their share, be it nothing', async () => {
+        await make(1);
+        const { member: a } = await join(log, 'a');
+        await assigned(a, 1);
+        await until(() => a.settled());
+        const waits: (readonly PartitionWait[])[] = [];
+        const { member: b } = await join(other, 'b', { onWaiting: (list) => waits.push(list) });
+        await until(() => b.settled());
+        expect(b.assignment()).toEqual([]);
+        expect(waits.at(-1) ?? []).toEqual([]);
+        await a.leave();
+        await assigned(b, 1);
+        await b.leave();
       });
 
       test('hand a partition over only after onRevoked has ended', async () => {

@@ -151,6 +151,11 @@ export interface GroupMember {
   /** Partition numbers that this member holds now. */
   assignment(): readonly number[];
   /**
+   * Whether the group has told this member its share since it joined, be it nothing; what others still hold of it is
+   * what `onWaiting` has told. False again while a member that was given up joins anew.
+   */
+  settled(): boolean;
+  /**
    * A writer for partition `partition`, which must be assigned. Opening it fences every earlier writer of the same
    * group and partition; read the committed offsets only after it is open.
    */

@@ -69,6 +69,12 @@ describe('health', () => {
   it('is green while all goes on, and yellow or red with the reason otherwise', () => {
     expect(of({})).toEqual({ status: 'ok', problems: [] });
     expect(healthOf({ tasks: [], bridge, now: NOW }).status).toBe('starting');
+    expect(healthOf({ tasks: [], idle: true, bridge, now: NOW })).toEqual({
+      status: 'idle',
+      problems: ['idle, no partition: other processes have them all, and this one stands by'],
+    });
+    const wait = { group: 'g', partition: 0, holder: 'p', until: NOW };
+    expect(healthOf({ tasks: [], idle: true, waiting: [wait], bridge, now: NOW }).status).toBe('starting');
     expect(of({ phase: 'replaying' }).status).toBe('starting');
     expect(of({ phase: 'backing-off', error: 'disk' })).toEqual({
       status: 'degraded',

@@ -7,6 +7,8 @@ export interface HealthInput {
   readonly tasks: readonly TaskStatus[];
   /** Partitions that are to come here and that others still hold. */
   readonly waiting?: readonly PartitionWaitStatus[];
+  /** The group has no partition for this process, and none is to come. */
+  readonly idle?: boolean;
   readonly bridge: BridgeStatus | undefined;
   /** Why the log cannot be read now: it mends by itself when the brokers are back. */
   readonly logTrouble?: string | undefined;
@@ -20,13 +22,15 @@ export interface HealthInput {
 const TICK_LATE_MS = 15_000;
 
 /** What keeps records from going on: red (`stuck`) where it does not mend by itself. */
-export function healthOf({ tasks, waiting = [], bridge, logTrouble, championRefused, now }: HealthInput): Health {
+export function healthOf(input: HealthInput): Health {
+  const { tasks, waiting = [], idle = false, bridge, logTrouble, championRefused, now } = input;
   const stuck: string[] = [];
   const degraded: string[] = [];
   if (logTrouble !== undefined) degraded.push(`the log is away: ${logTrouble}`);
   if (championRefused !== undefined) degraded.push(`the model in use cannot be served any more: ${championRefused}`);
   const away = (task: TaskStatus): boolean => logTrouble !== undefined && task.phase !== 'failed';
-  let starting = tasks.length === 0 || waiting.length > 0 || bridge === undefined || !bridge.session.subscribed;
+  let starting =
+    (tasks.length === 0 && !idle) || waiting.length > 0 || bridge === undefined || !bridge.session.subscribed;
   for (const task of tasks) {
     if (task.phase === 'failed') stuck.push(`${task.task} has failed: ${task.error ?? 'unknown'}`);
     else if (task.stuck && !away(task))
@@ -54,5 +58,8 @@ export function healthOf({ tasks, waiting = [], bridge, logTrouble, championRefu
     }
   }
   const status = stuck.length > 0 ? 'stuck' : degraded.length > 0 ? 'degraded' : starting ? 'starting' : 'ok';
-  return { status, problems: [...stuck, ...degraded, ...describeWaits(waiting)] };
+  const problems = [...stuck, ...degraded, ...describeWaits(waiting)];
+  return status === 'ok' && tasks.length === 0
+    ? { status: 'idle', problems: ['idle, no partition: other processes have them all, and this one stands by'] }
+    : { status, problems };
 }

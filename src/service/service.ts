@@ -220,6 +220,7 @@ async function startParts(
       health: healthOf({
         tasks,
         waiting,
+        idle: engine.idle(),
         bridge: bridgeStatus,
         logTrouble: log.trouble?.(),
         championRefused: learner?.status().championRefused,

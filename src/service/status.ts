@@ -28,8 +28,11 @@ export interface ServiceStatus {
 }
 
 export interface Health {
-  /** `stuck` is red: something does not go on by itself. `starting`: restoring or not assigned yet. */
-  readonly status: 'ok' | 'starting' | 'degraded' | 'stuck';
+  /**
+   * `stuck` is red: something does not go on by itself. `starting`: restoring or not assigned yet. `idle`: there are more
+   * processes than partitions, and this one has none; as good as `ok`.
+   */
+  readonly status: 'ok' | 'idle' | 'starting' | 'degraded' | 'stuck';
   readonly problems: readonly string[];
 }
 

@@ -130,7 +130,7 @@ it('waits no longer than it may for a task that has no state yet, and names it',
       if (partition === 1) await released;
       return member.openWriter(partition);
     };
-    return { memberId: '', assignment: () => [], leave: () => member.leave(), openWriter };
+    return { memberId: '', assignment: () => [], settled: () => true, leave: () => member.leave(), openWriter };
   };
   const slow = new Proxy(log, {
     get: (target, name) => {
@@ -187,10 +187,76 @@ it('answers a reader whose task fails meanwhile, and does not leave it waiting',
   });
   await engine.start();
   const state = engine.state('n', 'windows');
-  expect(await state.get('a')).toBeUndefined();
+  await expect.poll(() => state.get('a').catch(({ code }) => code)).toBeUndefined();
   away = true;
   await expect.poll(() => engine.status()[0]!.phase).toBe('backing-off');
   await expect(state.get('a')).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryable: true });
   await expect(state.range()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
   await engine.stop();
+});
+
+describe('a group with more processes than one', () => {
+  const keyOf = (partition: number) =>
+    ['a', 'b', 'c', 'd', 'e', 'f', 'g'].find((key) => partitionFor(key, PARTITIONS) === partition)!;
+
+  async function engines(count: number) {
+    const log = new MemoryLog();
+    await log.ensureTopics(
+      ['in', 'dead-letters'].map((name) => ({ name, partitions: PARTITIONS, cleanup: 'delete' as const })),
+    );
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const key = Buffer.from(keyOf(partition));
+      await log.append([{ topic: 'in', partition, timestamp: 1_000, key, value: null }]);
+    }
+    const made: Engine[] = [];
+    for (let i = 0; i < count; i++) {
+      const builder = new TopologyBuilder('shared');
+      builder
+        .source<string>('in', {
+          topic: 'in',
+          codec: { decode: ({ timestamp }) => ({ kind: 'record', value: '', time: timestamp }) },
+        })
+        .window(tumbling(60_000))
+        .count('n')
+        .sink('out', { topic: 'dead-letters', encode: () => undefined });
+      const topology = builder.build();
+      const engine = new Engine({ log, topology, group: 'g', memberId: `m${i}`, batch: { pollMs: 5 } });
+      await engine.start();
+      made.push(engine);
+    }
+    const shares = () => made.map((engine) => engine.status().map(({ partition }) => partition));
+    await expect.poll(() => shares().flat().length).toBe(PARTITIONS);
+    await expect.poll(() => made.flatMap((engine) => engine.waiting())).toEqual([]);
+    return { made, shares };
+  }
+
+  it('says of a key whose partition another has that it is elsewhere, not that there is nothing', async () => {
+    const { made, shares } = await engines(2);
+    await expect.poll(() => shares().map(({ length }) => length)).toEqual([2, 1]);
+    const [here, there] = made.map((engine) => engine.state('n', 'windows'));
+    const away = shares()[1]![0]!;
+    await expect.poll(() => there!.get(keyOf(away)).catch(() => undefined)).toBeDefined();
+    await expect(here!.get(keyOf(away))).rejects.toMatchObject({
+      code: 'STATE_ELSEWHERE',
+      retryable: true,
+      message: `partition ${away} of g.in, where the key ${keyOf(away)} would be, is not with this process: ask the one that has it, or once more, if it is just moving`,
+    });
+    // While it moves, and when it has come.
+    const leaving = made[1]!.stop();
+    await expect
+      .poll(async () => here!.get(keyOf(away)).catch(({ code }) => expect(code).toBe('STATE_ELSEWHERE')))
+      .toBeDefined();
+    await leaving;
+    await expect(there!.get(keyOf(away))).rejects.toMatchObject({ code: 'STATE_ELSEWHERE' });
+    await made[0]!.stop();
+  });
+
+  it('tells a process without a partition that it is idle, until one comes', async () => {
+    const { made, shares } = await engines(PARTITIONS + 1);
+    await expect.poll(() => made.map((engine) => engine.idle())).toEqual([false, false, false, true]);
+    await made[0]!.stop();
+    await expect.poll(() => shares()[3]).toHaveLength(1);
+    expect(made[3]!.idle()).toBe(false);
+    await Promise.all(made.map((engine) => engine.stop()));
+  });
 });

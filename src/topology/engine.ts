@@ -102,6 +102,7 @@ export class Engine {
   readonly #ended = new Counts();
   readonly #stopping = new AbortController();
   #started = false;
+  #joined = false;
   /** Called when a task has ended or gone. */
   readonly #listeners = new Set<() => void>();
 
@@ -157,6 +158,7 @@ export class Engine {
       this.#running.push(running);
       await this.#join(running);
     }
+    this.#joined = true;
   }
 
   /** Ends all tasks after the commit under way and leaves the group. */
@@ -238,6 +240,14 @@ export class Engine {
     return this.#running.flatMap((running) => this.#waitsOf(running));
   }
 
+  /** The group has given this engine no partition, and none is to come: it stands by for the others. */
+  idle(): boolean {
+    if (!this.#joined) return false;
+    return this.#running.every(({ member, tasks, waits }) => {
+      return member?.settled() === true && member.assignment().length + tasks.size + waits.length === 0;
+    });
+  }
+
   /** How the copies fare that this engine keeps of other engines' tasks; see `standby`. */
   standbys(): StandbyStatus[] {
     return this.#running.flatMap(({ standbys }) => standbys.status());
@@ -255,7 +265,8 @@ export class Engine {
   state(node: string, store: string): EngineStateReader {
     const running = this.#running.find(({ part }) => part.nodes.some(({ name }) => name === node));
     if (running === undefined) throw new FleetcastError('USAGE', `the topology has no running node ${node}`);
-    return stateReader(running, node, store, this.#clock, this.#options.stateTimeoutMs ?? 5_000);
+    const group = subtopologyGroup(this.#options.group, running.part.name);
+    return stateReader({ ...running, group }, node, store, this.#clock, this.#options.stateTimeoutMs ?? 5_000);
   }
 
   #changed(): void {

@@ -21,16 +21,19 @@ export interface StateRow {
 /** Reads a store of all tasks that this engine runs. Values are copies, as of each task's last commit. */
 export interface EngineStateReader {
   /**
-   * Undefined where the key has nothing, or is in a partition that another engine has. It is looked for where the
-   * default partitioner would put it, then in all other partitions by number: who writes the topic may place keys
-   * otherwise.
-   * @throws USAGE where it is in none, and a task that has failed cannot be asked; LOG_UNAVAILABLE while one starts again;
-   * STATE_TIMEOUT where one has not answered in time (`stateTimeoutMs`): it restores, waits, or is stuck
+   * Undefined where the key has nothing. It is looked for where the default partitioner would put it, then in all other
+   * partitions that this engine has, by number: who writes the topic may place keys otherwise.
+   * @throws STATE_ELSEWHERE where it is in none of them, and the partition that the partitioner would put it into is with
+   * another engine, or on its way; USAGE where a task that has failed cannot be asked; LOG_UNAVAILABLE while one starts
+   * again; STATE_TIMEOUT where one has not answered in time (`stateTimeoutMs`): it restores, waits, or is stuck
    */
   get(key: string): Promise<unknown>;
   /** As `get`, with the partition. */
   find(key: string): Promise<FoundState | undefined>;
-  /** By key in code-unit order, then by partition, over all partitions that this engine has. @throws as `get` */
+  /**
+   * By key in code-unit order, then by partition, over all partitions that this engine has when it is asked.
+   * @throws as `get`; STATE_ELSEWHERE where one of them has gone meanwhile
+   */
   range(options?: StateRange): Promise<StateRow[]>;
 }
 
@@ -41,27 +44,31 @@ export interface StateHolder {
 
 /** The tasks of one part of a topology by partition, and how many partitions there are in all. */
 export interface StateHolders {
+  /** Of the part. */
+  readonly group: string;
   readonly tasks: ReadonlyMap<number, StateHolder>;
   readonly partitions: number;
 }
 
 export function stateReader(
-  { tasks, partitions }: StateHolders,
+  { group, tasks, partitions }: StateHolders,
   node: string,
   store: string,
   clock: EngineClock,
   timeoutMs: number,
 ): EngineStateReader {
   const find = (key: string): Promise<FoundState | undefined> =>
-    within(clock, timeoutMs, (signal) => {
+    within(clock, timeoutMs, async (signal) => {
       const likely = partitionFor(key, partitions);
       const order = [...tasks].sort(([a], [b]) => Number(b === likely) - Number(a === likely) || a - b);
-      return firstOf(
+      const found = await firstOf(
         order.map(([partition, task]) => async () => {
           const value = await task.read((state) => readState(state, node, store).get(key), signal);
           return value === undefined ? undefined : { partition, likely: partition === likely, value };
         }),
       );
+      if (found !== undefined || order.some(([partition]) => partition === likely)) return found;
+      throw elsewhere(`partition ${likely} of ${group}, where the key ${key} would be,`, { group, partition: likely });
     });
   return {
     find,
@@ -125,6 +132,12 @@ export async function within<T>(clock: EngineClock, ms: number, work: (signal: A
   } finally {
     done.abort();
   }
+}
+
+/** @param what is not here. */
+export function elsewhere(what: string, details: Record<string, unknown>): FleetcastError {
+  const where = 'is not with this process: ask the one that has it, or once more, if it is just moving';
+  return new FleetcastError('STATE_ELSEWHERE', `${what} ${where}`, { details });
 }
 
 export function stateTimeout(who: string, details: Record<string, unknown> = {}): FleetcastError {

@@ -4,7 +4,7 @@ import { Counts } from './counts.ts';
 import type { Judge } from './poison.ts';
 import { isPermanent } from './restore.ts';
 import type { Standby } from './standby.ts';
-import { stateTimeout } from './state-search.ts';
+import { elsewhere, stateTimeout } from './state-search.ts';
 import type { TaskEvent, TaskOptions } from './task-options.ts';
 import { type RunProgress, TaskRun } from './task-run.ts';
 import type { TaskPhase, TaskStatus } from './task-status.ts';
@@ -81,16 +81,20 @@ export class Task {
 
   /**
    * Looks at the state as of the last commit; waits until the task runs, or the signal fires.
-   * @throws USAGE where it has ended for good, LOG_UNAVAILABLE where it starts again: ask once more; STATE_TIMEOUT
+   * @throws USAGE where it has ended for good, STATE_ELSEWHERE where its partition goes to another process,
+   * LOG_UNAVAILABLE where it starts again: ask once more; STATE_TIMEOUT
    */
   async read<T>(look: (state: TaskState) => T, signal: AbortSignal): Promise<T> {
     const run = this.#run;
+    const going = this.#stopping.signal;
+    if (going.aborted) throw this.#gone();
     if (run === undefined || ENDED.has(this.#phase)) {
       throw new FleetcastError('USAGE', `task ${this.name} is ${this.#phase}: its state cannot be read`);
     }
     try {
       return await run.read(look, signal);
     } catch (error) {
+      if (going.aborted) throw this.#gone();
       if (!signal.aborted) throw error;
       throw stateTimeout(`task ${this.name}, which is ${this.#phase},`, { task: this.name, phase: this.#phase });
     }
@@ -224,6 +228,10 @@ export class Task {
   #end(phase: 'done' | 'failed' | 'stopped'): void {
     this.#enter(phase);
     this.#tell(phase, phase === 'failed' ? messageOf(this.#error) : `task ${this.name} is ${phase}`, this.#error);
+  }
+
+  #gone(): FleetcastError {
+    return elsewhere(`task ${this.name}`, { task: this.name });
   }
 
   #tell(kind: TaskEvent['kind'], message: string, error?: unknown): void {

@@ -211,6 +211,7 @@ export class SimBroker {
     return {
       memberId: options.memberId,
       assignment: () => group.owners.flatMap((owner, p) => (owner === member ? [p] : [])),
+      settled: () => group.members.has(member) && group.owners.every((owner) => owner !== undefined),
       openWriter: (partition) => this.#call(process, () => this.#openWriter(member, group, partition)),
       leave: async () => {
         group.members.delete(member);

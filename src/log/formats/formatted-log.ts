@@ -92,6 +92,7 @@ export class FormattedLog implements EventLog {
     return {
       memberId: member.memberId,
       assignment: () => member.assignment(),
+      settled: () => member.settled(),
       openWriter: async (partition) => this.#writer(await member.openWriter(partition)),
       leave: () => member.leave(),
     };

@@ -29,6 +29,7 @@ export class GroupSession {
   readonly #held = new Set<number>();
   #waits: readonly PartitionWait[] = [];
   #toldWaits = '[]';
+  #settled = false;
   #leaving = false;
   #abandoned = false;
   #wake: () => void = () => {};
@@ -48,6 +49,11 @@ export class GroupSession {
 
   get incarnation(): string {
     return this.#incarnation;
+  }
+
+  /** See `GroupMember.settled`. */
+  get settled(): boolean {
+    return this.#settled;
   }
 
   async start(): Promise<void> {
@@ -109,6 +115,7 @@ export class GroupSession {
       if (todo === undefined) {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       } else if (!todo.member) {
+        this.#settled = false;
         await this.#lose();
         if (todo.replaced) return this.#stop();
         await this.#enter();
@@ -118,6 +125,7 @@ export class GroupSession {
         for (const p of todo.acquired) this.#held.add(p);
         await this.#options.onAssigned(todo.acquired);
       } else {
+        this.#settled = true;
         await this.#sleep();
       }
     }

@@ -39,6 +39,10 @@ export class SessionMember implements GroupMember {
     return this.#session.assignment();
   }
 
+  settled(): boolean {
+    return this.#session.settled;
+  }
+
   async openWriter(partition: number): Promise<TaskWriter> {
     const epoch = await this.#session.claim(partition);
     const store = this.#store;

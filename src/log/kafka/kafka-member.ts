@@ -1,5 +1,5 @@
 import { FleetcastError } from '../../errors.ts';
-import type { GroupMember, GroupOptions, OutRecord, TaskWriter } from '../event-log.ts';
+import type { GroupMember, GroupOptions, OutRecord, PartitionWait, TaskWriter } from '../event-log.ts';
 import { CODE, codeOf, isPassing, translate } from './kafka-errors.ts';
 import {
   decodeAssignment,
@@ -8,6 +8,7 @@ import {
   encodeMember,
   PROTOCOL,
   planAssignment,
+  type Share,
 } from './membership.ts';
 import type { PartitionRecords } from './sender.ts';
 import type { InputOffsets, Transactions } from './transactions.ts';
@@ -49,7 +50,8 @@ export class KafkaMember implements GroupMember {
   #coordinator: WireBroker | undefined;
   #rejoin = true;
   #leaving = false;
-  #waits = false;
+  #settled = false;
+  #waits: readonly PartitionWait[] = [];
   #callbacks: Promise<void> = Promise.resolve();
   #loop: Promise<void> = Promise.resolve();
   #wake: () => void = () => {};
@@ -71,6 +73,10 @@ export class KafkaMember implements GroupMember {
 
   assignment(): readonly number[] {
     return [...this.#held].sort((a, b) => a - b);
+  }
+
+  settled(): boolean {
+    return this.#settled;
   }
 
   async openWriter(partition: number): Promise<TaskWriter> {
@@ -185,7 +191,7 @@ export class KafkaMember implements GroupMember {
       generation: this.#generation,
       held: this.assignment(),
     };
-    this.#tellWaits();
+    this.#awaitAll();
     const joined = await this.#coordinator.joinGroup({
       groupId: this.#group,
       sessionTimeout: this.#sessionMs,
@@ -200,28 +206,30 @@ export class KafkaMember implements GroupMember {
       groupId: this.#group,
       generationId: joined.generationId,
       memberId: this.#id,
-      groupAssignment: [...plan].map(([memberId, partitions]: [string, number[]]) => ({
+      groupAssignment: [...plan].map(([memberId, share]: [string, Share]) => ({
         memberId,
-        memberAssignment: encodeAssignment(this.#topics, partitions),
+        memberAssignment: encodeAssignment(this.#topics, share),
       })),
     });
     this.#generation = joined.generationId;
-    this.#take(decodeAssignment(memberAssignment));
-    this.#endWaits();
+    const { partitions, coming } = decodeAssignment(memberAssignment);
+    this.#take(partitions);
+    this.#tellWaits(coming.map((wait) => ({ ...wait, until: undefined })));
+    this.#settled = true;
   }
 
   /** The coordinator answers when every member has, or has run out; whom it waits for it does not say. */
-  #tellWaits(): void {
-    if (this.#held.size > 0 || this.#waits) return;
-    this.#waits = true;
+  #awaitAll(): void {
+    if (this.#held.size > 0 || this.#waits.some(({ until }) => until !== undefined)) return;
     const until = Date.now() + this.#rebalanceMs;
     const partitions = Array.from({ length: this.#partitions }, (_, p) => p);
-    this.#options.onWaiting?.(partitions.map((partition) => ({ partition, holder: undefined, until })));
+    this.#tellWaits(partitions.map((partition) => ({ partition, holder: undefined, until })));
   }
 
-  #endWaits(): void {
-    if (this.#waits) this.#options.onWaiting?.([]);
-    this.#waits = false;
+  #tellWaits(waits: readonly PartitionWait[]): void {
+    const before = this.#waits;
+    this.#waits = waits;
+    if (before.length + waits.length > 0) this.#options.onWaiting?.(waits);
   }
 
   get #rebalanceMs(): number {
@@ -271,6 +279,7 @@ export class KafkaMember implements GroupMember {
     if (code === CODE.UNKNOWN_MEMBER_ID || code === CODE.ILLEGAL_GENERATION) {
       if (code === CODE.UNKNOWN_MEMBER_ID) this.#id = '';
       this.#generation = -1;
+      this.#settled = false;
       const lost = this.assignment();
       this.#held.clear();
       const { onLost } = this.#options;

@@ -21,8 +21,19 @@ export interface Candidate {
   readonly held: readonly number[];
 }
 
-/** @returns partitions of each member id. */
-export function planAssignment(partitions: number, members: readonly Candidate[]): Map<string, number[]> {
+/** A partition that a member is to have as soon as its holder, by name, has let go of it. */
+export interface Coming {
+  readonly partition: number;
+  readonly holder: string;
+}
+
+export interface Share {
+  readonly partitions: readonly number[];
+  readonly coming: readonly Coming[];
+}
+
+/** @returns the share of each member id. */
+export function planAssignment(partitions: number, members: readonly Candidate[]): Map<string, Share> {
   const byName = new Map<string, Candidate>();
   for (const member of members) {
     const other = byName.get(member.name);
@@ -41,10 +52,12 @@ export function planAssignment(partitions: number, members: readonly Candidate[]
     active.map((member) => member.id),
     owners.map((owner) => owner?.id),
   );
-  const result = new Map<string, number[]>(members.map((member) => [member.id, []]));
-  for (const [p, id] of target.entries()) {
-    const owner = owners[p];
-    if (owner === undefined || owner.id === id) result.get(id)!.push(p);
+  const result = new Map(members.map(({ id }) => [id, { partitions: [] as number[], coming: [] as Coming[] }]));
+  for (const [partition, id] of target.entries()) {
+    const owner = owners[partition];
+    const { partitions, coming } = result.get(id)!;
+    if (owner === undefined || owner.id === id) partitions.push(partition);
+    else coming.push({ partition, holder: owner.name });
   }
   return result;
 }
@@ -60,7 +73,7 @@ interface Coding {
   };
   MemberAssignment: {
     encode(data: { version: number; assignment: Record<string, number[]>; userData: Buffer }): Buffer;
-    decode(bytes: Buffer): { assignment: Record<string, number[]> } | null;
+    decode(bytes: Buffer): { assignment: Record<string, number[]>; userData: Buffer | null } | null;
   };
 }
 
@@ -77,13 +90,17 @@ export function decodeMember(id: string, bytes: Buffer): Candidate {
   return { ...member, id };
 }
 
-export function encodeAssignment(topics: readonly string[], partitions: readonly number[]): Buffer {
+export function encodeAssignment(topics: readonly string[], { partitions, coming }: Share): Buffer {
   const assignment = Object.fromEntries(topics.map((topic) => [topic, [...partitions]]));
-  return MemberAssignment.encode({ version: 1, assignment, userData: Buffer.alloc(0) });
+  const userData = coming.length === 0 ? Buffer.alloc(0) : Buffer.from(JSON.stringify(coming));
+  return MemberAssignment.encode({ version: 1, assignment, userData });
 }
 
-export function decodeAssignment(bytes: Buffer): number[] {
-  if (bytes.length === 0) return [];
-  const decoded = MemberAssignment.decode(bytes);
-  return decoded === null ? [] : (Object.values(decoded.assignment)[0] ?? []);
+/** A leader of an earlier version does not say what is to come. */
+export function decodeAssignment(bytes: Buffer): Share {
+  const decoded = bytes.length === 0 ? null : MemberAssignment.decode(bytes);
+  if (decoded === null) return { partitions: [], coming: [] };
+  const { assignment, userData } = decoded;
+  const coming = userData === null || userData.length === 0 ? [] : (JSON.parse(userData.toString()) as Coming[]);
+  return { partitions: Object.values(assignment)[0] ?? [], coming };
 }

@@ -20,6 +20,7 @@ export interface RunningEngine {
   status(): TaskStatus[];
   standbys(): StandbyStatus[];
   waiting(): PartitionWaitStatus[];
+  idle(): boolean;
   counts(): Record<string, Record<string, number>>;
   state(node: string, store: string): EngineStateReader;
   /** Threads that have crashed and been started again. */
@@ -76,6 +77,7 @@ function running(engine: Engine | EngineThreads, restarts: () => number, stop: (
     status: () => engine.status(),
     standbys: () => engine.standbys(),
     waiting: () => engine.waiting(),
+    idle: () => engine.idle(),
     counts: () => engine.counts(),
     state: (node, store) => engine.state(node, store),
     restarts,

@@ -89,7 +89,7 @@ function addRoutes(app: FastifyInstance, source: PageSource, live: Broadcast, no
   // For a load balancer or an orchestrator that asks whether records go on now; /health is red only where it takes help.
   app.get('/ready', (_request, reply) => {
     const { health } = source.status();
-    return reply.code(health.status === 'ok' ? 200 : 503).send(health);
+    return reply.code(health.status === 'ok' || health.status === 'idle' ? 200 : 503).send(health);
   });
   app.get('/metrics', async (_request, reply) => {
     const { type, body } = await source.metrics();

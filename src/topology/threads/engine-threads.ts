@@ -61,6 +61,7 @@ interface Thread extends ThreadView {
   crashes: number;
   standbys: readonly StandbyStatus[];
   waiting: readonly PartitionWaitStatus[];
+  idle: boolean;
   counts: Readonly<Record<string, Record<string, number>>>;
   /** What it had counted in the lives that a crash has ended. */
   before: Readonly<Record<string, Record<string, number>>>;
@@ -105,6 +106,7 @@ export class EngineThreads {
         crashes: 0,
         standbys: [],
         waiting: [],
+        idle: false,
         tasks: [],
         lost: [],
         downAt: Number.NEGATIVE_INFINITY,
@@ -167,6 +169,11 @@ export class EngineThreads {
     return this.#threads.flatMap(({ waiting }) => waiting);
   }
 
+  /** As `Engine.idle`, of all threads. */
+  idle(): boolean {
+    return this.#threads.length > 0 && this.#threads.every(({ idle }) => idle);
+  }
+
   /**
    * The copies that the threads keep of tasks that they do not run themselves, be it that another of them does. Of
    * several copies of one task, the one that is furthest behind.
@@ -211,6 +218,7 @@ export class EngineThreads {
         tasks: [],
         standbys: [],
         waiting: [],
+        idle: false,
         counts: {},
         before: sumOf([thread.before, thread.counts]),
         lost: [...lost.values()],
@@ -279,6 +287,7 @@ export class EngineThreads {
       for (const each of this.#threads) each.lost = each.lost.filter(({ task }) => !here.has(task));
       thread.standbys = message.standbys;
       thread.waiting = message.waiting;
+      thread.idle = message.idle;
       thread.counts = message.counts;
     } else if (message.kind === 'event') {
       const { event, error } = message;

@@ -50,7 +50,7 @@ async function start(): Promise<void> {
   engine = made;
   const tell = (): void => {
     const [tasks, standbys, waiting] = [made.status(), made.standbys(), made.waiting()];
-    post({ kind: 'status', tasks, standbys, waiting, counts: made.counts() });
+    post({ kind: 'status', tasks, standbys, waiting, idle: made.idle(), counts: made.counts() });
   };
   let timer: NodeJS.Timeout | undefined;
   let joined = false;

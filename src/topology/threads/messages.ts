@@ -45,6 +45,7 @@ export type FromThread =
       readonly tasks: TaskStatus[];
       readonly standbys: StandbyStatus[];
       readonly waiting: PartitionWaitStatus[];
+      readonly idle: boolean;
       readonly counts: Record<string, Record<string, number>>;
     }
   | { readonly kind: 'event'; readonly event: Omit<TaskEvent, 'error'>; readonly error?: ThreadError }

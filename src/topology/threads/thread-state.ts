@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import { isFleetcastError } from '../../errors.ts';
 import { type EngineStateReader, type FoundState, mergedRange, type StateRow } from '../state-search.ts';
 import type { Question } from './messages.ts';
 import { ended, type Questions } from './questions.ts';
@@ -16,8 +17,9 @@ export function threadsReader(
   const ask = (question: Question): Promise<unknown>[] =>
     threads.flatMap(({ number, state, worker }) => {
       if (worker !== undefined) return [questions.ask(worker, number, question)];
-      // One that has been given up has no partitions any more.
-      return state === 'down' ? [Promise.reject(ended(number))] : [];
+      // One that has been given up has no partitions any more; where all have been, there is none.
+      const all = threads.every((thread) => thread.state !== 'up' && thread.state !== 'down');
+      return state === 'down' || all ? [Promise.reject(ended(number))] : [];
     });
   const find = async (key: string): Promise<FoundState | undefined> => {
     const answers = ask({ kind: 'find', node, store, key }) as Promise<FoundState | undefined>[];
@@ -37,11 +39,18 @@ export function threadsReader(
   };
 }
 
-/** @throws where none has found anything, what kept one from telling */
+/**
+ * @throws where none has found anything, what kept one from telling; that the partition is with none of them where each
+ * says so
+ */
 function firstByPartition(results: readonly PromiseSettledResult<FoundState | undefined>[]): FoundState | undefined {
   const found = results.flatMap((result) => (result.status === 'fulfilled' ? (result.value ?? []) : []));
   const first = found.sort((a, b) => Number(b.likely) - Number(a.likely) || a.partition - b.partition)[0];
-  const failed = results.find((result) => result.status === 'rejected');
-  if (first === undefined && failed !== undefined) throw failed.reason;
-  return first;
+  if (first !== undefined) return first;
+  const failures = results.flatMap((result): unknown[] => (result.status === 'rejected' ? [result.reason] : []));
+  const elsewhere = failures.filter((error) => isFleetcastError(error, 'STATE_ELSEWHERE')) as unknown[];
+  const [failed = elsewhere[0]] = failures.filter((error) => !elsewhere.includes(error));
+  // One that has the partition and not the key has told where the others have not.
+  if (failures.length > elsewhere.length || elsewhere.length === results.length) throw failed;
+  return undefined;
 }

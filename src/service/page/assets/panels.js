@@ -16,7 +16,7 @@ import {
 } from './format.js';
 
 const byId = (id) => document.getElementById(id);
-const HEALTH = { ok: 'running', starting: 'starting', degraded: 'degraded', stuck: 'stuck' };
+const HEALTH = { ok: 'running', idle: 'idle', starting: 'starting', degraded: 'degraded', stuck: 'stuck' };
 const NAIVE = ['last-value', 'seasonal-naive', 'naive-mix'];
 
 export function drawStatus(status) {
