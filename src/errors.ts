@@ -191,6 +191,12 @@ export const ERRORS = {
     action: 'Check address, credentials and certificates. A service that runs keeps trying.',
     retryable: true,
   },
+  BRIDGE_OVERLAP: {
+    meaning: 'Another service writes the same MQTT messages to this log: each would count twice.',
+    action:
+      'End the other one, or share the work: the same `broker.sharedGroup` for both, or topics that do not overlap. One that was killed on another machine is forgotten after 30 seconds.',
+    retryable: true,
+  },
   BRIDGE_PAYLOAD: {
     meaning: 'A message could not be turned into readings.',
     action: 'See the reason in the dead letter; mend the mapping or the device.',

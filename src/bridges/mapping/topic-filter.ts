@@ -83,3 +83,17 @@ export function matchesFilter(filter: string, topic: string): boolean {
   }
   return wanted.length === levels.length;
 }
+
+/** Whether a topic may match both filters. */
+export function overlaps(one: string, other: string): boolean {
+  const a = one.split('/');
+  const b = other.split('/');
+  const wild = (level: string | undefined) => level === '+' || level === '#';
+  if ((wild(a[0]) && b[0]!.startsWith('$')) || (wild(b[0]) && a[0]!.startsWith('$'))) return false;
+  for (let i = 0; i < Math.max(a.length, b.length); i++) {
+    if (a[i] === '#' || b[i] === '#') return true;
+    if (a[i] === undefined || b[i] === undefined) return false;
+    if (a[i] !== '+' && b[i] !== '+' && a[i] !== b[i]) return false;
+  }
+  return true;
+}

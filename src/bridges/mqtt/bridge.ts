@@ -9,6 +9,7 @@ import type { Message, Receipt } from './deferred-acks.ts';
 import { knowsSession, sessionRecord } from './known-sessions.ts';
 import { readTail } from './log-tail.ts';
 import { restoreMemory } from './memory.ts';
+import { Neighbours } from './neighbours.ts';
 import { asRedelivered, fingerprint, RecordMaker, type RecordTopics, smallerDeadLetter } from './record-maker.ts';
 import { MqttSession, type SessionEvent, type SessionStatus } from './session.ts';
 
@@ -53,7 +54,11 @@ export interface MqttBridgeOptions {
   readonly onEvent?: (event: BridgeEvent) => void;
 }
 
-export type BridgeEvent = SessionEvent | LaneEvent;
+export type BridgeEvent =
+  | SessionEvent
+  | LaneEvent
+  /** Another bridge has begun to write the same messages to this log. */
+  | { readonly type: 'overlap'; readonly message: string };
 
 export interface BridgeStatus {
   readonly session: SessionStatus;
@@ -109,6 +114,7 @@ export class MqttBridge {
   #lastTick: number | undefined;
   #stopping = false;
   #release: (() => void) | undefined;
+  #neighbours: Neighbours | undefined;
   #held: Promise<void> | undefined;
 
   constructor(options: MqttBridgeOptions) {
@@ -127,7 +133,8 @@ export class MqttBridge {
   /**
    * Begins. A broker that is away is tried for ever; {@link ready} tells when the subscriptions stand.
    *
-   * @throws LOG_TOPIC_UNKNOWN where a topic is missing, BRIDGE_CONNECT for a connection that cannot work.
+   * @throws LOG_TOPIC_UNKNOWN where a topic is missing, BRIDGE_CONNECT for a connection that cannot work, BRIDGE_OVERLAP
+   *   where another bridge writes the same messages to this log already (as far as there is a topic `memory`).
    */
   async start(): Promise<void> {
     const { log, topics, mapping } = this.#options;
@@ -145,6 +152,7 @@ export class MqttBridge {
     mapping.admit(tail.devices);
     const { maxDeadLetterBytes = 900_000, letterBytesPerHour = 4 * 1024 * 1024 } = this.#options;
     this.#maker = new RecordMaker(mapping, records, maxDeadLetterBytes, letterBytesPerHour);
+    await this.#meetNeighbours();
     const tickMs = this.#options.tickMs ?? 1000;
     if (tickMs > 0) {
       this.#tick();
@@ -194,6 +202,23 @@ export class MqttBridge {
     await this.#lane.stop(drainMs);
     await this.#session?.end();
     this.#release?.();
+    await this.#neighbours?.stop();
+  }
+
+  async #meetNeighbours(): Promise<void> {
+    const { log, topics, mapping, connection, clientId = 'fleetcast-bridge', sharedGroup, now } = this.#options;
+    if (topics.memory === undefined || (await log.topic(topics.memory)) === undefined) return;
+    this.#neighbours = new Neighbours({
+      log,
+      topic: topics.memory,
+      clientId,
+      url: displayUrl(connection.url),
+      filters: mapping.subscriptions.map(({ filter }) => filter),
+      ...(sharedGroup === undefined ? {} : { sharedGroup }),
+      now,
+      onOverlap: (message) => this.#options.onEvent?.({ type: 'overlap', message }),
+    });
+    await this.#neighbours.start();
   }
 
   status(): BridgeStatus {

@@ -2,6 +2,9 @@ import type { EventLog } from '../../log/event-log.ts';
 import { DONE_KEY } from '../dead-letters/done.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import { SESSION_KEY } from './known-sessions.ts';
+import { NEIGHBOUR_KEY } from './neighbours.ts';
+
+const NOT_OF_MAPPING = [DONE_KEY, SESSION_KEY, NEIGHBOUR_KEY];
 
 /** Gives the mapping back what an earlier run has kept on the compacted topic: the last record of each key. */
 export async function restoreMemory(
@@ -17,7 +20,7 @@ export async function restoreMemory(
       for (const { key, value } of batch.records) {
         if (key === null) continue;
         const name = Buffer.from(key).toString('utf8');
-        if (name.startsWith(DONE_KEY) || name.startsWith(SESSION_KEY)) continue;
+        if (NOT_OF_MAPPING.some((prefix) => name.startsWith(prefix))) continue;
         if (value === null) last.delete(name);
         else last.set(name, value);
       }

@@ -95,6 +95,7 @@ describe.skipIf(!haveMosquitto)('the session with a real Mosquitto (needs its pa
     for (const clientId of ['one', 'two']) {
       const again = await setUp(broker.url, { log, topics, clientId }, `another publisher of ${clientId}`);
       expect(lost(again)).toBe(1);
+      await again.bridge.stop();
     }
   });
 
