@@ -7,7 +7,8 @@ import { type ModelLine, readModelLine, readModelLines } from '../retraining/mod
 import type { WindowSettings } from '../retraining/training-job.ts';
 import type { LoadedConfiguration } from '../service/configuration/load.ts';
 import { logPlace, openExistingLog, openLog } from '../service/open-log.ts';
-import { ensureOwnTopics, namesOf, pipelineOf } from '../service/pipeline-settings.ts';
+import { ensureOwnTopics } from '../service/own-topics.ts';
+import { namesOf, pipelineOf } from '../service/pipeline-settings.ts';
 import { type ConfigOption, configured } from './configured.ts';
 
 /** The log of a configuration and what commands about models need of it. */
@@ -49,7 +50,7 @@ export async function withLog<T>(
         },
       );
     }
-    await ensureOwnTopics(log, configuration);
+    await ensureOwnTopics(log, configuration, { retention: 'keep' });
     const pipeline = pipelineOf(configuration);
     const { shape, interval, scaleLength, minMeasured, level, statics, correctFor } = pipeline;
     return await work({

@@ -73,6 +73,12 @@ export interface EventLog {
 
   /** Creates what is missing. An existing topic that disagrees is an error (LOG_TOPIC_MISMATCH); nothing is altered. */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
+  /**
+   * Has a topic with cleanup `delete` keep its records for another time or size, from the next cleaning on. Left out where
+   * the log has tools of its own for that. Other processes that have the log open may go on to describe it as it was.
+   * @throws LOG_TOPIC_UNKNOWN, LOG_TOPIC_MISMATCH for a compacted topic.
+   */
+  setRetention?(name: string, retention: Pick<TopicSpec, 'retentionMs' | 'retentionBytes'>): Promise<void>;
   /** Undefined where the topic does not exist. */
   topic(name: string): Promise<TopicSpec | undefined>;
   topics(): Promise<readonly TopicSpec[]>;

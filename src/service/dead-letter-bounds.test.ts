@@ -7,9 +7,8 @@ import { DEFAULT_MAPPING } from '../bridges/mapping/config.ts';
 import { compileMapping } from '../bridges/mapping/mapping.ts';
 import { RecordMaker } from '../bridges/mqtt/record-maker.ts';
 import { openEmbeddedLog } from '../log/embedded/embedded-log.ts';
-import { MemoryLog } from '../log/memory/memory-log.ts';
 import { parseConfiguration } from './configuration/load.ts';
-import { ensureOwnTopics, specsOf } from './pipeline-settings.ts';
+import { ensureOwnTopics } from './own-topics.ts';
 
 const MAX = 24 * 1024 * 1024;
 // Retention goes by the clock; the beginning of an hour, for what is counted by the hour.
@@ -28,7 +27,7 @@ it('keeps room on the embedded log for those who send no rubbish', async () => {
   const path = mkdtempSync(join(tmpdir(), 'fleetcast-letters-'));
   const log = await openEmbeddedLog({ path, maxBytes: MAX });
   try {
-    await ensureOwnTopics(log, configuration);
+    await ensureOwnTopics(log, configuration, { retention: 'keep' });
     const maker = new RecordMaker(compileMapping(DEFAULT_MAPPING), RECORDS, 900_000);
     const rubbish = `{${'x'.repeat(250_000)}`;
     for (let i = 0; i < 150; i++) {
@@ -66,14 +65,4 @@ it('keeps less and less of the rubbish of one topic in an hour, and counts all o
   expect(maker.dropped.get('not-json')).toBe(1000 - letters);
   expect(maker.make(message('fleet/other', rubbish), NOW)[0]?.value?.length).toBeGreaterThan(100_000);
   expect(maker.make(message('fleet/broken', rubbish), NOW + 3_600_000)[0]?.value?.length).toBeGreaterThan(100_000);
-});
-
-it('takes a topic of dead letters as an earlier version has made it', async () => {
-  const log = new MemoryLog();
-  const old = specsOf(configuration).map(({ retentionBytes: _, ...spec }) => spec);
-  await log.ensureTopics(old);
-  await ensureOwnTopics(log, configuration);
-  expect(await log.topic('dead-letters')).not.toHaveProperty('retentionBytes');
-  const other = parseConfiguration('topics: {partitions: 2}\n', 'f');
-  await expect(ensureOwnTopics(log, other)).rejects.toMatchObject({ code: 'LOG_TOPIC_MISMATCH' });
 });

@@ -1,5 +1,5 @@
 import { FleetcastError } from '../errors.ts';
-import type { EventLog, TopicSpec } from '../log/event-log.ts';
+import type { TopicSpec } from '../log/event-log.ts';
 import { schemasTopicSpec } from '../log/formats/schemas-topic.ts';
 import { CALENDAR } from '../models/inputs/calendar.ts';
 import { writeInputs } from '../models/inputs/spec.ts';
@@ -139,24 +139,6 @@ export function widthOf({ width, family }: Pick<FamilyChoice, 'width' | 'family'
 
 export function namesOf(configuration: Configuration): TopicNames {
   return topicNames(configuration.topics.prefix, configuration.topics.names);
-}
-
-/**
- * Creates what is missing. A topic of dead letters on the embedded log keeps the size that it was made with: no tool of
- * that log could change it, and a start must not fail for it.
- * @throws LOG_TOPIC_MISMATCH
- */
-export async function ensureOwnTopics(log: EventLog, configuration: Configuration): Promise<void> {
-  const specs = specsOf(configuration);
-  const { deadLetters } = namesOf(configuration);
-  const existing = log.kind === 'kafka' ? undefined : await log.topic(deadLetters);
-  await log.ensureTopics(
-    specs.map((spec) => {
-      if (existing === undefined || spec.name !== deadLetters) return spec;
-      const { retentionBytes: _, ...rest } = spec;
-      return existing.retentionBytes === undefined ? rest : { ...rest, retentionBytes: existing.retentionBytes };
-    }),
-  );
 }
 
 /** What dead letters may take on the log: a bad device must not fill what all need. Undefined: no limit. */

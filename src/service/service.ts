@@ -30,7 +30,8 @@ import { Metrics } from './metrics/metrics.ts';
 import { ModelWatch } from './model-watch.ts';
 import { startMqttOut } from './mqtt-out.ts';
 import { logPlace, openLog } from './open-log.ts';
-import { ensureOwnTopics, learnerOf, namesOf, pipelineOf } from './pipeline-settings.ts';
+import { ensureOwnTopics } from './own-topics.ts';
+import { learnerOf, namesOf, pipelineOf } from './pipeline-settings.ts';
 import { presenceOf } from './presence.ts';
 import type { ServiceStatus } from './status.ts';
 import { taskPart } from './task-part.ts';
@@ -46,6 +47,8 @@ export interface ServiceOptions {
   readonly anyPort?: boolean;
   /** A log that is open already; the caller closes it. Default: the configured one. */
   readonly log?: EventLog;
+  /** Applies the configured retention to topics of the embedded log also where records go for it. Default false. */
+  readonly shortenRetention?: boolean;
   /** How long the log may take to answer before the start fails; only Kafka takes any time. Default 30,000. */
   readonly connectMs?: number;
   /** Called before the page takes its port. */
@@ -111,7 +114,8 @@ async function startParts(
   };
   const log = options.log ?? (await openLog(configuration, onLogError, options.connectMs));
   if (options.log === undefined) ends.push(() => log.close());
-  await ensureOwnTopics(log, configuration);
+  const retention = options.shortenRetention === true ? 'apply' : 'lengthen';
+  await ensureOwnTopics(log, configuration, { retention, onNote: (message) => logger.warn(message) });
 
   const registry = new ModelRegistry({ log, topic: topics.models });
   const topology = forecastingTopology(pipeline, registry);
@@ -336,6 +340,7 @@ const BRIDGE_WARNINGS: ReadonlySet<string> = new Set<BridgeEvent['type']>([
   'taken-over',
   'session-lost',
   'broker-dropped',
+  'overlap',
   'subscription-refused',
   'log-down',
   'record-refused',

@@ -12,15 +12,20 @@ export function addRun(program: Command, terminal: Terminal): void {
     .description('Run the service: bridge, topology, learner and page.')
     .option('--config <file>', CONFIG_HELP)
     .option('--dry-run', 'only say which topics would be created, and which exist as wanted')
-    .action(async (options: ConfigOption & { readonly dryRun?: boolean }) => {
+    .option(
+      '--shorten-retention',
+      'on the embedded log: topics keep as little as the configuration says from now on, and lose what is beyond it',
+    )
+    .action(async (options: ConfigOption & { readonly dryRun?: boolean; readonly shortenRetention?: boolean }) => {
       const configuration = configured(options);
+      const { shortenRetention = false } = options;
       if (options.dryRun === true) {
         for (const line of await planTopics(configuration, specsOf(configuration))) terminal.out(line);
         return;
       }
       const { level, file } = configuration.logging;
       const logger = createLogger({ level, ...(file === undefined ? {} : { file }) });
-      const service = await startPatiently({ configuration, logger }, terminal.signal);
+      const service = await startPatiently({ configuration, logger, shortenRetention }, terminal.signal);
       if (service === undefined) return;
       terminal.note(`readings from ${service.brokerUrl}`);
       if (service.pageUrl !== undefined) terminal.note(`page at ${service.pageUrl}`);

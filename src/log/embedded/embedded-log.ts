@@ -121,6 +121,27 @@ class EmbeddedLog implements EventLog {
     });
   }
 
+  async setRetention(name: string, { retentionMs, retentionBytes }: TopicSpec): Promise<void> {
+    this.#open();
+    this.#refresh();
+    this.#tables.write(() => {
+      const { id, spec } = this.#tables.topics.get(name) ?? unknownTopic(name);
+      requireDeletable(spec);
+      const changed: StoredTopic = {
+        id,
+        spec: {
+          name,
+          partitions: spec.partitions,
+          cleanup: spec.cleanup,
+          ...(retentionMs === undefined ? {} : { retentionMs }),
+          ...(retentionBytes === undefined ? {} : { retentionBytes }),
+        },
+      };
+      this.#tables.topics.put(name, changed);
+    });
+    this.#known.delete(name);
+  }
+
   async topic(name: string): Promise<TopicSpec | undefined> {
     this.#open();
     this.#refresh();
@@ -327,7 +348,7 @@ class EmbeddedLog implements EventLog {
     return { topic, topicId: found.id, partition };
   }
 
-  /** A topic never changes once it is there. */
+  /** Of a topic that is there only the retention ever changes. */
   #find(name: string): StoredTopic | undefined {
     const known = this.#known.get(name);
     if (known !== undefined) return known;

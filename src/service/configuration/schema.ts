@@ -202,7 +202,7 @@ const topics = section(
       .meta({ description: 'Forecasts, scores, alerts and dead letters.' }),
     deadLetterSize: optional(
       size({ min: '1MiB' }),
-      'Dead letters in all; beyond it the oldest go. Default: a sixteenth of log.embedded.maxSize; no limit on Kafka. Fixed once the topic exists.',
+      'Dead letters in all; beyond it the oldest go. Default: a sixteenth of log.embedded.maxSize; no limit on Kafka.',
       '1GiB',
     ),
     deadLettersPerHour: size({ min: '4KiB' }).prefault('4MiB').meta({
