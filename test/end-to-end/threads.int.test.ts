@@ -1,4 +1,5 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -130,6 +131,31 @@ describe.skipIf(!built)('the service with its tasks on threads', { timeout: 180_
     expect(origins).toBe('identical, byte for byte');
   });
 
+  it('goes on when its threads are killed under load, tells of it, and loses and doubles nothing', async () => {
+    const file = write('killed', '{embedded: {path: killed}}', 2);
+    const running = await start(file);
+    const threads = await attachedThreads('pipeline.thread');
+    const publishing = publish(running, 0, 400);
+    const restarts = () => running.status().threadRestarts;
+    const committed = async () => [...(await running.log.committed('killed.forecasting.readings')).values()];
+    for (const [i, death] of ["setImmediate(() => { throw new Error('killed') })", 'process.exit(9)'].entries()) {
+      await expect.poll(committed, { timeout: 30_000 }).toHaveLength(4);
+      await threads.run(i, death);
+      await expect.poll(restarts, { timeout: 30_000 }).toBe(i + 1);
+    }
+    await publishing;
+    await expect
+      .poll(async () => (await forecasts(running.log, 'killed')).length, { timeout: 60_000 })
+      .toBeGreaterThanOrEqual(6 * 399);
+    await expect.poll(() => running.status().health, { timeout: 30_000 }).toEqual({ status: 'ok', problems: [] });
+    const metrics = await (await fetch(`${running.pageUrl}/metrics`)).text();
+    expect(metrics).toMatch(/^fleetcast_thread_restarts_total 2$/m);
+    expect(restarts()).toBe(2);
+    threads.detach();
+    await running.stop();
+    expect((await cli(['replay', '--verify', '--config', file])).out.at(-1)).toBe('identical, byte for byte');
+  });
+
   it('ends at once with the error that the threads refuse to start with', async () => {
     const file = write('other', '{embedded: {path: other}}', 2);
     const running = await start(file);
@@ -160,3 +186,25 @@ describe.skipIf(!built)('the service with its tasks on threads', { timeout: 180_
     await log.close();
   });
 });
+
+/** The worker threads of this process that run a certain file's code, by way of the debugger's protocol. */
+async function attachedThreads(what: string) {
+  const session = new Session();
+  session.connect();
+  const ids: string[] = [];
+  session.on('NodeWorker.attachedToWorker', ({ params }) => ids.push(params.sessionId));
+  await session.post('NodeWorker.enable', { waitForDebuggerOnStart: false });
+  const run = (id: string, expression: string) => {
+    const message = JSON.stringify({ id: 1, method: 'Runtime.evaluate', params: { expression, returnByValue: true } });
+    return session.post('NodeWorker.sendMessageToWorker', { sessionId: id, message });
+  };
+  const asked = `JSON.stringify(process.getBuiltinModule('node:worker_threads').workerData?.module ?? '').includes('${what}')`;
+  const own = new Set<string>();
+  session.on('NodeWorker.receivedMessageFromWorker', ({ params }) => {
+    if (JSON.parse(params.message).result?.result?.value === true) own.add(params.sessionId);
+  });
+  for (const id of [...ids]) await run(id, asked);
+  await expect.poll(() => own.size).toBe(2);
+  const found = [...own];
+  return { run: (i: number, expression: string) => run(found[i]!, expression), detach: () => session.disconnect() };
+}

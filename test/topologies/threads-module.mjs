@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { FleetcastError } from '../../dist/errors.js';
 import { openEmbeddedLog } from '../../dist/log/embedded/embedded-log.js';
+import { Tables } from '../../dist/log/embedded/tables.js';
 import { numberCodec } from '../../dist/state/codecs.js';
 import { TopologyBuilder } from '../../dist/topology/builder.js';
 
@@ -36,6 +37,10 @@ const CRASHES = {
   hang: () => {
     for (;;);
   },
+  /** Out of memory within a write of the log, where no operator ever is. */
+  write: (path) => {
+    new Tables(path).write(() => CRASHES.memory());
+  },
 };
 
 /**
@@ -44,7 +49,7 @@ const CRASHES = {
  */
 export default async function make({ path, until, crashAt, crash = 'exit', once, fault, code, ...changed }) {
   if (fault !== undefined) throw code === undefined ? new Error(fault) : new FleetcastError(code, fault);
-  const { store = 'counts', sink = 'out' } = changed;
+  const { store = 'counts', sink = 'out', batch } = changed;
   const log = await openEmbeddedLog({ path });
   const builder = new TopologyBuilder('count');
   builder
@@ -55,7 +60,7 @@ export default async function make({ path, until, crashAt, crash = 'exit', once,
     .map('crash', (value) => {
       if (value === crashAt && !(once !== undefined && existsSync(once))) {
         if (once !== undefined) writeFileSync(once, '');
-        CRASHES[crash]();
+        CRASHES[crash](path);
       }
       return value;
     })
@@ -67,6 +72,7 @@ export default async function make({ path, until, crashAt, crash = 'exit', once,
       topology: builder.build(),
       group: 'threads',
       sessionMs: 1000,
+      ...(batch === undefined ? {} : { batch }),
       ...(until === undefined ? {} : { until: new Map(until) }),
     },
     close: () => log.close(),

@@ -1,6 +1,7 @@
 import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { unlock, waitForLockSync } from 'fs-native-extensions';
+import { unended } from '../thread-permit.ts';
 
 /**
  * Lets one at a time through, of all processes and threads that open, write or close the database of a log's folder. One
@@ -19,12 +20,12 @@ export class Gate {
     this.#fd = openSync(join(folder, 'gate'), constants.O_RDWR | constants.O_CREAT);
   }
 
-  /** Waits for its turn, blocking the thread, and runs `work` alone on the folder. */
+  /** Waits for its turn, blocking the thread, and runs `work` alone on the folder. @throws LOG_CLOSED, see `unended` */
   pass<T>(work: () => T): T {
     if (this.#inside === 0) waitForLockSync(this.#fd);
     this.#inside++;
     try {
-      return work();
+      return unended(work);
     } finally {
       if (--this.#inside === 0) unlock(this.#fd);
     }

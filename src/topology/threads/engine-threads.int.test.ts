@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openEmbeddedLog } from '../../log/embedded/embedded-log.ts';
 import type { EventLog } from '../../log/event-log.ts';
@@ -9,6 +12,7 @@ import { EngineThreads } from './engine-threads.ts';
 
 const built = existsSync(new URL('../../../dist/topology/threads/engine.worker.js', import.meta.url));
 const module = new URL('../../../test/topologies/threads-module.mjs', import.meta.url);
+const program = fileURLToPath(new URL('../../../test/topologies/threads-process.mjs', import.meta.url));
 const PARTITIONS = 4;
 
 describe.skipIf(!built)('EngineThreads', () => {
@@ -131,6 +135,55 @@ describe.skipIf(!built)('EngineThreads', () => {
     await threads.stop();
     expect(events.filter((event) => /^failed thread \d crashed: /.test(event))).toHaveLength(1);
     expect(await outputs()).toEqual(wanted);
+  });
+
+  /** One commit for each record, so that threads are nearly always in a write. */
+  const batch = { maxRecords: 1, commitRecords: 1 };
+  const ended = async (options: Record<string, unknown>, ...more: string[]) => {
+    const child = spawn(process.execPath, [program, JSON.stringify(options), ...more]);
+    let told = '';
+    child.stderr.on('data', (chunk: Buffer) => {
+      told += String(chunk);
+    });
+    const [code, signal] = await once(child, 'exit');
+    return { code: code as number | null, signal: signal as string | null, told };
+  };
+  const finishes = async () => {
+    const threads = new EngineThreads({ module, args: { path, until }, threads: 2 });
+    await threads.start();
+    await threads.finished();
+    await threads.stop();
+    expect(await outputs()).toEqual(wanted);
+  };
+
+  it('ends threads by force only where they are not in a write of the log, which would never end', async () => {
+    for (let i = 0; i < 8; i++) {
+      const threads = new EngineThreads({ module, args: { path, until, batch }, threads: 2, stopMs: 0 });
+      await threads.start();
+      await new Promise((resolve) => setTimeout(resolve, 5 * i));
+      await threads.stop();
+    }
+    await finishes();
+  });
+
+  it('lets the process exit in the midst of writes', async () => {
+    for (let i = 0; i < 6; i++) {
+      const { code } = await ended({ args: { path, until, batch }, threads: 2 }, `${10 * i}`);
+      expect(code).toBe(3);
+    }
+    await finishes();
+  });
+
+  it('ends the process where a thread runs out of memory within a write, and loses nothing', async () => {
+    const { signal, told } = await ended({
+      args: { path, until, crashAt: 'value-41', crash: 'write' },
+      threads: 2,
+      writeMs: 1_000,
+      resourceLimits: { maxOldGenerationSizeMb: 64 },
+    });
+    expect(signal).toBe('SIGKILL');
+    expect(told).toMatch(/^fleetcast: thread \d has been within a write of the log for 1000 ms/m);
+    await finishes();
   });
 
   it('shows a thread that hangs as stuck, and ends it when it is stopped', async () => {

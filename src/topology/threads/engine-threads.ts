@@ -1,5 +1,6 @@
 import { type ResourceLimits, Worker } from 'node:worker_threads';
 import { type ErrorCode, FleetcastError, messageOf } from '../../errors.ts';
+import { condemn, condemnBlocking, newPermit, type ThreadPermit } from '../../log/thread-permit.ts';
 import { type EngineClock, systemClock } from '../engine-clock.ts';
 import type { PartitionWaitStatus } from '../partition-waits.ts';
 import type { StandbyStatus } from '../standby.ts';
@@ -7,6 +8,7 @@ import type { EngineStateReader } from '../state-search.ts';
 import type { TaskEvent } from '../task-options.ts';
 import type { TaskStatus } from '../task-status.ts';
 import type { FromThread, ThreadData, ToThread } from './messages.ts';
+import type { PermitWatch } from './permit-watch.worker.ts';
 import { Questions } from './questions.ts';
 import { asError } from './thread-error.ts';
 import { threadsReader } from './thread-state.ts';
@@ -35,6 +37,11 @@ export interface EngineThreadsOptions {
   /** How long `stop` waits for a thread that does not answer before it ends it. Default 30,000. */
   readonly stopMs?: number;
   /**
+   * A thread that runs out of memory within a write of the embedded log cannot be ended, and nobody else can write: after
+   * so long in one write the process is killed (SIGKILL, with a line on stderr). Default 60,000.
+   */
+  readonly writeMs?: number;
+  /**
    * How long reading the state may wait for a thread that does not answer at all. Default 6,000; more than
    * `stateTimeoutMs` of the engines in the threads, which know which task it is.
    */
@@ -56,6 +63,7 @@ interface Thread extends ThreadView {
   error: string | undefined;
   errorCode: ErrorCode | undefined;
   worker: Worker | undefined;
+  readonly permit: ThreadPermit;
   restarts: number;
   /** Crashes in a row. */
   crashes: number;
@@ -72,6 +80,11 @@ interface Thread extends ThreadView {
   life: Promise<void>;
 }
 
+/** How often a thread that is to be ended is asked whether it has come out of its write. */
+const CONDEMN_MS = 5;
+/** How long the end of the process waits for that. */
+const EXIT_MS = 5_000;
+
 /**
  * Engines of one group on worker threads of this process: the group divides the partitions among them. A thread that
  * crashes takes nothing with it but its tasks, which start again from their last commit.
@@ -82,6 +95,7 @@ export class EngineThreads {
   readonly #threads: Thread[] = [];
   readonly #questions: Questions;
   readonly #stopping = new AbortController();
+  #watching: Worker | undefined;
   #changed: (() => void)[] = [];
 
   constructor(options: EngineThreadsOptions) {
@@ -102,6 +116,7 @@ export class EngineThreads {
         number,
         state: 'up',
         worker: undefined,
+        permit: newPermit(),
         restarts: 0,
         crashes: 0,
         standbys: [],
@@ -122,6 +137,9 @@ export class EngineThreads {
         life: Promise.resolve(),
       };
       this.#threads.push(thread);
+    }
+    this.#watch();
+    for (const thread of this.#threads) {
       started.push(
         new Promise<void>((resolve) => {
           thread.life = this.#live(thread, resolve).finally(resolve);
@@ -145,8 +163,34 @@ export class EngineThreads {
     const ended = new AbortController();
     const lives = Promise.all(this.#threads.map(({ life }) => life)).then(() => ended.abort());
     await this.#clock.sleep(this.#options.stopMs ?? 30_000, ended.signal);
-    for (const { worker } of this.#threads) await worker?.terminate();
+    for (const { worker, permit } of this.#threads) {
+      // A write that never ends is the watch's matter.
+      while (worker !== undefined && !condemn(permit)) await this.#clock.sleep(CONDEMN_MS);
+      await worker?.terminate();
+    }
     await lives;
+    process.off('exit', this.#condemnAll);
+    await this.#watching?.terminate();
+  }
+
+  /** Of threads that write when the process is told to end: it would never come to its end. */
+  readonly #condemnAll = (): void => {
+    for (const { worker, permit } of this.#threads) {
+      if (worker !== undefined && !condemnBlocking(permit, EXIT_MS)) process.kill(process.pid, 'SIGKILL');
+    }
+  };
+
+  #watch(): void {
+    const watch: PermitWatch = {
+      permits: this.#threads.map(({ permit }) => permit),
+      limitMs: this.#options.writeMs ?? 60_000,
+    };
+    this.#watching = new Worker(builtFile('permit-watch'), {
+      workerData: watch,
+      resourceLimits: { maxOldGenerationSizeMb: 16 },
+    });
+    this.#watching.unref();
+    process.on('exit', this.#condemnAll);
   }
 
   /** Resolves when every task has come to its bound (`until`). @throws what made a task or all threads fail for good */
@@ -257,8 +301,9 @@ export class EngineThreads {
   /** One life of a worker; resolves with what ended it. */
   #run(thread: Thread, onStarted: () => void): Promise<unknown> {
     const { module, args, resourceLimits } = this.#options;
-    const data: ThreadData = { module: module.href, args, thread: thread.number, again: thread.restarts > 0 };
-    const worker = new Worker(workerFile(), {
+    const { permit } = thread;
+    const data: ThreadData = { module: module.href, args, thread: thread.number, permit, again: thread.restarts > 0 };
+    const worker = new Worker(builtFile('engine'), {
       workerData: data,
       ...(resourceLimits === undefined ? {} : { resourceLimits }),
     });
@@ -317,8 +362,8 @@ function sumOf(all: readonly Thread['counts'][]): Record<string, Record<string, 
 }
 
 /** Beside this file; from the sources (tests), the built one, because threads cannot run TypeScript. */
-function workerFile(): URL {
+function builtFile(name: 'engine' | 'permit-watch'): URL {
   return import.meta.url.endsWith('.ts')
-    ? new URL('../../../dist/topology/threads/engine.worker.js', import.meta.url)
-    : new URL('./engine.worker.js', import.meta.url);
+    ? new URL(`../../../dist/topology/threads/${name}.worker.js`, import.meta.url)
+    : new URL(`./${name}.worker.js`, import.meta.url);
 }

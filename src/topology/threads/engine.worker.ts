@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { FleetcastError, isFleetcastError, messageOf } from '../../errors.ts';
+import { carryPermit } from '../../log/thread-permit.ts';
 import { Engine } from '../engine.ts';
 import type { FromThread, ThreadData, ThreadModule, ThreadSetup, ToThread } from './messages.ts';
 import { toError } from './thread-error.ts';
@@ -10,7 +11,8 @@ const STATUS_MS = 200;
 /** For what was opened before a start failed to be closed. */
 const CLOSE_MS = 5_000;
 
-const { module, args, thread, again } = workerData as ThreadData;
+const { module, args, thread, again, permit } = workerData as ThreadData;
+carryPermit(permit);
 const port = parentPort!;
 const post = (message: FromThread): void => port.postMessage(message);
 let setup: ThreadSetup | undefined;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../errors.ts';
+import type { ThreadPermit } from '../../log/thread-permit.ts';
 import type { EngineOptions } from '../engine.ts';
 import type { PartitionWaitStatus } from '../partition-waits.ts';
 import type { StandbyStatus } from '../standby.ts';
@@ -19,6 +20,7 @@ export interface ThreadData {
   readonly module: string;
   readonly args: unknown;
   readonly thread: number;
+  readonly permit: ThreadPermit;
   /** The thread has been started before. */
   readonly again: boolean;
 }
