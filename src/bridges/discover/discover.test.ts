@@ -156,7 +156,7 @@ describe('discover', () => {
         ['gw/2', [{ id: 2, t: 6 }]],
       ],
       { each: '*', rest: 'numbers' },
-      { device: '1', values: { t: 5 } },
+      { device: 'gw/1', values: { t: 5 } },
     ],
   ])('reads %s', (_, said, entry, reading) => {
     const heard = samples(said);

@@ -1,5 +1,6 @@
 import type { MappingConfig, PresetConfig, RuleConfig } from '../mapping/config.ts';
 import { compileMapping } from '../mapping/mapping.ts';
+import { withCodec } from './codec.ts';
 import type { Sample } from './collector.ts';
 import { candidates } from './families.ts';
 import { type TimeField, unitOf } from './fields.ts';
@@ -55,11 +56,12 @@ export interface Discovery {
 export function discover(samples: readonly Sample[]): Discovery {
   const entries: FoundEntry[] = [];
   let left: readonly Sample[] = samples;
-  for (const entry of candidates(samples)) {
-    const { taken, others, good } = claim(entry, left);
+  for (const candidate of candidates(samples)) {
+    const { taken, others, good } = claim(candidate, left);
     // Half of its own messages misread: the family was a wrong guess.
     if (taken === 0 || good / taken < 0.5) continue;
-    entries.push(describeEntry(entry, entry.preset, taken, good, undefined, zoneNote(entry, left)));
+    const { entry, notes } = withCodec(candidate, left);
+    entries.push(describeEntry(entry, entry.preset, taken, good, undefined, [...zoneNote(entry, left), ...notes]));
     left = others;
   }
   for (const { rule, time, notes } of findRules(left)) {

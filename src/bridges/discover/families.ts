@@ -10,6 +10,9 @@ type Sign = (topic: string, json: Record<string, unknown> | undefined) => Preset
 const preset = (name: string, base: string | undefined, usual: string | undefined): PresetConfig =>
   base === undefined || base === usual || base === '' ? { preset: name } : { preset: name, base };
 
+/** Without a base of its own it would take what belongs to others. */
+const LAST: PresetConfig = { preset: 'esphome' };
+
 const SIGNS: readonly Sign[] = [
   (topic) => {
     const found = /^(.+)\/bridge\/(?:state|info|devices|groups|definitions)$/.exec(topic);
@@ -58,13 +61,22 @@ const SIGNS: readonly Sign[] = [
     const found = /^([^/]+)\/[^/]+\/(?:NBIRTH|DBIRTH|NDATA|DDATA|NDEATH|DDEATH)\/.+$/.exec(topic);
     return found === null ? undefined : preset('sparkplug', found[1], 'spBv1.0');
   },
+  (topic, json) =>
+    /^N\/[0-9a-f]{8,}\/[a-z]+\/\d+\/./.test(topic) && json !== undefined && 'value' in json
+      ? { preset: 'victron' }
+      : undefined,
   (topic) => {
+    // What only statestream sends: attributes, and domains that no device has. The states alone look like ESPHome's.
     const found =
-      /^(.+)\/(?:sensor|binary_sensor|switch|light|climate|weather|sun|person|input_number)\/[^/]+\/(?:state|last_changed|friendly_name)$/.exec(
-        topic,
-      );
+      /^(homeassistant)\/(?:sensor|binary_sensor|switch|light|climate)\/[^/]+\/state$/.exec(topic) ??
+      /^(.+)\/[a-z_]+\/[^/]+\/(?:last_changed|last_updated|friendly_name)$/.exec(topic) ??
+      /^(.+)\/(?:weather|sun|person|zone|input_(?:number|boolean|select))\/[^/]+\/state$/.exec(topic);
     return found === null ? undefined : preset('home-assistant', found[1], 'homeassistant');
   },
+  (topic) =>
+    /^[^/]+\/(?:sensor|binary_sensor|switch|number)\/[^/]+\/state$/.test(topic) && !topic.startsWith('homeassistant/')
+      ? LAST
+      : undefined,
 ];
 
 /** The presets that these messages hint at, those that more messages hint at first. */
@@ -81,7 +93,8 @@ export function candidates(samples: readonly Sample[]): readonly PresetConfig[] 
       else vote.count++;
     }
   }
-  return [...votes.values()].sort((a, b) => b.count - a.count).map(({ config }) => config);
+  const place = ({ config, count }: { config: PresetConfig; count: number }) => (config === LAST ? 0 : count);
+  return [...votes.values()].sort((a, b) => place(b) - place(a)).map(({ config }) => config);
 }
 
 function objectOf(payload: Uint8Array): Record<string, unknown> | undefined {

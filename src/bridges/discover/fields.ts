@@ -59,7 +59,7 @@ export function addFields(fields: Map<string, Field>, part: unknown, arrival: nu
   visit(part, '', '', 0);
 }
 
-const TIME_NAME =
+export const TIME_NAME =
   /(^|[._-])(time|timestamp|ts|datetime|date|epoch|unixtime|utc|measured|measuredat|sampled|recorded|created|received|at|when|t)(_?(ms|s|us|ns|utc|at))?$/i;
 const NEAR = 400 * 86_400_000;
 
@@ -120,8 +120,8 @@ function epochOf(size: number): TimeFormat {
 }
 
 /** Fields that identify or count messages rather than measure. */
-const NO_QUANTITY =
-  /(^|[._])(id|mac|eui|dev_?eui|seq|seqno|sequence|fcnt|f_?cnt|msg_?id|version|port|channel|uptime|crc|checksum)$/i;
+export const NO_QUANTITY =
+  /(^|[._])(id|mac|eui|dev_?eui|imei|serial|serial_?no|seq|seqno|sequence|fcnt|f_?cnt|msg_?id|version|port|channel|uptime|crc|checksum)$/i;
 
 export function isQuantity(field: Field): boolean {
   return field.numbers + field.numericTexts > field.texts && !NO_QUANTITY.test(field.name);
@@ -160,12 +160,16 @@ export function unitOf(
   const ratio = /_([A-Za-z]+)_([A-Za-z0-9]+)$/.exec(leaf);
   const joined = ratio === null ? '' : `${ratio[1]}/${ratio[2]}`;
   if (dimensionOf(joined) !== undefined) return { unit: joined, confidence: 0.9 };
+  // `kWh`, `W`: the name is the unit.
+  if (/[A-Z]/.test(leaf) && leaf.length <= 4 && dimensionOf(leaf) !== undefined) {
+    return { unit: WRITTEN[leaf] ?? leaf, confidence: 0.6 };
+  }
   const suffix = SUFFIX.exec(leaf)?.[1];
   if (
     suffix !== undefined &&
     suffix.length < leaf.length &&
     dimensionOf(suffix) !== undefined &&
-    !/^\d+$/.test(suffix)
+    !/^(?:\d+|in)$/.test(suffix)
   ) {
     return { unit: WRITTEN[suffix] ?? suffix, confidence: 0.9 };
   }

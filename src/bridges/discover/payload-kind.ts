@@ -20,6 +20,8 @@ const isObject = (value: unknown): value is object =>
 const hasNumber = (value: unknown): boolean =>
   typeof value === 'number' || (value !== null && typeof value === 'object' && Object.values(value).some(hasNumber));
 
+const isNumber = (value: unknown): boolean => typeof (value as { value: unknown }).value === 'number';
+
 /** From the strictest form to the loosest: the first that reads the payload and finds what it should is it. */
 const TEXTS: readonly Attempt[] = [
   ['json', (value) => value !== null && typeof value === 'object'],
@@ -27,8 +29,10 @@ const TEXTS: readonly Attempt[] = [
   ['line-protocol', () => true],
   ['relaxed-json', (value, text) => /^[[{]/.test(text) && value !== null && typeof value === 'object'],
   ['key-value', (value, text) => /[=:]/.test(text) && hasNumber(value)],
+  // `12,5` is one number, whatever separates columns elsewhere.
+  ['text', (value, text) => /^[+-]?\d+,\d+(?:\s*[^\d\s,;]\S*)?$/.test(text) && isNumber(value)],
   ['csv', (value) => (value as object[]).every((row) => Object.keys(row).length > 1) && hasNumber(value)],
-  ['text', (value) => typeof (value as { value: unknown }).value === 'number'],
+  ['text', isNumber],
 ];
 const BINARIES: readonly Attempt[] = [
   ['msgpack', (value) => isObject(value) && hasNumber(value)],

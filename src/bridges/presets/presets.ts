@@ -1,6 +1,7 @@
 import { FleetcastError } from '../../errors.ts';
 import type { PresetConfig, RuleConfig } from '../mapping/config.ts';
 import { chirpstack } from './chirpstack.ts';
+import { esphome } from './esphome.ts';
 import { homeAssistant } from './home-assistant.ts';
 import { jsonValue } from './json-value.ts';
 import { loriot } from './loriot.ts';
@@ -12,6 +13,7 @@ import { shellyGen1 } from './shelly-gen1.ts';
 import { sparkplug } from './sparkplug.ts';
 import { tasmota } from './tasmota.ts';
 import { theThingsStack } from './the-things-stack.ts';
+import { victron } from './victron.ts';
 import { wanesy } from './wanesy.ts';
 import { zigbee2mqtt } from './zigbee2mqtt.ts';
 
@@ -27,6 +29,8 @@ export const PRESETS: readonly Preset[] = [
   wanesy,
   ruuviGateway,
   homeAssistant,
+  esphome,
+  victron,
   sparkplug,
   jsonValue,
 ];
