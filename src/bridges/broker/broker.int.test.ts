@@ -4,7 +4,7 @@ import { connect, connectAsync, type MqttClient } from 'mqtt';
 import { afterEach, describe, expect, it } from 'vitest';
 import { until } from '../../../test/bridge-kit.ts';
 import { hasOpenssl, makeCertificates } from '../../../test/certificates.ts';
-import { type Broker, type BrokerOptions, startBroker } from './broker.ts';
+import { type Broker, type BrokerEvent, type BrokerOptions, startBroker } from './broker.ts';
 
 const cleanUps: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -156,12 +156,16 @@ describe('startBroker', () => {
   });
 
   it('bounds packets and connections', async () => {
-    const running = await broker({ maxPacketBytes: 10_000, maxConnections: 2 });
+    const told: BrokerEvent[] = [];
+    const running = await broker({ maxPacketBytes: 10_000, maxConnections: 2, onEvent: (event) => told.push(event) });
     const big = await client(running.url);
     const closed = new Promise<void>((resolve) => big.once('close', () => resolve()));
     big.publish('a', Buffer.alloc(500_000), { qos: 1 });
     await closed;
     expect(running.status()).toMatchObject({ published: 0, refused: { 'packet-too-large': 1 } });
+    expect(told[0]).toMatchObject({
+      message: expect.stringMatching(/^a packet of 5\d{5} bytes; at most 10000 are taken/),
+    });
     await client(running.url);
     await client(running.url);
     await expect(client(running.url)).rejects.toThrow();

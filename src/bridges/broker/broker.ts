@@ -62,7 +62,13 @@ export interface OwnClient {
 }
 
 export type BrokerEvent =
-  | { readonly type: 'client-refused'; readonly clientId: string; readonly reason: string }
+  | {
+      readonly type: 'client-refused';
+      readonly clientId: string;
+      readonly reason: string;
+      /** Where the reason alone does not say what to do. */
+      readonly message?: string;
+    }
   | { readonly type: 'publish-refused'; readonly clientId: string; readonly topic: string; readonly reason: string }
   | { readonly type: 'client-error'; readonly clientId: string; readonly reason: string }
   | { readonly type: 'message-dropped'; readonly clientId: string; readonly reason: string };
@@ -269,7 +275,8 @@ function limitPackets(client: Client, socket: Socket, limit: number, refuse: (ev
   const check = () => {
     const announced = parser.packet?.length ?? 0;
     if (announced <= limit) return;
-    refuse({ type: 'client-refused', clientId: client.id ?? '', reason: 'packet-too-large' });
+    const message = `a packet of ${announced} bytes; at most ${limit} are taken. A client that keeps the message connects and sends it again for ever: it has to send less, or to give the message up`;
+    refuse({ type: 'client-refused', clientId: client.id ?? '', reason: 'packet-too-large', message });
     socket.destroy();
   };
   socket.on('readable', check);
