@@ -133,7 +133,7 @@ const WRITTEN: Readonly<Record<string, string>> = { c: '°C', C: '°C', f: '°F'
 /** Counters and flags, whatever they count. */
 const NO_UNIT = /(count|counter|_ok|_low|status|state|index)$/i;
 const BY_NAME: readonly (readonly [RegExp, string, number, number])[] = [
-  [/^t(emp)?f$/i, '°F', -80, 270],
+  [/^(?:t|temp.*)f$/i, '°F', -80, 270],
   [/temp|dew_?point|^t[cC]?$/i, '°C', -60, 130],
   [/hum(?!an)|^rh$|moisture/i, '%', 0, 100],
   [/batt?ery|^batt?$|^soc$|level_?pct/i, '%', 0, 100],

@@ -49,9 +49,8 @@ export function findRules(samples: readonly Sample[]): readonly FoundRule[] {
     const begin = levels.length > 1 && isIdentifier(levels[0]!) ? '+' : levels[0];
     const about = !scalar && single === undefined && isDataWord(last) ? last : '';
     const key = [begin, levels.length, form, kind.shape, about].join('|');
-    const near = `${begin}|${levels.length}`;
-    const together = peers.get(near) ?? [];
-    peers.set(near, together);
+    const together = peers.get(begin!) ?? [];
+    peers.set(begin!, together);
     const group: Group = groups.get(key) ?? newGroup(kind, single, list, together);
     groups.set(key, group);
     if (kind.format === 'text') group.kind = kind;
@@ -136,9 +135,7 @@ function ruleOf(group: Group, topics: readonly string[][], texts: readonly strin
   const timeIn = (before: string) =>
     time === undefined ? {} : { time: { path: `${before}${time.path}`, format: time.format, lenient: true } };
   if (scalar) {
-    const quantity = names.includes('quantity')
-      ? '{quantity}'
-      : (topics[0]![quantityAt ?? topics[0]!.length - 1] ?? 'value');
+    const quantity = names.includes('quantity') ? '{quantity}' : writtenQuantity(topics[0]!, names, quantityAt);
     if (kind.format === 'text') notes.push('numbers with units as text: add `units` to convert them');
     if (single !== undefined) {
       return [
@@ -172,6 +169,12 @@ function ruleOf(group: Group, topics: readonly string[][], texts: readonly strin
   };
   const rule: RuleConfig = named === undefined ? { ...base, ...rest } : { ...base, branches: [named, rest] };
   return [{ rule, time, notes }];
+}
+
+/** `s0/Watt/1`: the last level counts, and what stands before it says what. */
+function writtenQuantity(levels: readonly string[], names: readonly (string | undefined)[], at: number | undefined) {
+  if (at !== undefined) return levels[at]!;
+  return levels.findLast((level, i) => i > 0 && names[i] === undefined && isWord(level)) ?? 'value';
 }
 
 function namedPart({ each, name, value }: NamedList, time: PartConfig): PartConfig {

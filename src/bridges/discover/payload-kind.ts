@@ -26,7 +26,8 @@ const isNumber = (value: unknown): boolean => typeof (value as { value: unknown 
 const TEXTS: readonly Attempt[] = [
   ['json', (value) => value !== null && typeof value === 'object'],
   ['number', () => true],
-  ['line-protocol', () => true],
+  // `t=21.5 h=40` has no measurement at its beginning.
+  ['line-protocol', (_, text) => !/^[^\s,]*=/.test(text)],
   ['relaxed-json', (value, text) => /^[[{]/.test(text) && value !== null && typeof value === 'object'],
   ['key-value', (value, text) => /[=:]/.test(text) && hasNumber(value)],
   // `12,5` is one number, whatever separates columns elsewhere.

@@ -26,8 +26,8 @@ export interface TopicForm {
  * What the levels of topics of one length stand for: those that differ are the device; the last one of a bare value is
  * its quantity.
  *
- * @param peers all topics of this length under the first level, of whatever kind: so that rules for several kinds of
- *   messages of one device give it one name
+ * @param peers all topics under the first level, of whatever kind and length: so that rules for several kinds of messages
+ *   of one device give it one name
  * @param scalar the payload is one value
  * @param written the last level (of a bare value the quantity) is written out, because a wildcard would take what is of
  *   another kind
@@ -41,15 +41,20 @@ export function topicForm(
   const first = topics[0]!;
   const count = first.length;
   const names: (string | undefined)[] = Array(count).fill(undefined);
-  const lasts = topics.map((levels) => levels.at(-1)!);
-  const behind = scalar && count > 2 && lasts.every((level) => STATE_WORD.test(level)) ? 1 : 0;
-  const last = count - 1 - behind;
+  const all = (i: number, is: (level: string) => boolean) => topics.every((levels) => is(levels[i]!));
+  let last = count - 1;
+  if (scalar && count > 2 && all(last, (level) => STATE_WORD.test(level))) last--;
+  const spoken = last;
+  while (!scalar && last > 0 && all(last, (level) => level === '' || isDataWord(level))) last--;
   const wordy = topics.every((levels) => isWord(levels[last]!));
   const quantityAt = scalar && last > 0 && (wordy || written) ? last : undefined;
   if (quantityAt !== undefined && !written) names[last] = 'quantity';
-  const aside = quantityAt !== undefined || written || (!scalar && count > 1 && lasts.every(isDataWord));
-  const end = aside ? last : last + 1;
-  const differs = (i: number) => new Set((i < last ? peers : topics).map((levels) => levels[i])).size > 1;
+  // `devices/7/messages/events/`: nothing of the end is the device.
+  const end = last < spoken ? last + 1 : quantityAt !== undefined || written ? last : last + 1;
+  const differs = (i: number) => {
+    const heard = i < spoken ? peers.filter((levels) => levels.length > i + 1) : topics;
+    return new Set(heard.map((levels) => levels[i])).size > 1;
+  };
   const found = Array.from({ length: end }, (_, i) => i).filter(
     (i) => differs(i) || (i === 0 && count > 1 && isIdentifier(first[0]!)),
   );

@@ -132,6 +132,37 @@ it.each<[string, readonly Said[], object]>([
     { 'all/aa': { t: 5 }, 'all/bb': { t: 6 } },
   ],
   [
+    'topics of several lengths',
+    [
+      ['zwave/node_5/49/0/temperature', { time: START, value: 21 }],
+      ['zwave/node_6/50/0/meter/kWh', { time: START, value: 12.5 }],
+      ['heat/main/outside', '5'],
+      ['heat/s0/watt/1', '120'],
+    ],
+    {
+      'node_5/49': { temperature: 21 },
+      'node_6/50': { kWh: 12.5 },
+      main: { outside: 5 },
+      s0: { watt: 120 },
+    },
+  ],
+  [
+    'what stands beside a nested time',
+    [
+      [
+        'deconz/sensors/3',
+        { config: { battery: 90 }, state: { temperature: 2150, lastupdated: '2026-01-01T00:00:00Z' } },
+      ],
+    ],
+    { 'sensors/3': { 'config.battery': 90, 'state.temperature': 2150 } },
+  ],
+  [
+    'key=value with spaces',
+    [['weather/ws90', 'temperature=21.5 humidity=60']],
+    { ws90: { temperature: 21.5, humidity: 60 } },
+  ],
+  ['a topic that ends with a slash', [['devices/dev1/messages/events/', { t: 5 }]], { dev1: { t: 5 } }],
+  [
     'a state behind the quantity',
     [
       ['house/attic/temp/state', '21.5'],

@@ -43,6 +43,7 @@ describe('text with a unit', () => {
 
   it.each([
     'on',
+    '0x1F',
     'unavailable',
     '2024-05-01T05:20:00+00:00',
     '12:30',

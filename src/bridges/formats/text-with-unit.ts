@@ -18,7 +18,8 @@ export function decodeTextWithUnit(payload: Uint8Array): TextWithUnit {
   const text = textOf(payload)
     .trim()
     .replace(/^[\u2212\u2013]/, '-');
-  const found = text.length <= 100 ? NUMBER_FIRST.exec(text) : null;
+  // `0x1F` is no zero of the unit x1F.
+  const found = text.length <= 100 && !/^[+-]?0[xXbBoO][\da-fA-F]/.test(text) ? NUMBER_FIRST.exec(text) : null;
   const value = found === null ? undefined : localNumber(found[1]!);
   return value === undefined ? { value: text, unit: '' } : { value, unit: (found?.[2] ?? '').trim() };
 }

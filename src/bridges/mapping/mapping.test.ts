@@ -233,3 +233,20 @@ describe('what cannot be read', () => {
     expect(wrapped.rejected).toMatchObject([{ reason: 'partly-read', device: 'b' }]);
   });
 });
+
+it('takes what stands beside a time or a value that is nested', () => {
+  const rule: RuleConfig = {
+    topic: 't/+device',
+    time: { path: 'state.reported.ts', format: 'epoch-ms' },
+    values: { warmth: 'env.t' },
+    rest: 'numbers',
+  };
+  const payload = { state: { reported: { ts: ARRIVAL, speed: 30 } }, env: { t: 21, h: 40 } };
+  expect(map(rule, 't/a', payload).readings[0]?.values).toEqual({
+    warmth: 21,
+    'state.reported.speed': 30,
+    'env.h': 40,
+  });
+  const whole: RuleConfig = { topic: 't/+device', time: { path: 'time', lenient: true } };
+  expect(map(whole, 't/a', { time: { s: 1, ns: 2 }, x: 3 }).readings[0]?.values).toEqual({ x: 3 });
+});

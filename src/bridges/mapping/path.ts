@@ -7,8 +7,8 @@ export interface Path {
   get(value: unknown): unknown;
   /** True where the path starts at the message (`$.…`) and not at the part that `each` has picked. */
   readonly fromRoot: boolean;
-  /** The first step where it is a plain name: what a top-level field of this name is used for. */
-  readonly head: string | undefined;
+  /** Its steps with dots between them, as `rest` names a quantity there; empty for the whole payload. */
+  readonly name: string;
 }
 
 /** One step: an own property, an index, or every element. */
@@ -24,7 +24,7 @@ export function compilePath(source: string): Path {
   return {
     source,
     fromRoot,
-    head: typeof plain[0] === 'string' ? plain[0] : undefined,
+    name: plain.join('.'),
     get: only === undefined ? (value) => walk(value, plain) : (value) => step(value, only),
   };
 }

@@ -69,8 +69,8 @@ export function compileRest(
   onLeftOut?: OnLeftOut,
 ): (part: unknown, values: Record<string, number>) => number {
   const under = config.under === undefined ? undefined : compilePath(config.under);
-  // A named field is left out whole: `{time: {...}}` used by the time path is not a quantity.
-  const skip = new Set(under === undefined ? taken.map((path) => path.head).filter((name) => name !== undefined) : []);
+  // What stands at a place that is used is left out whole, and what stands beside it is not.
+  const skip = new Set(under === undefined ? taken.map((path) => path.name) : []);
   const excluded = globs(config.exclude);
   const included = config.include === undefined ? undefined : globs(config.include);
   const text = config.numericText ?? false;
@@ -93,12 +93,11 @@ export function compileRest(
     }
     let count = 0;
     const visit = (value: unknown, name: string, depth: number): void => {
-      if (value === null || excluded?.(name) === true) return;
+      if (value === null || (depth > 0 && skip.has(name)) || excluded?.(name) === true) return;
       if (typeof value === 'object' && !(value instanceof Uint8Array) && !(value instanceof Date)) {
         if (depth > 0 && skipWith.some((field) => Object.hasOwn(value, field))) return;
         if (depth >= limits.maxDepth) throw new Reject('too-deep', `nested more than ${limits.maxDepth} levels`);
         for (const key of Object.keys(value)) {
-          if (depth === 0 && skip.has(key)) continue;
           visit((value as Record<string, unknown>)[key], name === '' ? key : `${name}.${key}`, depth + 1);
         }
         return;
