@@ -56,7 +56,8 @@ export function topicForm(
     return new Set(heard.map((levels) => levels[i])).size > 1;
   };
   const found = Array.from({ length: end }, (_, i) => i).filter(
-    (i) => differs(i) || (i === 0 && count > 1 && isIdentifier(first[0]!)),
+    // A number numbers devices, also where only one of them has been heard.
+    (i) => differs(i) || (i > 0 ? all(i, (level) => /^\d+$/.test(level)) : count > 1 && isIdentifier(first[0]!)),
   );
   // A single device: what stands last, before the quantity, is most likely its name.
   if (found.length === 0 && end - 1 > 0) found.push(end - 1);

@@ -140,10 +140,10 @@ it.each<[string, readonly Said[], object]>([
       ['heat/s0/watt/1', '120'],
     ],
     {
-      'node_5/49': { temperature: 21 },
-      'node_6/50': { kWh: 12.5 },
+      'node_5/49/0': { temperature: 21 },
+      'node_6/50/0': { kWh: 12.5 },
       main: { outside: 5 },
-      s0: { watt: 120 },
+      's0/1': { watt: 120 },
     },
   ],
   [
@@ -197,6 +197,15 @@ it.each<[string, readonly Said[], object]>([
   expect(found.devices).toEqual(devices);
   // Nothing of it would be a dead letter.
   expect(found.reasons.filter((reason) => reason !== 'no-values')).toEqual([]);
+});
+
+it('reads the second of what is numbered as well, when only the first has been heard', () => {
+  const { found } = understood([
+    ['evcc/loadpoints/1/chargePower', '100'],
+    ['evcc/site/pvPower', '5'],
+  ]);
+  const { readings } = compileMapping(found.mapping).map('evcc/loadpoints/2/chargePower', Buffer.from('7'), START);
+  expect(readings).toMatchObject([{ device: 'loadpoints/2', values: { chargePower: 7 } }]);
 });
 
 it('leaves texts beside numbers uncounted as faults', () => {
