@@ -1,4 +1,5 @@
 import { FleetcastError } from '../errors.ts';
+import type { StoreMark } from './store.ts';
 
 /** What snapshots need of a store: its rows as bytes, under a name and a version. */
 export interface Column {
@@ -16,6 +17,8 @@ export interface Column {
   /** The row as a copy that shares nothing with the store, for readers outside the task. */
   copy(row: number): unknown;
   erase(row: number): void;
+  /** How to take back what happens to a row that the store has; undefined where its bytes are the way. */
+  mark(row: number): StoreMark | undefined;
 }
 
 /** @throws STATE_ORPHANED with the way out. */

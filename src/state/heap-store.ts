@@ -1,5 +1,5 @@
 import { type Column, checkRow, refuseVersion } from './column.ts';
-import type { KeyedStore, Row, StoreCodec } from './store.ts';
+import type { KeyedStore, Row, StoreCodec, StoreMark } from './store.ts';
 
 /** A keyed store whose values are objects of the heap. */
 export class HeapStore<V> implements KeyedStore<V>, Column {
@@ -51,6 +51,17 @@ export class HeapStore<V> implements KeyedStore<V>, Column {
 
   erase(row: number): void {
     if (row >= 0 && row < this.#values.length) this.#values[row] = undefined;
+  }
+
+  mark(row: number): StoreMark | undefined {
+    const value = this.#values[row] as V;
+    const mark = this.#codec.mark?.(value);
+    if (mark === undefined) return undefined;
+    const undo = (): void => {
+      mark.undo();
+      this.#values[row] = value;
+    };
+    return { undo, release: () => mark.release() };
   }
 
   #put(row: number, value: V): void {

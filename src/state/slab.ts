@@ -125,6 +125,10 @@ export class Slab implements SlabStore, Column {
     return Object.fromEntries(cells);
   }
 
+  mark(): undefined {
+    return undefined;
+  }
+
   erase(row: number): void {
     if (this.#used[row] !== 1) return;
     this.#used[row] = 0;

@@ -12,6 +12,19 @@ export interface StoreCodec<V> {
   migrate?(bytes: Uint8Array, version: number): V;
   /** Which older versions `migrate` reads; every one where it is left out. */
   migrates?(version: number): boolean;
+  /**
+   * For values that are large and change by little: how to take back what happens to one from now on, where the node goes
+   * on after a failure. Without it, the value is encoded before each record.
+   */
+  mark?(value: V): StoreMark;
+}
+
+/** A moment in the life of a value that is changed in place. One of the two is called, once. */
+export interface StoreMark {
+  /** The value is again what it was, to the bytes of its snapshot. */
+  undo(): void;
+  /** All is well: what was kept for `undo` may go. */
+  release(): void;
 }
 
 /** Anything that knows its row: a record, a timer's key. */

@@ -88,6 +88,10 @@ export class TimerQueue implements Column {
     return this.#deadlines[row]!;
   }
 
+  mark(): undefined {
+    return undefined;
+  }
+
   erase(row: number): void {
     if (row >= 0 && row < this.#deadlines.length) this.#deadlines[row] = NONE;
   }

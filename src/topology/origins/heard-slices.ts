@@ -1,4 +1,5 @@
 import type { ByteReader, ByteWriter } from '../../operators/binary.ts';
+import type { StoreMark } from '../../state/store.ts';
 import type { Heard, Hearing } from './heard.ts';
 
 /** Slices of the quiet time: what is heard is held that much longer than it need be. */
@@ -58,6 +59,16 @@ export class HeardSlices implements Heard {
 
   drop(until: number): void {
     this.#slices = this.#slices.filter((slice) => this.#endOf(slice) > until);
+  }
+
+  mark(): StoreMark {
+    const slices = this.#slices.map((slice) => ({ ...slice }));
+    return {
+      release: () => {},
+      undo: () => {
+        this.#slices = slices;
+      },
+    };
   }
 
   encode(writer: ByteWriter): void {

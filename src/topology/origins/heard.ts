@@ -1,4 +1,5 @@
 import type { ByteReader, ByteWriter } from '../../operators/binary.ts';
+import type { StoreMark } from '../../state/store.ts';
 
 /** Event time at which an origin was heard last, and when that came in. Milliseconds since the epoch. */
 export interface Hearing {
@@ -22,6 +23,7 @@ export interface Heard {
   /** Drops what came in at or before this. */
   drop(until: number): void;
   encode(writer: ByteWriter): void;
+  mark(): StoreMark;
 }
 
 /** Every origin with its latest time: 16 bytes and the name for each. */
@@ -35,6 +37,8 @@ export class HeardOrigins implements Heard {
   /** `lowest(#floor)`, where it is known. */
   #lowest = Number.NaN;
   #floor = Number.NEGATIVE_INFINITY;
+  /** While there is a mark: how to take back each change since, the last one first. */
+  #undo: (() => void)[] | undefined;
 
   get empty(): boolean {
     return this.#names.length === 0;
@@ -52,7 +56,9 @@ export class HeardOrigins implements Heard {
       this.#names.push(origin);
       this.#times.push(time);
       this.#ingestTimes.push(ingestTime);
+      this.#undo?.push(() => this.#remove(this.#names.length - 1));
     } else {
+      this.#keep(row);
       if (this.#times[row]! <= this.#lowest) this.#lowest = Number.NaN;
       this.#times[row] = Math.max(this.#times[row]!, time);
       this.#ingestTimes[row] = Math.max(this.#ingestTimes[row]!, ingestTime);
@@ -77,6 +83,7 @@ export class HeardOrigins implements Heard {
   }
 
   drop(until: number): void {
+    this.#keepAll();
     this.newest = Number.NEGATIVE_INFINITY;
     this.oldest = Number.POSITIVE_INFINITY;
     this.#lowest = Number.NaN;
@@ -113,6 +120,47 @@ export class HeardOrigins implements Heard {
     heard.newest = newest;
     heard.oldest = oldest;
     return heard;
+  }
+
+  mark(): StoreMark {
+    const undo: (() => void)[] = [];
+    this.#undo = undo;
+    const { newest, oldest } = this;
+    const release = (): void => {
+      this.#undo = undefined;
+    };
+    return {
+      release,
+      undo: () => {
+        for (const back of undo.reverse()) back();
+        release();
+        this.newest = newest;
+        this.oldest = oldest;
+        this.#lowest = Number.NaN;
+      },
+    };
+  }
+
+  #keep(row: number): void {
+    if (this.#undo === undefined) return;
+    const [time, ingestTime] = [this.#times[row]!, this.#ingestTimes[row]!];
+    this.#undo.push(() => {
+      this.#times[row] = time;
+      this.#ingestTimes[row] = ingestTime;
+    });
+  }
+
+  #keepAll(): void {
+    if (this.#undo === undefined) return;
+    const all = [[...this.#names], [...this.#times], [...this.#ingestTimes]] as const;
+    this.#undo.push(() => {
+      const [names, times, ingestTimes] = all;
+      this.#rows.clear();
+      for (const [row, name] of names.entries()) this.#rows.set(name, row);
+      this.#names.splice(0, this.#names.length, ...names);
+      this.#times.splice(0, this.#times.length, ...times);
+      this.#ingestTimes.splice(0, this.#ingestTimes.length, ...ingestTimes);
+    });
   }
 
   #reach(row: number): number {

@@ -119,6 +119,7 @@ const heardCodec: StoreCodec<Heard> = {
     heard.encode(writer);
     return writer.done();
   },
+  mark: (heard) => heard.mark(),
   decode: (bytes) => {
     const reader = new ByteReader(bytes);
     return reader.count() === SLICED ? HeardSlices.decode(reader) : HeardOrigins.decode(reader);
