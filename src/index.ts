@@ -67,6 +67,7 @@ export type {
   SlabStore,
   SlabType,
   StoreCodec,
+  StoreMark,
 } from './state/store.ts';
 // Topologies
 export type { Aside } from './topology/aside.ts';
