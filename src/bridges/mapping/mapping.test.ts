@@ -250,3 +250,10 @@ it('takes what stands beside a time or a value that is nested', () => {
   const whole: RuleConfig = { topic: 't/+device', time: { path: 'time', lenient: true } };
   expect(map(whole, 't/a', { time: { s: 1, ns: 2 }, x: 3 }).readings[0]?.values).toEqual({ x: 3 });
 });
+
+it('refuses a policy for a reason that there is not', () => {
+  const rules = [{ topic: 'a/+device' }];
+  const wrong = { rules, onReject: { 'not-jsn': 'drop' } } as unknown as MappingConfig;
+  expect(() => compileMapping(wrong)).toThrow(/no reason is called "not-jsn"; there are .*not-json/);
+  expect(compileMapping({ rules, onReject: { 'not-json': 'drop' } }).policy('not-json')).toBe('drop');
+});

@@ -1,8 +1,9 @@
+import { FleetcastError } from '../../errors.ts';
 import { expandPreset } from '../presets/presets.ts';
 import type { Command, MemoryRecord, SparkplugDevice } from '../sparkplug/host.ts';
 import { DEFAULT_LIMITS, type MappingConfig, type MappingLimits, type RejectPolicy } from './config.ts';
 import type { MappedReading, Rejected } from './part.ts';
-import { DROPPED_BY_DEFAULT, excerpt, Reject, type RejectReason } from './reject.ts';
+import { DROPPED_BY_DEFAULT, excerpt, REJECT_REASONS, Reject, type RejectReason } from './reject.ts';
 import { compileRule, type Rule, type RuleResult } from './rule.ts';
 import { type Subscription, subscriptionsFor } from './subscriptions.ts';
 import type { OnLeftOut } from './values.ts';
@@ -47,6 +48,11 @@ export interface Mapping {
  */
 export function compileMapping(config: MappingConfig, onLeftOut?: OnLeftOut): Mapping {
   const limits: MappingLimits = { ...DEFAULT_LIMITS, ...config.limits };
+  for (const reason of Object.keys(config.onReject ?? {})) {
+    if (REJECT_REASONS.some((known) => known === reason)) continue;
+    const message = `mapping.onReject: no reason is called ${JSON.stringify(reason)}; there are ${REJECT_REASONS.join(', ')}`;
+    throw new FleetcastError('CONFIG_INVALID', message, { details: { field: 'mapping.onReject' } });
+  }
   const rules = config.rules
     .flatMap((rule) => ('preset' in rule ? expandPreset(rule) : [rule]))
     .map((rule) => compileRule(rule, limits, onLeftOut));

@@ -1,29 +1,32 @@
 /** Why a message, or a part of it, did not become a reading. Stable: configuration and dashboards match on it. */
-export type RejectReason =
-  | 'no-mapping'
-  | 'topic-too-long'
-  | 'payload-too-large'
-  | 'not-utf8'
-  | 'not-json'
-  | 'malformed'
-  | 'partly-read'
-  | 'not-finite'
-  | 'not-a-number'
-  | 'missing-field'
-  | 'bad-time'
-  | 'time-out-of-range'
-  | 'bad-device-name'
-  | 'bad-quantity-name'
-  | 'too-many-devices'
-  | 'too-many-quantities'
-  | 'too-deep'
-  | 'too-many-values'
-  | 'too-many-parts'
-  | 'unknown-unit'
-  | 'unknown-alias'
-  | 'expression-failed'
-  | 'no-values'
-  | 'ignored';
+export const REJECT_REASONS = [
+  'no-mapping',
+  'topic-too-long',
+  'payload-too-large',
+  'not-utf8',
+  'not-json',
+  'malformed',
+  'partly-read',
+  'not-finite',
+  'not-a-number',
+  'missing-field',
+  'bad-time',
+  'time-out-of-range',
+  'bad-device-name',
+  'bad-quantity-name',
+  'too-many-devices',
+  'too-many-quantities',
+  'too-deep',
+  'too-many-values',
+  'too-many-parts',
+  'unknown-unit',
+  'unknown-alias',
+  'expression-failed',
+  'no-values',
+  'ignored',
+] as const;
+
+export type RejectReason = (typeof REJECT_REASONS)[number];
 
 /** Reasons that mean "nothing here to keep": dropped and counted unless configuration says otherwise. */
 export const DROPPED_BY_DEFAULT: ReadonlySet<RejectReason> = new Set(['no-values', 'ignored']);

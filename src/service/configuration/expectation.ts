@@ -50,6 +50,7 @@ export function allowedFields(schema: z.ZodType, path: readonly (string | number
     else return [];
   }
   if (at instanceof z.ZodObject) return Object.keys(at.shape);
+  if (at instanceof z.ZodRecord && at.keyType instanceof z.ZodEnum) return at.keyType.options.map(String);
   return (at?.meta()?.['fields'] as readonly string[] | undefined) ?? [];
 }
 

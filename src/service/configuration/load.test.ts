@@ -51,6 +51,9 @@ describe('configuration', () => {
 
   it('suggests the field that an unknown one may have meant', () => {
     expect(issuesOf('pipelin:\n  x: 1')).toEqual(['fleet.yaml:1: pipelin: unknown field; did you mean pipeline?']);
+    expect(issuesOf('mapping:\n  onReject: {not-jsn: drop}')).toEqual([
+      'fleet.yaml:2: mapping.onReject.not-jsn: unknown field; did you mean not-json?',
+    ]);
     expect(issuesOf('topics:\n  prefix: a\n  partition: 3')).toEqual([
       'fleet.yaml:3: topics.partition: unknown field; did you mean partitions?',
     ]);

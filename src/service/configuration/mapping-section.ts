@@ -10,6 +10,7 @@ import type {
   UnitConfig,
   ValueConfig,
 } from '../../bridges/mapping/config.ts';
+import { REJECT_REASONS } from '../../bridges/mapping/reject.ts';
 import type { SparkplugOptions } from '../../bridges/sparkplug/options.ts';
 
 /**
@@ -159,7 +160,7 @@ export const mappingSection = z
       .default({})
       .meta({ description: 'Bounds on what a message and a fleet may be, for example {maxDevices: 250000}.' }),
     onReject: z
-      .record(text, z.enum(['dead-letter', 'drop']))
+      .partialRecord(z.enum(REJECT_REASONS), z.enum(['dead-letter', 'drop']))
       .default({})
       .meta({ description: 'What becomes of messages that cannot be mapped, by reason: {not-json: drop}.' }),
   })
