@@ -142,6 +142,12 @@ export const ERRORS = {
       'Give the node its old name, supply a migration, give up the state of single nodes with the engine option `discardState`, or begin anew: `fleetcast reset` (in the library `resetGroup`).',
     retryable: false,
   },
+  HISTORY_INTERVAL: {
+    meaning: 'The history has buckets of another length than the configuration.',
+    action:
+      'Set `pipeline.interval` back. Or keep the old history apart: give the new one a topic of its own with `topics.names.history`, and begin anew with `fleetcast reset`.',
+    retryable: false,
+  },
   STATE_LOG_CUT: {
     meaning: 'Input that was not read yet, or that is needed to rebuild the state, has been deleted by retention.',
     action:

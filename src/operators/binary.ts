@@ -87,3 +87,10 @@ export class ByteReader {
     return Array.from({ length: this.count() }, () => this.number());
   }
 }
+
+/** FNV-1a of what a layout depends on: the version of a codec's bytes. */
+export function versionOf(parts: unknown): number {
+  let hash = 2166136261;
+  for (const char of JSON.stringify(parts)) hash = Math.imul(hash ^ char.charCodeAt(0), 16777619);
+  return hash >>> 0;
+}

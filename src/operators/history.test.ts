@@ -133,7 +133,7 @@ describe('history', () => {
     ] as const) {
       writer.number(T0).numbers([1]).numbers([1]).count(revision).count(dirty);
     }
-    const [series] = historyCodec.migrate!(writer.done(), 1);
+    const [series] = historyCodec(HOUR).migrate!(writer.done(), 1);
     expect(series!.segments.map(({ exactFrom, dirty }) => [exactFrom, dirty])).toEqual([
       [2, false],
       [3, true],

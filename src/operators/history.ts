@@ -1,6 +1,6 @@
 import type { HistoryFlush, HistorySegment, ReplacedBucket } from '../events/records.ts';
 import type { KeyedStore, StoreCodec } from '../state/store.ts';
-import { ByteReader, ByteWriter } from './binary.ts';
+import { ByteReader, ByteWriter, versionOf } from './binary.ts';
 import type { Bucket } from './items.ts';
 import type { Collector, Keyed, Operator, OperatorContext, Position, StreamRecord, Timers } from './operator.ts';
 
@@ -58,7 +58,7 @@ export class History implements Operator<Bucket, HistorySegment | HistoryFlush> 
   }
 
   init(context: OperatorContext): void {
-    this.#devices = context.keyed('segments', historyCodec);
+    this.#devices = context.keyed('segments', historyCodec(this.#config.interval));
     this.#timers = context.timers;
     this.#fireTimers = () => context.fireTimers();
   }
@@ -186,8 +186,9 @@ export function isFlush(value: unknown): value is HistoryFlush {
   return (value as { readonly type?: unknown }).type === 'HistoryFlush';
 }
 
-export const historyCodec: StoreCodec<SeriesHistory[]> = {
-  version: 2,
+/** The interval belongs to the version: buckets of another length are no state to go on from. */
+export const historyCodec = (interval: number): StoreCodec<SeriesHistory[]> => ({
+  version: versionOf(['segments', 3, interval]),
   encode(device) {
     const writer = new ByteWriter().count(device.length);
     for (const series of device) {
@@ -204,8 +205,10 @@ export const historyCodec: StoreCodec<SeriesHistory[]> = {
     return writer.done();
   },
   decode: (bytes) => read(bytes, 2),
+  // They did not say of which interval they were.
+  migrates: (version) => version <= 2,
   migrate: read,
-};
+});
 
 /** Version 1 did not remember what corrections had replaced. */
 function read(bytes: Uint8Array, version: number): SeriesHistory[] {

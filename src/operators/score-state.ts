@@ -1,5 +1,5 @@
 import type { StoreCodec } from '../state/store.ts';
-import { ByteReader, ByteWriter } from './binary.ts';
+import { ByteReader, ByteWriter, versionOf } from './binary.ts';
 import { GUARD_FLOATS } from './guard.ts';
 import { mixFloats } from './naive-mix.ts';
 import { type BlockLayout, blockLayout, SeriesBlocks } from './series-blocks.ts';
@@ -81,12 +81,6 @@ export function deviceScoresCodec(layout: ScoreLayout): StoreCodec<DeviceScores>
       return { blocks: new SeriesBlocks(layout.bytes, names, reader.raw()), models };
     },
   };
-}
-
-function versionOf(parts: unknown): number {
-  let hash = 2166136261;
-  for (const char of JSON.stringify(parts)) hash = Math.imul(hash ^ char.charCodeAt(0), 16777619);
-  return hash >>> 0;
 }
 
 /** Most names in a device's table; above it, names that no waiting forecast refers to are dropped. */

@@ -178,6 +178,7 @@ export function backtestTable({ periods, total }: Backtest): string {
     ),
     cells('all', total, ''),
     'mean absolute error by period, in deviations of each series over the rows before the period',
+    'a new model serves as soon as the gate on the hold-out lets it; live it would first stand a trial in shadow, could be rolled back, and the guard would forecast naively where it does worse: none of that is part of these numbers',
   ].join('\n');
 }
 

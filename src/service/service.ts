@@ -10,6 +10,7 @@ import { forecastingTopology } from '../pipelines/forecasting.ts';
 import { ARTEFACT_PATIENCE_MS, ModelRegistry } from '../pipelines/model-registry.ts';
 import { explain } from '../retraining/explain.ts';
 import { explanationText } from '../retraining/explanation-text.ts';
+import { checkHistoryInterval } from '../retraining/history-interval.ts';
 import { Learner, type LearnerEvent } from '../retraining/learner.ts';
 import { promote, requestTraining, retire, rollBack } from '../retraining/lifecycle.ts';
 import { choiceIn } from '../retraining/model-choice.ts';
@@ -116,6 +117,7 @@ async function startParts(
   if (options.log === undefined) ends.push(() => log.close());
   const retention = options.shortenRetention === true ? 'apply' : 'lengthen';
   await ensureOwnTopics(log, configuration, { retention, onNote: (message) => logger.warn(message) });
+  await checkHistoryInterval(log, topics.history, pipeline.interval);
 
   const registry = new ModelRegistry({ log, topic: topics.models });
   const topology = forecastingTopology(pipeline, registry);

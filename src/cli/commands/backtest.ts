@@ -26,7 +26,7 @@ export function addBacktest(program: Command, terminal: Terminal): void {
   program
     .command('backtest')
     .description(
-      'Retrain over the history as it would have happened live, and compare with one model and naive forecasts.',
+      'Retrain over the history as it would have been known at the time, with the gate on the hold-out (without trials in shadow and the guard), and compare with one model and naive forecasts.',
     )
     .option('--config <file>', CONFIG_HELP)
     .requiredOption('--start <time>', 'when the first model is trained, on what had closed by then', time)

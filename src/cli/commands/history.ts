@@ -7,6 +7,7 @@ import { FleetcastError, messageOf } from '../../errors.ts';
 import { seriesKey } from '../../events/records.ts';
 import { bucketRows } from '../../retraining/bucket-rows.ts';
 import { importHistory } from '../../retraining/history-import.ts';
+import { checkHistoryInterval } from '../../retraining/history-interval.ts';
 import { type HistorySeries, readHistory } from '../../retraining/history-reader.ts';
 import { plainName, shownNames } from '../../retraining/series-names.ts';
 import { CONFIG_HELP, type ConfigOption } from '../configured.ts';
@@ -101,6 +102,7 @@ export function addHistory(program: Command, terminal: Terminal): void {
     withLog(
       options,
       async ({ log, topics, pipeline, now }) => {
+        await checkHistoryInterval(log, topics.history, pipeline.interval);
         const wanted = { ...options, aggregate: options.aggregate ? pipeline.aggregate : undefined };
         const rows = isParquet(file) ? parquetValues(file) : csvValues({ file, ...csvFormat(options) });
         const imported = await importHistory(

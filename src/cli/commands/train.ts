@@ -7,6 +7,7 @@ import { activate } from '../../retraining/activate.ts';
 import { evaluationTable } from '../../retraining/evaluate.ts';
 import { judgeHoldOut } from '../../retraining/gate.ts';
 import { historyBound } from '../../retraining/history-bound.ts';
+import { checkHistoryInterval } from '../../retraining/history-interval.ts';
 import { type TrainOptions, trainOnHistory } from '../../retraining/train.ts';
 import { readLayersFile } from '../../service/configuration/layers-file.ts';
 import { familyOf, inputsText } from '../../service/pipeline-settings.ts';
@@ -85,6 +86,7 @@ export function addTrain(program: Command, terminal: Terminal): void {
 
 async function train(options: Options, terminal: Terminal): Promise<void> {
   await withLog(options, async ({ configuration, log, topics, windows, registry, line, now }) => {
+    await checkHistoryInterval(log, topics.history, windows.interval);
     const { learner } = configuration;
     const shape = {
       ...windows.shape,
