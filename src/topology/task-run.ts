@@ -10,6 +10,7 @@ import type { Judge } from './poison.ts';
 import { type RestoreHooks, restore } from './restore.ts';
 import type { Standby } from './standby.ts';
 import { StateFollower } from './state-follower.ts';
+import { StateReaders } from './state-readers.ts';
 import { type StatePlace, stateRecord } from './state-topic.ts';
 import { taskExecutor } from './task-executor.ts';
 import { type InputPart, TaskInput } from './task-input.ts';
@@ -93,15 +94,9 @@ export class TaskRun {
   /** The commit under way; the next batch runs meanwhile, but is committed only after it. */
   #inFlight: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
-  /** Restored and not ended. */
-  #open = false;
-  /** Micro-batches that have run and are not committed: the state is that of the last commit where there are none. */
-  #uncommitted = 0;
   /** What micro-batches have left for the next commit. */
   #staged: Staged = nothingStaged();
-  /** They look at the state, or hear that there is none any more. */
-  readonly #readers = new Set<(ended: boolean) => void>();
-  #ended = false;
+  readonly #readers: StateReaders;
 
   /** @param standby a copy of the state to go on from. */
   constructor(options: TaskOptions, counts: Counts, judge: Judge, progress: RunProgress, standby?: Standby) {
@@ -119,6 +114,7 @@ export class TaskRun {
     if (standby !== undefined) standby.judge = judge;
     this.#follower = standby?.follower ?? new StateFollower(taskExecutor(options, judge, counts), options);
     this.#executor = this.#follower.executor;
+    this.#readers = new StateReaders(options.name, this.#executor.state);
     this.#intake = new Intake(part.sources, this.#executor.batch, this.#abort.signal, (awaited) => {
       // What came before must not wait as well.
       if (awaited !== undefined && this.#staged.batches > 0) this.#commit();
@@ -141,8 +137,7 @@ export class TaskRun {
     try {
       const input = await this.#start();
       this.#progress.phase('running');
-      this.#open = true;
-      this.#answer();
+      this.#readers.open();
       const done = await this.#loop(input);
       this.#refuseFailed();
       if (this.#staged.batches > 0) this.#commit();
@@ -151,9 +146,7 @@ export class TaskRun {
       return done;
     } finally {
       this.#abort.abort();
-      this.#open = false;
-      this.#ended = true;
-      this.#answerAll(true);
+      this.#readers.end();
       await this.#inFlight?.catch(() => {});
       this.#executor.close();
       await this.#writer?.close().catch(() => {});
@@ -170,26 +163,7 @@ export class TaskRun {
    * @throws LOG_UNAVAILABLE when the run ends; the signal's reason when it fires first
    */
   read<T>(look: (state: TaskState) => T, signal: AbortSignal): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const late = (): void => {
-        this.#readers.delete(answer);
-        reject(signal.reason);
-      };
-      const answer = (ended: boolean): void => {
-        signal.removeEventListener('abort', late);
-        try {
-          if (ended) throw gone(this.#options.name);
-          resolve(look(this.#executor.state));
-        } catch (error) {
-          reject(error);
-        }
-      };
-      if (this.#ended) return answer(true);
-      if (signal.aborted) return reject(signal.reason);
-      signal.addEventListener('abort', late);
-      this.#readers.add(answer);
-      this.#answer();
-    });
+    return this.#readers.read(look, signal);
   }
 
   async #start(): Promise<TaskInput> {
@@ -326,7 +300,7 @@ export class TaskRun {
   }
 
   async #runBatch(): Promise<void> {
-    if (this.#readers.size > 0) {
+    if (this.#readers.someWait) {
       if (this.#staged.batches > 0) this.#commit();
       await this.#settle();
     }
@@ -334,7 +308,7 @@ export class TaskRun {
     const size = executor.batch.size;
     const { timestamp } = this.#lastRecord!;
     const tableRows = [...executor.batch.tableRows];
-    this.#uncommitted++;
+    this.#readers.batch();
 
     // 1. Run the micro-batch and flush the operators.
     executor.run();
@@ -378,9 +352,8 @@ export class TaskRun {
       this.records += records;
       this.#countCut();
       this.lastCommitAt = this.#options.clock.now();
-      this.#uncommitted -= batches;
       this.#progress.moved();
-      this.#answer();
+      this.#readers.committed(batches);
     };
     this.#inFlight = commit();
     this.#inFlight.catch((error: unknown) => {
@@ -418,18 +391,6 @@ export class TaskRun {
 
   #refuseFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
-  }
-
-  /** Answers those who wait for the state of a commit, if that is what it is. */
-  #answer(): void {
-    if (!this.#open || this.#uncommitted > 0) return;
-    this.#answerAll(false);
-  }
-
-  #answerAll(ended: boolean): void {
-    const readers = [...this.#readers];
-    this.#readers.clear();
-    for (const answer of readers) answer(ended);
   }
 
   /** Nothing came in: what the sweep has left is written after a while, and holes behind the last record are passed. */
@@ -502,8 +463,4 @@ function inputCut(where: string, offset: number, earliest: number): FleetcastErr
       'lost, which `acceptCutLog` goes on without',
     { details: { where, from: offset, earliest } },
   );
-}
-
-function gone(task: string): FleetcastError {
-  return new FleetcastError('LOG_UNAVAILABLE', `task ${task} ends or starts again; ask for its state once more`);
 }
