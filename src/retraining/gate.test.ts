@@ -182,6 +182,24 @@ describe('trial', () => {
     expect(judgeTrial(alone, settings)).toMatchObject({ verdict: 'undecided', result: { pairs: 440 } });
   });
 
+  it.each([4, 300])('is not decided by one device with many series, of %i devices', (devices) => {
+    const trials = [new Trial('old', 'new', 1), new Trial('old', 'new', 1)];
+    const scores: Score[] = [];
+    for (let t = 0; t < 22; t++) {
+      const noise = 0.1 * new Random(t).normal();
+      for (let d = 0; d < devices; d++) scores.push(score(t, 2 + noise, 1, `d${d}`));
+      for (let q = 0; q < 50 * devices; q++) scores.push({ ...score(t, 1, 1.5 + noise, 'large'), quantity: `q${q}` });
+    }
+    for (const one of scores) trials[0]!.add(one);
+    for (const one of scores.reverse()) trials[1]!.add(one);
+    const [forth, back] = trials.map((trial) => judgeTrial(trial, settings));
+    expect(forth!.verdict).toBe('challenger-better');
+    expect(back!.verdict).toBe('challenger-better');
+    expect(back!.result.mean).toBeCloseTo(forth!.result.mean, 12);
+    // One of many, and no more: the large device's loss is a share, not nearly all.
+    expect(forth!.result.mean).toBeGreaterThan(0.3);
+  });
+
   it('does not take a look again that is past', () => {
     const late = () => {
       const trial = new Trial('old', 'new', 1);

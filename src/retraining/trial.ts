@@ -1,6 +1,7 @@
 import type { Score, ScoreEntry } from '../events/records.ts';
 import type { WindowShape } from '../models/model.ts';
 import { scaleOf } from '../operators/items.ts';
+import { DeviceShares } from './device-shares.ts';
 import { dieboldMariano, type PairedTest } from './diebold-mariano.ts';
 
 export interface TrialSettings {
@@ -26,20 +27,19 @@ export interface TrialResult extends PairedTest {
 /** `never-scored`: too few buckets had forecasts of both in all the time since the trial began. */
 export type Verdict = 'challenger-better' | 'champion-better' | 'undecided' | 'no-difference' | 'never-scored';
 
-/** A time counts where at least this share of the series has pairs that the median time has: one that delivers late is no fleet. */
+/** A time counts where at least this share of the devices has pairs that the median time has: one that delivers late is no fleet. */
 const LEAST_SHARE = 0.25;
 
 /**
  * Two models on the same actuals: mean absolute errors in deviations, over series and scored steps, one number for each
- * time. The order in which scores come does not matter, so a learner that starts again comes to the same numbers.
+ * time, in which each device counts alike. The order in which scores come does not matter, so a learner that starts again comes to the same numbers.
  */
 export class Trial {
   readonly champion: string;
   readonly challenger: string;
   readonly #horizon: number;
   readonly #since: number;
-  /** By time: sums of both, pairs, and the series that have any. */
-  readonly #times = new Map<number, { champion: number; challenger: number; pairs: number; series: number }>();
+  readonly #times = new Map<number, { readonly shares: DeviceShares; pairs: number }>();
   readonly #closed = new Set<number>();
   /** Look points that are past and have decided nothing: what comes late does not open them again. */
   looked = 0;
@@ -68,7 +68,6 @@ export class Trial {
   add(score: Score): void {
     if (score.time <= this.#since) return;
     this.#closed.add(score.time);
-    let pairs = 0;
     const unit = scaleOf(score.deviation);
     const error = ({ value }: ScoreEntry): number => Math.abs(score.actual - value) / unit;
     for (const entry of score.entries) {
@@ -77,39 +76,33 @@ export class Trial {
         ({ role, model, step }) => role !== 'baseline' && model === this.champion && step === entry.step,
       );
       if (other === undefined) continue;
-      const sums = this.#times.get(score.time) ?? { champion: 0, challenger: 0, pairs: 0, series: 0 };
-      sums.champion += error(other);
-      sums.challenger += error(entry);
-      sums.pairs++;
-      if (pairs++ === 0) sums.series++;
-      this.#times.set(score.time, sums);
+      const time = this.#times.get(score.time) ?? { shares: new DeviceShares(), pairs: 0 };
+      time.shares.add(score.device, error(other), error(entry));
+      time.pairs++;
+      this.#times.set(score.time, time);
     }
   }
 
   /** In the order of time. */
   #counted() {
-    const sizes = [...this.#times.values()].map(({ series }) => series).sort((a, b) => a - b);
+    const sizes = [...this.#times.values()].map(({ shares }) => shares.devices).sort((a, b) => a - b);
     const least = LEAST_SHARE * (sizes[sizes.length >> 1] ?? 0);
-    return [...this.#times].filter(([, { series }]) => series >= least).sort(([a], [b]) => a - b);
+    return [...this.#times].filter(([, { shares }]) => shares.devices >= least).sort(([a], [b]) => a - b);
   }
 
   /** @param first only the first so many times */
   result(first = Number.POSITIVE_INFINITY): TrialResult {
     const times = this.#counted()
       .slice(0, first)
-      .map(([, sums]) => sums);
-    const differences = times.map(({ champion, challenger, pairs }) => (champion - challenger) / pairs);
-    const total = { champion: 0, challenger: 0, pairs: 0 };
-    for (const { champion, challenger, pairs } of times) {
-      total.champion += champion;
-      total.challenger += challenger;
-      total.pairs += pairs;
-    }
+      .map(([, { shares, pairs }]) => ({ ...shares.means(), pairs }));
+    const differences = times.map(({ champion, challenger }) => champion - challenger);
+    const mean = (of: 'champion' | 'challenger'): number =>
+      times.reduce((sum, time) => sum + time[of], 0) / times.length;
     return {
       ...dieboldMariano(differences, this.#horizon),
-      championMae: total.champion / total.pairs,
-      challengerMae: total.challenger / total.pairs,
-      pairs: total.pairs,
+      championMae: mean('champion'),
+      challengerMae: mean('challenger'),
+      pairs: times.reduce((sum, { pairs }) => sum + pairs, 0),
     };
   }
 }
