@@ -34,7 +34,9 @@ const BATCH = 500;
 
 /**
  * Writes buckets from elsewhere to the history, so that a user can begin with years of it. What the pipeline has written
- * stays: a segment that is there is not touched. Training sees the imported history; windows of the running pipeline do
+ * stays: a segment that is there is not touched. What the pipeline writes later into a segment's time (live readings after an
+ * import that ends in the middle of one, late ones before it) stands beside the imported buckets and replaces none but
+ * those that it has itself: an imported segment begins with an empty bucket, one before its time. Training sees the imported history; windows of the running pipeline do
  * not, they fill from the stream.
  * @throws USAGE for a value that is no number or a time off the grid, before anything is written
  */
@@ -77,9 +79,28 @@ export async function importHistory(
       taken -= segment.counts.filter((count) => count > 0).length;
       continue;
     }
-    const value = encodeRecord({ type: 'HistorySegment', ...segment, interval, revision: 0, complete: true });
-    const partition = partitionFor(segment.device, partitions);
-    batch.push({ topic: topics.history, partition, timestamp, key: Buffer.from(key), value });
+    const { device, quantity, values, counts } = segment;
+    // Under a start, and so a key, that the pipeline never writes; read before the segment of the pipeline's own.
+    const start = segment.start - interval;
+    const value = encodeRecord({
+      type: 'HistorySegment',
+      device,
+      quantity,
+      start,
+      interval,
+      values: [Number.NaN, ...values],
+      counts: [0, ...counts],
+      revision: 0,
+      complete: true,
+    });
+    const partition = partitionFor(device, partitions);
+    batch.push({
+      topic: topics.history,
+      partition,
+      timestamp,
+      key: Buffer.from(historyKey(device, quantity, start)),
+      value,
+    });
     if (batch.length < BATCH) continue;
     await log.append(batch);
     batch = [];
