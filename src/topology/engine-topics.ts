@@ -18,8 +18,6 @@ export interface PreparedTopics {
   readonly partitionsOf: ReadonlyMap<string, number>;
 }
 
-const REPARTITION_RETENTION_MS = 7 * 86_400_000;
-
 /**
  * Checks the topics of a topology against the log, and makes those that are the engine's own: those behind `keyBy`, as
  * wide as the input of the part that feeds them, and the state topic.
@@ -85,12 +83,9 @@ async function ensureRepartitionTopics(
         if (node.kind !== 'sink' || node.repartition === undefined || topics.has(node.topic)) continue;
         const partitions = node.repartition.partitions ?? width;
         if (partitions === undefined) continue;
-        const spec = {
-          name: node.topic,
-          partitions,
-          cleanup: 'delete',
-          retentionMs: REPARTITION_RETENTION_MS,
-        } as const;
+        // Their records have the input's times, so an age would take what is new here from an old input: the tasks that
+        // read them delete what nobody needs any more.
+        const spec = { name: node.topic, partitions, cleanup: 'delete' } as const;
         await log.ensureTopics([spec]);
         topics.set(node.topic, spec);
       }

@@ -57,7 +57,16 @@ export interface TaskOptions {
 
 /** What a task tells: for logs. */
 export interface TaskEvent {
-  readonly kind: 'started' | 'restored' | 'failed' | 'backing-off' | 'done' | 'stopped' | 'waiting' | 'waited';
+  readonly kind:
+    | 'started'
+    | 'restored'
+    | 'failed'
+    | 'backing-off'
+    | 'done'
+    | 'stopped'
+    | 'waiting'
+    | 'waited'
+    | 'not-purged';
   readonly task: string;
   readonly message: string;
   readonly error?: unknown;

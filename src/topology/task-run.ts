@@ -1,4 +1,4 @@
-import { FleetcastError } from '../errors.ts';
+import { FleetcastError, messageOf } from '../errors.ts';
 import type { LogRecord, OutRecord, TaskWriter } from '../log/event-log.ts';
 import type { Sweep } from '../state/sweep.ts';
 import type { TaskState } from '../state/task-state.ts';
@@ -25,6 +25,8 @@ const COMMIT_MS = 50;
 const POLL_MS = 250;
 /** How often the start of the input log is looked up, for the margin that a restore has. */
 const RETENTION_CHECK_MS = 10_000;
+/** How often records that nobody needs any more are deleted from the topics behind `keyBy`. */
+const PURGE_MS = 30_000;
 /** Keys that one poll of an idle input writes. */
 const IDLE_SWEEP_KEYS = 10_000;
 
@@ -35,11 +37,13 @@ interface Staged {
   since: number;
   /** By source, next offset after the last micro-batch, and the ingest time of its last record. */
   taken: readonly number[];
+  /** By source, the first offset that a restore from this commit reads. */
+  needed: readonly number[];
   timestamp: number;
 }
 
 function nothingStaged(): Staged {
-  return { outputs: [], batches: 0, records: 0, since: 0, taken: [], timestamp: 0 };
+  return { outputs: [], batches: 0, records: 0, since: 0, taken: [], needed: [], timestamp: 0 };
 }
 
 /** What a run tells its task while it goes. */
@@ -91,6 +95,9 @@ export class TaskRun {
   #cutShort = false;
   #lastInputAt: number;
   #retentionCheckedAt: number;
+  /** By source: what is before is needed by no restore, as of the last commit. */
+  #needless: readonly number[] = [];
+  #purgedAt: number;
   /** The commit under way; the next batch runs meanwhile, but is committed only after it. */
   #inFlight: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -106,6 +113,7 @@ export class TaskRun {
     this.#place = { topic: options.stateTopic, partition: options.statePartition, task: options.name };
     this.#lastInputAt = clock.now();
     this.#retentionCheckedAt = clock.now();
+    this.#purgedAt = clock.now();
     this.committed = part.sources.map(() => 0);
     this.#taken = part.sources.map(() => 0);
     this.#cut = part.sources.map(() => 0);
@@ -262,6 +270,7 @@ export class TaskRun {
         this.#commit();
       }
       await this.#watchRetention();
+      await this.#purge();
     }
     return false;
   }
@@ -321,6 +330,7 @@ export class TaskRun {
     staged.batches++;
     staged.records += size;
     staged.taken = [...this.#taken];
+    staged.needed = this.#needed();
     staged.timestamp = timestamp;
   }
 
@@ -335,7 +345,7 @@ export class TaskRun {
    * The commit. On any failure the task drops its state, restores, and resumes from the committed offset.
    */
   #commit(): void {
-    const { outputs, batches, records, taken, timestamp } = this.#staged;
+    const { outputs, batches, records, taken, needed, timestamp } = this.#staged;
     this.#staged = nothingStaged();
     const offsets = new Map(this.#options.part.sources.map(({ topic }, i) => [topic, taken[i]!]));
     const before = this.#inFlight;
@@ -347,6 +357,7 @@ export class TaskRun {
 
       // 4. Only then report progress.
       this.committed = taken;
+      this.#needless = needed;
       this.lastIngestTime = timestamp;
       this.commits++;
       this.records += records;
@@ -398,6 +409,7 @@ export class TaskRun {
     if (this.#staged.batches > 0) this.#commit();
     await this.#settle();
     this.#progress.moved();
+    await this.#purge();
     const { clock, idleSweepMs } = this.#options;
     if (clock.now() - this.#lastInputAt < idleSweepMs) return;
     await this.#commitHoles(input);
@@ -405,6 +417,7 @@ export class TaskRun {
     const staged: OutRecord[] = [];
     this.#stageState(staged, 0, this.lastIngestTime, IDLE_SWEEP_KEYS, []);
     await this.#writer!.commit(staged, this.#offsetsTaken());
+    this.#needless = this.#needed();
   }
 
   /**
@@ -446,6 +459,30 @@ export class TaskRun {
     }
     this.#sweep.setHaste(margin < 0.5 ? 8 : 1);
     this.retentionAtRisk = margin < 0.2;
+  }
+
+  /** Deletes what no restore reads any more from the topics behind `keyBy`, which nobody else reads. */
+  async #purge(): Promise<void> {
+    const { clock, log, part, partition, name, onEvent } = this.#options;
+    if (clock.now() - this.#purgedAt < PURGE_MS) return;
+    this.#purgedAt = clock.now();
+    for (const [source, before] of this.#needless.entries()) {
+      const { topic, repartition } = part.sources[source]!;
+      if (repartition !== true || before === 0) continue;
+      try {
+        await log.deleteRecords(topic, partition, before);
+      } catch (error) {
+        // The topic grows until it can be done.
+        const message = `task ${name} cannot delete what it has read of ${topic}/${partition}: ${messageOf(error)}`;
+        onEvent({ kind: 'not-purged', task: name, message, error });
+      }
+    }
+  }
+
+  /** By source, the first offset that a restore from the next commit reads. */
+  #needed(): number[] {
+    const { hasStores } = this.#executor.state;
+    return this.#taken.map((taken, source) => (hasStores ? Math.min(taken, this.#neededFrom(source)) : taken));
   }
 
   /** First offset of a source that a restore would replay. */

@@ -86,7 +86,7 @@ function running(engine: Engine | EngineThreads, restarts: () => number, stop: (
 }
 
 function logTaskEvent({ kind, task, message, error }: TaskEvent, logger: Logger): void {
-  const level = kind === 'failed' ? 'error' : kind === 'backing-off' ? 'warn' : 'info';
+  const level = kind === 'failed' ? 'error' : kind === 'backing-off' || kind === 'not-purged' ? 'warn' : 'info';
   const text = message === '' ? kind : message;
   // What is known by its code and mends by itself needs no stack, least of all one for each task and attempt.
   if (kind === 'backing-off' && isFleetcastError(error)) logger[level]({ task, code: error.code }, text);

@@ -1,0 +1,67 @@
+import { expect, it } from 'vitest';
+import { MemoryLog } from '../log/memory/memory-log.ts';
+import { TopologyBuilder } from './builder.ts';
+import { Engine } from './engine.ts';
+import { systemClock } from './engine-clock.ts';
+import type { SourceCodec } from './topology.ts';
+import { tumbling } from './windows/window-spec.ts';
+
+const codec: SourceCodec<number> = {
+  decode: ({ timestamp }) => ({ kind: 'record', value: 1, time: timestamp }),
+};
+const TOPIC = 'g-by-repartition';
+
+it('keeps records behind a keyBy for as long as a restore needs them, and deletes them then, whatever their age', async () => {
+  const builder = new TopologyBuilder('t');
+  builder
+    .source('a', { topic: 'a', codec })
+    .keyBy('by', () => 'all', { timeOf: 'key' })
+    .window(tumbling(1e9))
+    .count('count', { emit: 'update' })
+    .sink('out', { topic: 'out', encode: ({ key, value }) => ({ key, value: Buffer.from(String(value.value)) }) });
+  const topology = builder.build();
+  const log = new MemoryLog();
+  const topics = ['a', 'out', 'dead-letters'];
+  await log.ensureTopics(topics.map((name) => ({ name, partitions: 1, cleanup: 'delete' as const })));
+  const put = (n: number) =>
+    log.append(
+      Array.from({ length: n }, () => {
+        return { topic: 'a', partition: 0, timestamp: 5000, key: Buffer.from('k'), value: Buffer.from('1') };
+      }),
+    );
+  let ahead = 0;
+  const clock = { ...systemClock, now: () => Date.now() + ahead };
+  const start = async (idleSweepMs: number) => {
+    const engine = new Engine({ log, topology, group: 'g', idleSweepMs, clock, batch: { pollMs: 5 } });
+    await engine.start();
+    return engine;
+  };
+  const outputs = async (n: number) => {
+    await expect.poll(async () => (await log.offsets('out', 0)).end, { interval: 5 }).toBe(n);
+    const { records } = await log.read('out', 0, 0, { maxRecords: 1000 });
+    expect(records.map(({ value }) => Number(Buffer.from(value!)))).toEqual(Array.from({ length: n }, (_, i) => i + 1));
+  };
+  const needing = await start(1e9);
+  await put(10);
+  await outputs(10);
+  ahead += 60_000;
+  await put(1);
+  await outputs(11);
+  // The broker's retention: the records are older than any.
+  await log.maintain();
+  await needing.stop();
+  expect((await log.offsets(TOPIC, 0)).earliest).toBe(0);
+
+  const swept = await start(0);
+  await put(5);
+  await outputs(16);
+  const { end } = await log.offsets(TOPIC, 0);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  ahead += 60_000;
+  await expect.poll(async () => (await log.offsets(TOPIC, 0)).earliest, { interval: 5 }).toBe(end);
+  await swept.stop();
+  const again = await start(1e9);
+  await put(5);
+  await outputs(21);
+  await again.stop();
+});
