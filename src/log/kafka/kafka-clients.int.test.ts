@@ -107,6 +107,30 @@ describe.skipIf(kafka === undefined)('kafka beside other clients (needs a broker
     await expect(log.ensureTopics(specs)).rejects.toEqual(differs);
   });
 
+  test('refuses a topic that takes smaller records than the log, or stamps them itself', async () => {
+    const specs = [{ name: 'small', partitions: 1, cleanup: 'compact' as const }];
+    const wide = await openKafkaLog({ ...options, maxRecordBytes: 2 ** 20 });
+    await wide.ensureTopics(specs);
+    await wide.ensureTopics(specs);
+    await wide.close();
+    const small = {
+      code: 'LOG_TOPIC_MISMATCH',
+      message: expect.stringMatching(/small: max\.message\.bytes is 1049600/),
+    };
+    await expect(log.ensureTopics(specs)).rejects.toMatchObject(small);
+    await expect(planKafkaTopics(options, specs)).rejects.toMatchObject(small);
+    const topicConfig = { 'message.timestamp.type': 'LogAppendTime' };
+    const stamping = await openKafkaLog({ ...options, topicConfig });
+    const stamped = [{ name: 'stamped', partitions: 1, cleanup: 'delete' as const }];
+    await stamping.ensureTopics(stamped);
+    await stamping.close();
+    const refused = {
+      code: 'LOG_TOPIC_MISMATCH',
+      message: expect.stringMatching(/stamped: message\.timestamp\.type is LogAppendTime/),
+    };
+    await expect(log.ensureTopics(stamped)).rejects.toMatchObject(refused);
+  });
+
   test('a record that the log does not allow is refused before it is sent', async () => {
     await log.ensureTopics([{ name: 't', partitions: 1, cleanup: 'delete' }]);
     const value = Buffer.alloc(17 * 2 ** 20);

@@ -8,6 +8,14 @@ import type { Wire } from './wire.ts';
 
 const UNLIMITED = '-1';
 const TOPIC_ALREADY_EXISTS = 36;
+const LARGEST = 'max.message.bytes';
+const STAMPED = 'message.timestamp.type';
+
+/** A topic of the broker, and its settings there. */
+interface Found {
+  readonly spec: TopicSpec;
+  readonly config: ReadonlyMap<string, string>;
+}
 
 /** Topics as the broker has them, under our names. */
 export class Topics {
@@ -28,7 +36,7 @@ export class Topics {
     const existing = await this.#existing(specs.map((spec) => spec.name));
     return specs.map((spec) => {
       const found = existing.get(spec.name);
-      if (found !== undefined) requireSameTopic(found, spec);
+      if (found !== undefined) this.#requireFit(found, spec);
       const name = this.real(spec.name);
       if (found !== undefined) return `topic ${name}: exists as wanted`;
       const config = this.#config(spec).map(({ name, value }) => `${name}=${value}`);
@@ -42,7 +50,7 @@ export class Topics {
     const existing = await this.#existing(specs.map((spec) => spec.name));
     for (const spec of specs) {
       const found = existing.get(spec.name);
-      if (found !== undefined) requireSameTopic(found, spec);
+      if (found !== undefined) this.#requireFit(found, spec);
     }
     const missing = specs.filter((spec) => !existing.has(spec.name));
     if (missing.length === 0) return;
@@ -68,18 +76,18 @@ export class Topics {
       for (const spec of missing) {
         const found = now.get(spec.name);
         if (found === undefined) throw new Error(`topic ${spec.name} is not visible yet`);
-        requireSameTopic(found, spec);
+        this.#requireFit(found, spec);
       }
     });
   }
 
   async find(name: string): Promise<TopicSpec | undefined> {
-    return (await this.#existing([name])).get(name);
+    return (await this.#existing([name])).get(name)?.spec;
   }
 
   async all(): Promise<readonly TopicSpec[]> {
     const names = await this.#names();
-    return [...(await this.#existing(names)).values()];
+    return [...(await this.#existing(names)).values()].map(({ spec }) => spec);
   }
 
   /** Committed offsets of a group: `topic/partition` to offset, of topics under our prefix. */
@@ -140,7 +148,31 @@ export class Topics {
     return names.flatMap((real) => this.ours(real) ?? []);
   }
 
-  async #existing(wanted: readonly string[]): Promise<Map<string, TopicSpec>> {
+  /** @throws LOG_TOPIC_MISMATCH naming topic and setting. */
+  #requireFit({ spec, config }: Found, wanted: TopicSpec): void {
+    requireSameTopic(spec, wanted);
+    const needed = new Map(this.#config(wanted).map(({ name, value }) => [name, value]));
+    const differs = (name: string, is: string, wayOut: string): never => {
+      throw new FleetcastError('LOG_TOPIC_MISMATCH', `topic ${wanted.name}: ${name} is ${is}, ${wayOut}`, {
+        details: { topic: wanted.name },
+      });
+    };
+    const [largest, largestNeeded] = [Number(config.get(LARGEST)), Number(needed.get(LARGEST))];
+    if (largest < largestNeeded) {
+      const wayOut = `wanted at least ${largestNeeded} (set the topic's ${LARGEST}, or a smaller maxRecordBytes of the log)`;
+      differs(LARGEST, String(largest), wayOut);
+    }
+    const stamped = config.get(STAMPED);
+    if (stamped !== undefined && stamped !== needed.get(STAMPED)) {
+      differs(
+        STAMPED,
+        stamped,
+        `wanted ${needed.get(STAMPED)} (set it for the topic): records keep the times they are given`,
+      );
+    }
+  }
+
+  async #existing(wanted: readonly string[]): Promise<Map<string, Found>> {
     const present = new Set(await this.#names());
     const names = wanted.filter((name) => present.has(name));
     if (names.length === 0) return new Map();
@@ -152,17 +184,17 @@ export class Topics {
           resources: names.map((name) => ({
             type: kafkajs.ConfigResourceTypes.TOPIC,
             name: this.real(name),
-            configNames: ['cleanup.policy', 'retention.ms', 'retention.bytes'],
+            configNames: ['cleanup.policy', 'retention.ms', 'retention.bytes', LARGEST, STAMPED],
           })),
         }),
       ]);
-      const result = new Map<string, TopicSpec>();
+      const result = new Map<string, Found>();
       for (const name of names) {
         const metadata = topics.find((topic) => topic.name === this.real(name));
         const resource = resources.find((each) => each.resourceName === this.real(name));
         if (metadata === undefined || resource === undefined) continue;
         const config = new Map(resource.configEntries.map((entry) => [entry.configName, entry.configValue]));
-        result.set(name, specOf(name, metadata.partitions.length, config));
+        result.set(name, { spec: specOf(name, metadata.partitions.length, config), config });
       }
       return result;
     });
@@ -172,8 +204,8 @@ export class Topics {
     const config = new Map<string, string>([
       ['cleanup.policy', spec.cleanup],
       // Records keep the timestamps that they are given.
-      ['message.timestamp.type', 'CreateTime'],
-      ['max.message.bytes', String((this.#options.maxRecordBytes ?? DEFAULTS.maxRecordBytes) + 1024)],
+      [STAMPED, 'CreateTime'],
+      [LARGEST, String((this.#options.maxRecordBytes ?? DEFAULTS.maxRecordBytes) + 1024)],
     ]);
     if (spec.cleanup === 'delete') {
       config.set('retention.ms', spec.retentionMs === undefined ? UNLIMITED : String(spec.retentionMs));
