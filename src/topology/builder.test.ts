@@ -31,6 +31,25 @@ describe('TopologyBuilder', () => {
     ]);
   });
 
+  it('describes branches and topics of any name so that Mermaid and DOT can be read', () => {
+    const builder = new TopologyBuilder('names');
+    const source = builder.source('in', { topic: 'a"#1', codec });
+    const {
+      'a|b': either,
+      end,
+      '"\\': odd,
+    } = source.split('by', {
+      'a|b': () => true,
+      end: () => true,
+      '"\\': () => true,
+    });
+    for (const [i, branch] of [either, end, odd].entries()) branch.sink(`out-${i}`, { topic: 'out', encode });
+    const mermaid = describeMermaid(builder.build());
+    expect(mermaid).toContain('"source in (topic a#quot;#35;1)"');
+    for (const name of ['a|b', 'end', '#quot;\\']) expect(mermaid).toContain(`-->|"${name}"|`);
+    expect(describeDot(builder.build())).toContain('[label="\\"\\\\"]');
+  });
+
   it('describes as text, Mermaid and DOT', () => {
     expect(describeText(sample())).toMatchInlineSnapshot(`
       "topology sample
@@ -60,7 +79,7 @@ describe('TopologyBuilder', () => {
         n1 --> n2
         n2 --> n3
         n0 --> n4
-        n1 -->|odd| n5
+        n1 -->|"odd"| n5
         n4 --> n5
         n6 --> n7
       "

@@ -19,16 +19,17 @@ export function describeText(topology: Topology): string {
 /** A Mermaid flowchart. */
 export function describeMermaid(topology: Topology): string {
   const ids = numbered(topology);
+  const quote = (text: string) => `"${text.replaceAll('#', '#35;').replaceAll('"', '#quot;')}"`;
   const lines = ['flowchart LR'];
   for (const node of topology.nodes.values()) {
     const id = ids.get(node.name)!;
-    const text = `"${label(node)}"`;
+    const text = quote(label(node));
     if (node.kind === 'source') lines.push(`  ${id}[/${text}/]`);
     else if (node.kind === 'sink') lines.push(`  ${id}[\\${text}\\]`);
     else lines.push(`  ${id}(${text})`);
   }
   for (const { from, output, to } of topology.edges) {
-    lines.push(`  ${ids.get(from)!} -->${output === '' ? '' : `|${output}|`} ${ids.get(to)!}`);
+    lines.push(`  ${ids.get(from)!} -->${output === '' ? '' : `|${quote(output)}|`} ${ids.get(to)!}`);
   }
   for (const [sink, source] of repartitions(topology)) lines.push(`  ${ids.get(sink)!} -.-> ${ids.get(source)!}`);
   return `${lines.join('\n')}\n`;
@@ -36,7 +37,7 @@ export function describeMermaid(topology: Topology): string {
 
 /** A graph in the DOT language of Graphviz. */
 export function describeDot(topology: Topology): string {
-  const quote = (text: string) => `"${text.replaceAll('"', '\\"')}"`;
+  const quote = (text: string) => `"${text.replaceAll(/["\\]/g, '\\$&')}"`;
   const lines = [`digraph ${quote(topology.name)} {`, '  rankdir=LR;'];
   for (const node of topology.nodes.values()) {
     const shape = node.kind === 'operator' ? 'box' : 'cds';
