@@ -40,6 +40,10 @@ describe('discover', () => {
         ['shellyplus-1/status/switch:0', { id: 0, apower: 5 }],
         ['site/lora/a/device/0102/event/up', { deviceInfo: { devEui: '0102' }, object: { t: 1 } }],
         ['lns/uplink', { cmd: 'rx', EUI: 'E1', ts: START, rssi: -50 }],
+        [
+          'v1/gateway/telemetry',
+          { 'Device A': [{ ts: START, values: { t: 1 } }], 'Device B': [{ ts: START, values: { t: 2 } }] },
+        ],
         ['ruuvi/GW/AA', { gw_mac: 'GW', rssi: -60, dataFormat: 5, temperature: 1, ts: START / 1000 }],
       ]),
     );
@@ -51,10 +55,12 @@ describe('discover', () => {
       { preset: 'ruuvi-gateway' },
       { preset: 'shelly' },
       { preset: 'tasmota' },
+      { preset: 'thingsboard-gateway' },
       { preset: 'zigbee2mqtt', base: 'z2m' },
     ]);
     expect(found.unread).toEqual([]);
-    expect(found.outcome).toEqual({ readings: 6, 'no-values': 2 });
+    expect(found.devices.map(({ device }) => device)).toEqual(expect.arrayContaining(['Device A', 'Device B']));
+    expect(found.outcome).toEqual({ readings: 8, 'no-values': 2 });
     expect(found.entries.find((each) => each.name === 'tasmota')?.notes[0]).toMatch(/zone/);
     for (const entry of found.entries) expect(entry.confidence).toBeGreaterThan(0.7);
   });

@@ -54,6 +54,13 @@ const SIGNS: readonly Sign[] = [
       ? preset('wanesy', topic.split('/')[0], 'wanesy')
       : undefined,
   (topic, json) => {
+    const found = /^(.*\bgateway)\/telemetry$/.exec(topic);
+    const lists = json === undefined ? [] : Object.values(json);
+    return found === null || lists.length === 0 || !lists.every(Array.isArray)
+      ? undefined
+      : preset('thingsboard-gateway', found[1], 'v1/gateway');
+  },
+  (topic, json) => {
     const found = /^(.+)\/[^/]+\/[^/]+$/.exec(topic);
     return found === null || json?.['gw_mac'] === undefined ? undefined : preset('ruuvi-gateway', found[1], 'ruuvi');
   },

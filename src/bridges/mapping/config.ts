@@ -62,7 +62,7 @@ export interface RuleConfig extends PartConfig {
 export interface PartConfig {
   /**
    * Name of the device, of `{wildcard}` and `{path}` of the payload (`{$.deviceInfo.devEui}`, `{mac}`) and, with `each`,
-   * `{key}`. Default `{device}`.
+   * `{key}` (what the last wildcard of `each` stood for) and `{parentKey}` (the one before it). Default `{device}`.
    */
   readonly device?: string;
   /** A message with many parts (a gateway's, a batch): path with `*` for each of them; paths then start at the part. */

@@ -64,10 +64,10 @@ export function compilePart(
   };
 
   return (root, captures, arrival, readings, rejected) => {
-    const parts = each === undefined ? [{ value: root, key: '' }] : each(root, limits.maxParts);
+    const parts = each === undefined ? [{ value: root, key: '', parentKey: '' }] : each(root, limits.maxParts);
     if (parts === undefined) throw new Reject('too-many-parts', `more than ${limits.maxParts} parts in one message`);
-    for (const { value, key } of parts) {
-      const input: TemplateInput = { captures, root, part: value, key };
+    for (const { value, key, parentKey } of parts) {
+      const input: TemplateInput = { captures, root, part: value, key, parentKey };
       if (where !== undefined && !where(input)) continue;
       let device = '';
       const refuse = ({ reason, message }: Reject): void => {

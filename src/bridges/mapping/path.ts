@@ -33,6 +33,8 @@ export interface Part {
   readonly value: unknown;
   /** The key or index that the last wildcard stood for. */
   readonly key: string;
+  /** What the wildcard before it stood for; empty where there is only one. */
+  readonly parentKey: string;
 }
 
 /** Compiles `each`: a path with `*` or `[*]` for every element of an object or array (`ZbReceived.*`, `tags[*]`). */
@@ -41,24 +43,32 @@ export function compileEach(source: string): (value: unknown, limit: number) => 
   const all: readonly Step[] = steps.includes(EVERY) ? steps : [...steps, EVERY];
   return (value, limit) => {
     const found: Part[] = [];
-    return collect(value, all, 0, '', found, limit) ? found : undefined;
+    return collect(value, all, 0, { key: '', parentKey: '' }, found, limit) ? found : undefined;
   };
 }
 
 /** False where there are more parts than the limit. */
-function collect(value: unknown, steps: readonly Step[], at: number, key: string, out: Part[], limit: number): boolean {
+function collect(
+  value: unknown,
+  steps: readonly Step[],
+  at: number,
+  keys: Omit<Part, 'value'>,
+  out: Part[],
+  limit: number,
+): boolean {
   if (at === steps.length) {
-    out.push({ value, key });
+    out.push({ value, ...keys });
     return out.length <= limit;
   }
   const next = steps[at]!;
   if (next !== EVERY) {
     const inner = step(value, next);
-    return inner === undefined || collect(inner, steps, at + 1, key, out, limit);
+    return inner === undefined || collect(inner, steps, at + 1, keys, out, limit);
   }
   if (value === null || typeof value !== 'object' || value instanceof Uint8Array) return true;
   for (const name of Object.keys(value)) {
-    if (!collect((value as Record<string, unknown>)[name], steps, at + 1, name, out, limit)) return false;
+    const below = { key: name, parentKey: keys.key };
+    if (!collect((value as Record<string, unknown>)[name], steps, at + 1, below, out, limit)) return false;
   }
   return true;
 }

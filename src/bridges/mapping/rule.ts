@@ -76,7 +76,7 @@ function compile(
   const ofTopic = named.find((device) => isOfTopic(device, filter.names));
   const template = ofTopic === undefined ? undefined : compileTemplate(ofTopic, filter.names);
   const deviceOf = (_: string, captures: ReadonlyMap<string, string>): string =>
-    template?.({ captures, root: undefined, part: undefined, key: '' }) ?? '';
+    template?.({ captures, root: undefined, part: undefined, key: '', parentKey: '' }) ?? '';
 
   return {
     config,

@@ -8,10 +8,12 @@ export interface TemplateInput {
   readonly part: unknown;
   /** Key of the part, where `each` made it. */
   readonly key: string;
+  /** Key one wildcard of `each` above it. */
+  readonly parentKey: string;
 }
 
 /**
- * Compiles `{site}-{$.mac}`: braces hold the name of a wildcard, `key`, or a path into the payload.
+ * Compiles `{site}-{$.mac}`: braces hold the name of a wildcard, `key`, `parentKey`, or a path into the payload.
  *
  * @throws CONFIG_INVALID for braces without end or a path that does not parse.
  */
@@ -42,6 +44,7 @@ export function isOfTopic(template: string, wildcards: readonly string[]): boole
 function piece(name: string, wildcards: readonly string[]): (input: TemplateInput) => string {
   if (wildcards.includes(name)) return ({ captures }) => captures.get(name) ?? '';
   if (name === 'key') return ({ key }) => key;
+  if (name === 'parentKey') return ({ parentKey }) => parentKey;
   const path = compilePath(name);
   return ({ root, part }) => {
     const value = path.get(path.fromRoot ? root : part);

@@ -831,3 +831,29 @@ describe('presets', () => {
     }
   });
 });
+
+table({ preset: 'thingsboard-gateway' }, [
+  [
+    'v1/gateway/telemetry',
+    {
+      'Device A': [
+        { ts: 1_767_000_000_000, values: { temperature: 42, humidity: '80', mode: 'auto' } },
+        { ts: 1_767_000_001_000, values: { temperature: 43 } },
+      ],
+      'Device B': [{ ts: 1_767_000_000_000, values: { temperature: 7 } }],
+      'Device C': [{ temperature: 5 }],
+      'Device D': [],
+    },
+    [
+      ['Device A', { temperature: 42, humidity: 80 }, 1_767_000_000_000],
+      ['Device A', { temperature: 43 }, 1_767_000_001_000],
+      ['Device B', { temperature: 7 }, 1_767_000_000_000],
+      ['Device C', { temperature: 5 }],
+    ],
+  ],
+  ['v1/gateway/telemetry', {}, NOTHING],
+  ['v1/gateway/telemetry', '{"Device A": [', 'not-json'],
+  ['v1/gateway/attributes', { 'Device A': { firmware: 2 } }, NOTHING],
+  ['v1/gateway/connect', { device: 'Device A', type: 'pump' }, NOTHING],
+  ['v1/gateway/rpc', { device: 'Device A', id: 1, data: { success: true } }, NOTHING],
+]);

@@ -13,6 +13,7 @@ import { shellyGen1 } from './shelly-gen1.ts';
 import { sparkplug } from './sparkplug.ts';
 import { tasmota } from './tasmota.ts';
 import { theThingsStack } from './the-things-stack.ts';
+import { thingsboardGateway } from './thingsboard-gateway.ts';
 import { victron } from './victron.ts';
 import { wanesy } from './wanesy.ts';
 import { zigbee2mqtt } from './zigbee2mqtt.ts';
@@ -27,6 +28,7 @@ export const PRESETS: readonly Preset[] = [
   theThingsStack,
   loriot,
   wanesy,
+  thingsboardGateway,
   ruuviGateway,
   homeAssistant,
   esphome,
