@@ -10,8 +10,8 @@ export const WITHIN_MS = HOUR / 2;
 export const WINDOW_MS = 6 * HOUR;
 /** Of the topics behind `keyBy`: another number than the input has. */
 export const ROOM_PARTITIONS = 3;
-/** Processes stand still while hours of event time go by: nothing is late by that. */
-const TIMES = { graceMs: 24 * HOUR, idleMs: 2000 * HOUR, holdMs: 2000 * HOUR };
+/** A topic that cannot be read for a while is not waited for, and hours of event time go by: nothing is late by that. */
+const TIMES = { graceMs: 200 * HOUR, idleMs: 2000 * HOUR, holdMs: 2000 * HOUR };
 
 const parse = (bytes) => JSON.parse(Buffer.from(bytes).toString('utf8'));
 const codec = {
