@@ -37,7 +37,7 @@ function history(source, start, columns) {
       measured === undefined || measured[i] ? value : Number.NaN,
     );
     const counts = Int32Array.from(values, (value) => (Number.isNaN(value) ? 0 : 1));
-    return { device: 'a', quantity, start, interval: HOUR, values, counts, segments: 1, revision: 0 };
+    return { device: 'a', quantity, start, interval: HOUR, values, counts, gaps: [], segments: 1, revision: 0 };
   });
 }
 

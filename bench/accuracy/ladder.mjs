@@ -21,6 +21,7 @@ const { forecastingTopology } = await from('pipelines/forecasting.js');
 const { topicSpecs } = await from('pipelines/topics.js');
 const { Learner } = await from('retraining/learner.js');
 const { Engine } = await from('topology/engine.js');
+const { eachMeasured, gridLength } = await from('retraining/history-grid.js');
 const { readHistory } = await from('retraining/history-reader.js');
 const { isNaiveName } = await from('operators/baselines.js');
 
@@ -118,7 +119,13 @@ async function live({ interval, shape, readings }) {
   await engine.stop();
   const { end } = await log.offsets(topics.history, 0);
   const ranges = [{ topic: topics.history, partition: 0, from: 0, to: end }];
-  const history = (await readHistory({ log, topic: topics.history, ranges })).series;
+  const history = (await readHistory({ log, topic: topics.history, ranges })).series.map((one) => {
+    const values = new Float64Array(gridLength(one)).fill(Number.NaN);
+    eachMeasured(one, (value, at) => {
+      values[at] = value;
+    });
+    return { ...one, values, gaps: [] };
+  });
   const model = event.kind === 'promoted' ? await registry.load(event.modelId) : undefined;
   return { event, model, forecasts, history, border };
 }

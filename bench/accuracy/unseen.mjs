@@ -41,7 +41,7 @@ function setOf(data, devices) {
   const series = devices.map((column) => {
     const values = data.series[column].slice(0, data.testEnd);
     const counts = new Int32Array(values.length).fill(1);
-    return { device: data.names[column], quantity: 'value', start: 0, interval: HOUR, values, counts };
+    return { device: data.names[column], quantity: 'value', start: 0, interval: HOUR, values, counts, gaps: [] };
   });
   const split = {
     trainEnd: data.trainEnd * HOUR,

@@ -122,7 +122,7 @@ describe('look-ahead', () => {
   const random = new Random(4);
   const values = Float64Array.from({ length: 400 }, (_, i) => Math.sin(i / 2) + 0.3 * random.normal());
   const counts = new Int32Array(400).fill(1);
-  const one = { device: 'd', quantity: 'q', start, interval: HOUR, values, counts, segments: 1, revision: 0 };
+  const one = { device: 'd', quantity: 'q', start, interval: HOUR, values, counts, gaps: [], segments: 1, revision: 0 };
   const at = start + 300 * HOUR;
   const split = { trainEnd: at, validationEnd: at, testEnd: start + 400 * HOUR };
   const honest: MakeSet<readonly HistorySeries[]> = (history) =>

@@ -7,6 +7,7 @@ import type { Borders } from './data-set.ts';
 import { bestNaive, type ErrorRow, evaluate } from './evaluate.ts';
 import { judgeHoldOut } from './gate.ts';
 import { MOST_BUCKETS } from './history-bound.ts';
+import { gridLength } from './history-grid.ts';
 import { lookAhead, segmentsWithOtherFuture, withOtherFuture } from './look-ahead.ts';
 import type { Desk } from './publisher.ts';
 import { textTable } from './text-table.ts';
@@ -69,10 +70,7 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
   });
   const segments = await requestedSegments(options, request, options.signal);
   const history = jobHistory({ history: segments, request }).series;
-  const last = history.reduce(
-    (newest, { start: from, values }) => Math.max(newest, from + values.length * interval),
-    0,
-  );
+  const last = history.reduce((newest, one) => Math.max(newest, one.start + gridLength(one) * interval), 0);
   const end = Math.min(options.end, last);
   if (start >= end) throw nothingBehind(start, end, last);
   const periods: BacktestPeriod[] = [];

@@ -31,6 +31,7 @@ function series(values: number[], quantity = 'q', start = T0): HistorySeries {
     interval: HOUR,
     values: Float64Array.from(values),
     counts,
+    gaps: [],
     segments: 1,
     revision: 0,
   };

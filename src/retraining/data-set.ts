@@ -7,6 +7,7 @@ import { ANY_SERIES } from '../operators/forecast.ts';
 import type { Statics } from '../operators/input-rows.ts';
 import { SeriesBlocks } from '../operators/series-blocks.ts';
 import { ringLayout, type Scale, WindowRing } from '../operators/window-ring.ts';
+import { eachMeasured, indexOf } from './history-grid.ts';
 import type { HistorySeries } from './history-reader.ts';
 import { InputFinder } from './input-finder.ts';
 
@@ -66,16 +67,18 @@ export interface DataSet extends TrainingSet {
 export function buildDataSet(series: readonly HistorySeries[], options: DataSetOptions): DataSet {
   const { shape, interval } = options;
   const usable = series.filter((one) => one.interval === interval);
-  const length = usable.reduce((sum, one) => sum + one.values.length, 0);
   const borders = 'trainEnd' in options.split ? options.split : shares(usable, options.split);
-  const values = new Float64Array(length);
-  const measured = new Uint8Array(length);
   const fixed = new Map<string, Scale>();
   const units = new Map<string, Scale>();
   const runs: SeriesRun[] = [];
   const window = { interval, lookback: shape.lookback, scaleLength: options.scaleLength };
   const layout = ringLayout(window);
   const ring = new WindowRing(window, layout);
+  // What is missing is filled only where it is shorter than the ring.
+  const filled = (one: HistorySeries) => one.gaps.reduce((sum, { empty }) => sum + Math.min(empty, layout.capacity), 0);
+  const length = usable.reduce((sum, one) => sum + one.values.length + filled(one), 0);
+  const values = new Float64Array(length);
+  const measured = new Uint8Array(length);
   const inputs = readInputs(options.inputs ?? '');
   const parts = {
     train: new IndexDraft(inputs !== undefined),
@@ -104,9 +107,8 @@ export function buildDataSet(series: readonly HistorySeries[], options: DataSetO
       if (targets.size > 0 && !targets.has(one.quantity)) return;
       place(found, run, end, shape, interval, borders, parts, one);
     };
-    one.values.forEach((value, i) => {
-      if (Number.isNaN(value)) return;
-      const start = one.start + i * interval;
+    eachMeasured(one, (value, at) => {
+      const start = one.start + at * interval;
       const missing = ring.push(blocks, 0, start, value);
       if (run === undefined || missing >= layout.capacity) {
         finish();
@@ -237,9 +239,8 @@ function shares(
   let total = 0;
   let testEnd = 0;
   for (const one of series) {
-    one.values.forEach((value, i) => {
-      if (Number.isNaN(value)) return;
-      const end = one.start + (i + 1) * one.interval;
+    eachMeasured(one, (_value, at) => {
+      const end = one.start + (at + 1) * one.interval;
       counts.set(end, (counts.get(end) ?? 0) + 1);
       testEnd = Math.max(testEnd, end);
       total++;
@@ -270,7 +271,7 @@ function fixedScale(one: HistorySeries, trainEnd: number, given: DataSetOptions[
 
 /** Scale of the rows before `trainEnd`; undefined where there is none. */
 function rowsScale(one: HistorySeries, trainEnd: number): Scale | undefined {
-  const rows = Math.max(0, Math.min(one.values.length, Math.floor((trainEnd - one.start) / one.interval)));
+  const rows = indexOf(one, Math.floor((trainEnd - one.start) / one.interval));
   return moments(one.values.subarray(0, rows));
 }
 

@@ -3,6 +3,7 @@ import { encodeRecord } from '../events/codec.ts';
 import { historyKey } from '../events/records.ts';
 import type { OutRecord } from '../log/event-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
+import { eachMeasured } from './history-grid.ts';
 import { readHistory } from './history-reader.ts';
 import type { Desk } from './publisher.ts';
 
@@ -112,10 +113,10 @@ export async function importHistory(
 async function existing({ log, topics }: ImportOptions, span: number): Promise<Set<string>> {
   const keys = new Set<string>();
   const { series } = await readHistory({ log, topic: topics.history });
-  for (const { device, quantity, start, interval, values } of series) {
-    values.forEach((value, i) => {
-      if (Number.isNaN(value)) return;
-      keys.add(historyKey(device, quantity, Math.floor((start + i * interval) / span) * span));
+  for (const one of series) {
+    const { device, quantity, start, interval } = one;
+    eachMeasured(one, (_value, at) => {
+      keys.add(historyKey(device, quantity, Math.floor((start + at * interval) / span) * span));
     });
   }
   return keys;

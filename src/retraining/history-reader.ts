@@ -1,21 +1,23 @@
-import { createHash } from 'node:crypto';
 import { FleetcastError } from '../errors.ts';
 import { decode, schemaOf } from '../events/codec.ts';
 import { type HistorySegment, seriesKey } from '../events/records.ts';
 import type { EventLog } from '../log/event-log.ts';
 import type { OffsetRange } from '../models/model.ts';
+import { BLOCK, type Grid, GridDraft } from './history-grid.ts';
 import { scan } from './scan.ts';
 import { asHeld, type HeldSet, missingOf, type SeriesSegments } from './training-set.ts';
 
-/** A series from its segments: a regular grid from the first bucket to the last. */
-export interface HistorySeries {
+/**
+ * A series from its segments: a regular grid from the first bucket to the last. Long empty stretches are left out of the
+ * values and stand in `gaps`: a device whose clock once stood decades back costs no more than what it measured.
+ */
+export interface HistorySeries extends Grid {
   readonly device: string;
   readonly quantity: string;
   /** Start of the first bucket. */
   readonly start: number;
   readonly interval: number;
-  /** NaN where nothing was measured. */
-  readonly values: Float64Array;
+  /** Readings of each of the values. */
   readonly counts: Int32Array;
   readonly segments: number;
   /** Highest revision of any of its segments. */
@@ -126,7 +128,7 @@ export interface AssembleOptions extends Pick<HistoryReadOptions, 'from' | 'to'>
   readonly held?: HeldSet;
   /**
    * For models that do not say what their set held: buckets of replaced segments count before this event time. That is
-   * what the set had only where all series stood at the same time; {@link historyDigest} tells.
+   * what the set had only where all series stood at the same time; `historyDigest` tells.
    */
   readonly cut?: number;
 }
@@ -183,16 +185,6 @@ function takeBack(
   throw new FleetcastError('NOT_REPRODUCED', `the training set cannot be put together again: ${missing}`);
 }
 
-/** SHA-256 of the buckets, 64 hex digits: what a training set was made of. */
-export function historyDigest(series: readonly HistorySeries[]): string {
-  const hash = createHash('sha256');
-  for (const { device, quantity, start, interval, values } of series) {
-    hash.update(`${seriesKey(device, quantity)} ${start} ${interval} ${values.length}\n`);
-    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-  }
-  return hash.digest('hex');
-}
-
 function keep(bySeries: Map<string, Map<number, HistorySegment>>, segment: HistorySegment): boolean {
   const key = seriesKey(segment.device, segment.quantity);
   let segments = bySeries.get(key);
@@ -207,7 +199,7 @@ function keep(bySeries: Map<string, Map<number, HistorySegment>>, segment: Histo
   return true;
 }
 
-/** Longest stretch of empty buckets that is filled into one grid; a longer one starts the series after it. */
+/** Longest grid: what lies further before the last bucket is left out. Digests of models that exist depend on it. */
 const MAX_BUCKETS = 50_000_000;
 
 function join(segments: HistorySegment[], from = -Infinity, to = Infinity): HistorySeries | undefined {
@@ -229,15 +221,16 @@ function join(segments: HistorySegment[], from = -Infinity, to = Infinity): Hist
   });
   if (first === Infinity) return undefined;
   first = Math.max(first, last - (MAX_BUCKETS - 1) * interval);
-  const length = Math.round((last - first) / interval) + 1;
-  const values = new Float64Array(length).fill(Number.NaN);
-  const counts = new Int32Array(length);
-  each((start, value, count) => {
-    if (start < first) return;
-    const at = Math.round((start - first) / interval);
-    values[at] = value;
-    counts[at] = count;
+  const placeOf = (start: number): number => Math.round((start - first) / interval);
+  const blocks = new Set<number>();
+  each((start) => {
+    if (start >= first) blocks.add(Math.floor(placeOf(start) / BLOCK));
   });
+  const draft = new GridDraft(placeOf(last) + 1, blocks);
+  each((start, value, count) => {
+    if (start >= first) draft.set(placeOf(start), value, count);
+  });
+  const { values, counts, gaps } = draft;
   const revision = Math.max(...segments.map((segment) => segment.revision));
-  return { device, quantity, start: first, interval, values, counts, segments: segments.length, revision };
+  return { device, quantity, start: first, interval, values, counts, gaps, segments: segments.length, revision };
 }

@@ -3,6 +3,7 @@ import { decode, encodeRecord } from '../events/codec.ts';
 import type { HistorySegment } from '../events/records.ts';
 import type { WindowIndex, WindowInputs } from '../models/trainer.ts';
 import type { DataSet } from './data-set.ts';
+import { eachMeasured } from './history-grid.ts';
 import type { HistorySeries } from './history-reader.ts';
 
 /** How a data set is made from a history. */
@@ -33,10 +34,13 @@ export function lookAhead<History>(
 
 /** The series with other values from `at` on. */
 export function withOtherFuture(history: readonly HistorySeries[], at: number): HistorySeries[] {
-  return history.map((one) => ({
-    ...one,
-    values: one.values.map((value, i) => forge(value, one.start + i * one.interval, at, i)),
-  }));
+  return history.map((one) => {
+    const values = one.values.slice();
+    eachMeasured(one, (value, place, index) => {
+      values[index] = forge(value, one.start + place * one.interval, at, place);
+    });
+    return { ...one, values };
+  });
 }
 
 /** The same for segments as they lie on the log, which is where a training begins. Lets others have the thread. */

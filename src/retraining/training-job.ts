@@ -12,13 +12,8 @@ import { decodeModel, encodeModel } from '../pipelines/model-codec.ts';
 import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import { buildDataSet, type DataSet } from './data-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
-import {
-  type AssembleOptions,
-  assembleHistory,
-  type HistorySeries,
-  historyDigest,
-  type RawHistory,
-} from './history-reader.ts';
+import { historyDigest } from './history-grid.ts';
+import { type AssembleOptions, assembleHistory, type HistorySeries, type RawHistory } from './history-reader.ts';
 import type { TrainingRequest } from './request.ts';
 import { readHeldSet, writeHeldSet } from './training-set.ts';
 import { isLate, type LimitedHooks, trainKernel, withLimit } from './two-lengths.ts';

@@ -7,7 +7,8 @@ import { History } from '../operators/history.ts';
 import type { Bucket } from '../operators/items.ts';
 import { TopologyBuilder } from '../topology/builder.ts';
 import { TopologyTestDriver } from '../topology/test-driver.ts';
-import { assembleHistory, historyDigest } from './history-reader.ts';
+import { historyDigest } from './history-grid.ts';
+import { assembleHistory } from './history-reader.ts';
 import { readHeldSet, writeHeldSet } from './training-set.ts';
 
 const T0 = Date.UTC(2026, 0, 1);

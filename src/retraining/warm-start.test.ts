@@ -14,6 +14,7 @@ function set() {
     start: 0,
     interval: HOUR,
     values: Float64Array.from({ length: 400 }, () => random.normal()),
+    gaps: [],
   }));
   return buildDataSet(series as never, {
     shape,

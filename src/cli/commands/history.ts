@@ -6,6 +6,7 @@ import { parquetValues, writeParquet } from '../../bridges/parquet/parquet-value
 import { FleetcastError, messageOf } from '../../errors.ts';
 import { seriesKey } from '../../events/records.ts';
 import { bucketRows } from '../../retraining/bucket-rows.ts';
+import { eachMeasured, gridLength, stretches } from '../../retraining/history-grid.ts';
 import { importHistory } from '../../retraining/history-import.ts';
 import { checkHistoryInterval } from '../../retraining/history-interval.ts';
 import { type HistorySeries, readHistory } from '../../retraining/history-reader.ts';
@@ -151,20 +152,23 @@ function span(from: number | undefined, to: number | undefined): string {
 }
 
 /** `revision`: the highest of any segment; a segment begins with 0 and has one more for each time it was written again. */
-function describe({ start, interval, values, segments, revision }: HistorySeries) {
-  let empty = 0;
+function describe(series: HistorySeries) {
+  const { start, interval, segments, revision } = series;
+  let buckets = 0;
   let gaps = 0;
-  values.forEach((value, i) => {
-    if (!Number.isNaN(value)) return;
-    empty += 1;
-    if (i === 0 || !Number.isNaN(values[i - 1]!)) gaps += 1;
+  let next = 0;
+  eachMeasured(series, (_value, at) => {
+    buckets += 1;
+    if (at > next) gaps += 1;
+    next = at + 1;
   });
+  const length = gridLength(series);
   return {
     from: new Date(start).toISOString(),
-    to: new Date(start + values.length * interval).toISOString(),
+    to: new Date(start + length * interval).toISOString(),
     interval,
-    buckets: values.length - empty,
-    empty,
+    buckets,
+    empty: length - buckets,
     gaps,
     segments,
     revision,
@@ -172,10 +176,14 @@ function describe({ start, interval, values, segments, revision }: HistorySeries
 }
 
 function* valueRows(series: readonly HistorySeries[]): Generator<ValueRow> {
-  for (const { device, quantity, start, interval, values, counts } of series) {
-    for (let i = 0; i < values.length; i++) {
-      const value = values[i]!;
-      if (!Number.isNaN(value)) yield { device, quantity, time: start + i * interval, value, count: counts[i] || 1 };
+  for (const one of series) {
+    const { device, quantity, start, interval, values, counts } = one;
+    for (const { from, to, at } of stretches(one)) {
+      for (let i = from; i < to; i++) {
+        const value = values[i]!;
+        const time = start + (at + i - from) * interval;
+        if (!Number.isNaN(value)) yield { device, quantity, time, value, count: counts[i] || 1 };
+      }
     }
   }
 }
