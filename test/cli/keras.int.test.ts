@@ -115,6 +115,30 @@ describe.skipIf(!built)('import-keras and export-keras (the build is missing)', 
     expect(Math.min(...calibration.quantiles)).toBeGreaterThan(metrics['history.mae']!);
   });
 
+  it('imports nothing that it is to put in use and cannot, and names a folder that is missing', async () => {
+    const short = join(folder, 'short.keras');
+    const shortSpec = parseSequential({
+      input_shape: [24, 1],
+      layers: [
+        { type: 'LSTM', units: 2 },
+        { type: 'Dense', units: 6 },
+      ],
+    });
+    writeFileSync(short, await exportKeras(shortSpec, initialWeights(planSequential(shortSpec), 1), 0));
+    const before = (await cli(['models', 'list', ...config, '--json'])).out;
+    expect(await failure('import-keras', short, '--activate', ...config)).toEqual([
+      2,
+      expect.stringMatching(/^error USAGE: .*short\.keras forecasts 6 from 24, the configuration 12 from 48: /),
+    ]);
+    expect((await cli(['models', 'list', ...config, '--json'])).out).toEqual(before);
+    const imported = await cli(['import-keras', file, ...config, '--json']);
+    const { id } = JSON.parse(imported.out[0]!) as { id: string };
+    expect(await failure('export-keras', id, join(folder, 'none', 'x.keras'), ...config)).toEqual([
+      2,
+      expect.stringMatching(/x\.keras cannot be written: its folder does not exist\./),
+    ]);
+  });
+
   it('says what is wrong with files, samples and models that cannot be served', async () => {
     const junk = join(folder, 'junk.keras');
     writeFileSync(junk, 'PK\x03\x04 and then nothing');
@@ -123,8 +147,18 @@ describe.skipIf(!built)('import-keras and export-keras (the build is missing)', 
       expect.stringMatching(/^error MODEL_INVALID.*junk/),
     ]);
     expect(await failure('import-keras', join(folder, 'no.h5'), '--check')).toEqual([
+      2,
+      expect.stringMatching(/^error USAGE: .*no\.h5: there is no such file\./),
+    ]);
+    const empty = join(folder, 'empty.keras');
+    writeFileSync(empty, '');
+    expect(await failure('import-keras', empty, '--check')).toEqual([
       1,
-      expect.stringMatching(/^error MODEL_INVALID.*no\.h5/),
+      expect.stringMatching(/^error MODEL_INVALID: .*empty\.keras: the file is empty\./),
+    ]);
+    expect(await failure('import-keras', file, '--sample', join(folder, 'no.npz'), '--check')).toEqual([
+      2,
+      expect.stringMatching(/^error USAGE: .*no\.npz: there is no such file\./),
     ]);
     const parts = {
       class_name: 'Sequential',
@@ -154,7 +188,7 @@ describe.skipIf(!built)('import-keras and export-keras (the build is missing)', 
       writeFileSync(wrong, text);
       expect(await failure('import-keras', file, '--sample', wrong, '--check')).toEqual([
         1,
-        expect.stringMatching(/^error MODEL_INVALID/),
+        expect.stringMatching(/^error MODEL_INVALID: .*wrong\.json: /),
       ]);
     }
     expect(await failure('import-keras', file, '--scale', '1,0')).toEqual([2, expect.stringContaining('--scale')]);

@@ -20,8 +20,7 @@ export function addExportKeras(program: Command, terminal: Terminal): void {
         const { id, artefact } = await registry.find(wanted);
         const bytes = await exportArtefact(artefact, now());
         await writeFile(file, bytes, { flag: options.force ? 'w' : 'wx' }).catch((cause: NodeJS.ErrnoException) => {
-          const why = cause.code === 'EEXIST' ? 'is there already (--force overwrites it)' : 'cannot be written';
-          throw new FleetcastError('USAGE', `${file} ${why}`, { cause });
+          throw new FleetcastError('USAGE', `${file} ${whyNotWritten(cause)}`, { cause });
         });
         const { lookback, horizon } = artefact.shape;
         terminal.out(`wrote ${id.slice(0, 12)} (${artefact.family}, ${bytes.length} bytes) to ${file}`);
@@ -30,4 +29,10 @@ export function addExportKeras(program: Command, terminal: Terminal): void {
         );
       }),
     );
+}
+
+function whyNotWritten({ code, message }: NodeJS.ErrnoException): string {
+  if (code === 'EEXIST') return 'is there already (--force overwrites it)';
+  if (code === 'ENOENT') return 'cannot be written: its folder does not exist';
+  return `cannot be written: ${message}`;
 }

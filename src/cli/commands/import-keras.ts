@@ -1,10 +1,10 @@
 import { basename } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { FleetcastError, isFleetcastError } from '../../errors.ts';
+import { FleetcastError, messageOf } from '../../errors.ts';
 import { readBounded } from '../../models/keras/bounded-file.ts';
 import { importKeras } from '../../models/keras/import.ts';
 import type { KerasModel } from '../../models/keras/read.ts';
-import { readSample, SAMPLE_BYTES } from '../../models/keras/sample.ts';
+import { type KerasSample, readSample, SAMPLE_BYTES } from '../../models/keras/sample.ts';
 import { servedBy } from '../../models/load.ts';
 import type { Scaler } from '../../models/model.ts';
 import { takesCodes } from '../../models/sequential/layers.ts';
@@ -91,9 +91,16 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
       note: options.note ?? `imported from ${basename(file)}`,
       licence: options.licence ?? '',
     });
-    await publishImported(desk, imported);
     const { id, artefact, evaluation } = imported;
     const own = artefact.shape;
+    const fits = own.lookback === shape.lookback && own.horizon === shape.horizon;
+    if (options.activate && !fits) {
+      throw new FleetcastError(
+        'USAGE',
+        `${file} forecasts ${own.horizon} from ${own.lookback}, the configuration ${shape.horizon} from ${shape.lookback}: it cannot be put in use and was not imported`,
+      );
+    }
+    await publishImported(desk, imported);
     const interval = events ? {} : { interval: pipeline.interval };
     if (options.activate) {
       await promote({ ...desk, registry, name, reason: 'imported by hand', shape, ...interval }, id);
@@ -117,7 +124,6 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
     }
     if (evaluation !== undefined) terminal.out(`${evaluationTable(evaluation)}\n`);
     terminal.out(`imported ${id}, served by ${servedBy(artefact)}`);
-    const fits = own.lookback === shape.lookback && own.horizon === shape.horizon;
     if (options.activate) terminal.out('in use from now on');
     else if (fits)
       terminal.out('not in use yet: fleetcast models promote, or models shadow to try it beside the one in use');
@@ -133,11 +139,8 @@ async function run(file: string, options: Options, terminal: Terminal): Promise<
 async function compareSample({ spec, weights }: KerasModel, file: string): Promise<number> {
   const open = spec.inputShape.includes(null);
   const inputs = spec.inputShape.reduce<number>((product, n) => product * (n ?? 1), 1);
-  const bytes = await readBounded(file, SAMPLE_BYTES).catch((cause: unknown) => {
-    if (isFleetcastError(cause)) throw new FleetcastError('MODEL_INVALID', `${file}: ${cause.message}`, { cause });
-    throw new FleetcastError('USAGE', `${file} cannot be read`, { cause });
-  });
-  const { x, y, count = open ? 1 : x.length / inputs } = readSample(bytes, inputs);
+  const bytes = await readBounded(file, SAMPLE_BYTES);
+  const { x, y, count = open ? 1 : x.length / inputs } = sampleIn(file, bytes, inputs);
   const found = predictorOf(spec, weights).predict(x, count);
   if (found.length !== y.length) {
     throw new FleetcastError('MODEL_INVALID', `${file}: ${y.length} predictions, the model makes ${found.length}`);
@@ -154,6 +157,15 @@ async function compareSample({ spec, weights }: KerasModel, file: string): Promi
     });
   }
   return largest;
+}
+
+/** @throws MODEL_INVALID naming the file */
+function sampleIn(file: string, bytes: Uint8Array, inputs: number): KerasSample {
+  try {
+    return readSample(bytes, inputs);
+  } catch (cause) {
+    throw new FleetcastError('MODEL_INVALID', `${file}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 function scale(text: string): Scaler {

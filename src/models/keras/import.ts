@@ -12,11 +12,12 @@ export type ReadAnswer = { readonly model: KerasModel } | { readonly problem: st
  * reads HDF5 runs in WebAssembly: it reaches neither files nor memory outside, and 2 GiB at most. No code in the file is
  * run: layers are looked up in a fixed list, functions by name, everything else is refused.
  * @param milliseconds bound of the time
- * @throws MODEL_INVALID naming the file
+ * @throws USAGE where there is no such file or it may not be read, MODEL_INVALID for what is in it; both name the file
  */
 export async function importKeras(path: string, milliseconds: number = KERAS_LIMITS.milliseconds): Promise<KerasModel> {
+  const bytes = await readBounded(path, KERAS_LIMITS.fileBytes);
   try {
-    return await readInThread(await readBounded(path, KERAS_LIMITS.fileBytes), milliseconds);
+    return await readInThread(bytes, milliseconds);
   } catch (cause) {
     throw new FleetcastError('MODEL_INVALID', `${path}: ${messageOf(cause)}`, { cause, details: { path } });
   }
