@@ -66,6 +66,14 @@ async function check(log: EventLog, input: readonly OutRecord[], look: () => voi
     if (fault !== undefined) wrong.push(fault);
   };
   await Promise.all(places.map(compare));
+  for (const topic of INPUTS) {
+    for (const partition of partitions) {
+      const appended = input.filter((record) => record.topic === topic && record.partition === partition).map(line);
+      const read = (await contents(log, topic, partition, appended.length)).map(line);
+      const fault = difference(`${topic}/${partition}`, read, appended);
+      if (fault !== undefined) wrong.push(`not what was appended: ${fault}`);
+    }
+  }
   return { outputs, wrong };
 }
 
