@@ -56,7 +56,14 @@ describe.skipIf(kafka === undefined)('state on kafka (needs a broker)', { timeou
       admin.createTopics({
         waitForLeaders: true,
         topics: [
-          { topic: prefix + name, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: policy }] },
+          {
+            topic: prefix + name,
+            numPartitions: 1,
+            configEntries: [
+              { name: 'cleanup.policy', value: policy },
+              { name: 'max.message.bytes', value: String(32 * 2 ** 20) },
+            ],
+          },
         ],
       });
     await make('both', 'compact,delete');
