@@ -1,10 +1,13 @@
-import { FleetcastError, messageOf } from '../errors.ts';
+import { FleetcastError } from '../errors.ts';
 import type { LogRecord, OutRecord, TaskWriter } from '../log/event-log.ts';
 import type { Sweep } from '../state/sweep.ts';
 import type { TaskState } from '../state/task-state.ts';
 import type { Counts } from './counts.ts';
 import type { Executor } from './executor.ts';
-import type { InputJournal, InputRun } from './input-journal.ts';
+import { InputCut } from './input-cut.ts';
+import type { InputJournal } from './input-journal.ts';
+import { InputPlace } from './input-place.ts';
+import { InputRetention } from './input-retention.ts';
 import { Intake } from './intake.ts';
 import type { Judge } from './poison.ts';
 import { type RestoreHooks, restore } from './restore.ts';
@@ -23,10 +26,6 @@ const MAX_BYTES = 8 * 1024 * 1024;
 const COMMIT_RECORDS = 10_000;
 const COMMIT_MS = 50;
 const POLL_MS = 250;
-/** How often the start of the input log is looked up, for the margin that a restore has. */
-const RETENTION_CHECK_MS = 10_000;
-/** How often records that nobody needs any more are deleted from the topics behind `keyBy`. */
-const PURGE_MS = 30_000;
 /** Keys that one poll of an idle input writes. */
 const IDLE_SWEEP_KEYS = 10_000;
 
@@ -67,37 +66,29 @@ export class TaskRun {
   lastCommitAt: number | undefined;
   /** Share of the restore that is through. */
   restored = 0;
-  retentionAtRisk = false;
   readonly #options: TaskOptions;
   readonly #progress: RunProgress;
   readonly #standby: Standby | undefined;
   readonly #follower: StateFollower;
   readonly #executor: Executor;
   readonly #intake: Intake;
-  readonly #place: StatePlace;
+  readonly #statePlace: StatePlace;
   /** Fires when the task is told to stop, and when a commit has failed. */
   readonly #abort = new AbortController();
   #writer: TaskWriter | undefined;
   #input: TaskInput | undefined;
   #sweep!: Sweep;
   #journal: InputJournal | undefined;
-  /** Place in the input sequence of the next record. */
-  #sequence = 0;
-  /** By source, next offset to take. */
-  #taken: number[];
-  /** By source: offsets that retention has taken before they were read, and that are not counted yet. */
-  readonly #cut: number[];
+  #place!: InputPlace;
+  #retention: InputRetention | undefined;
+  readonly #cut: InputCut;
   readonly #counts: Counts;
-  /** What the micro-batch has taken in. */
-  #runs: InputRun[] = [];
   #lastRecord: LogRecord | undefined;
   /** Was stopped with records polled and not taken. */
   #cutShort = false;
   #lastInputAt: number;
-  #retentionCheckedAt: number;
   /** By source: what is before is needed by no restore, as of the last commit. */
   #needless: readonly number[] = [];
-  #purgedAt: number;
   /** The commit under way; the next batch runs meanwhile, but is committed only after it. */
   #inFlight: Promise<void> | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -110,13 +101,10 @@ export class TaskRun {
     const { part, clock } = options;
     this.#options = options;
     this.#progress = progress;
-    this.#place = { topic: options.stateTopic, partition: options.statePartition, task: options.name };
+    this.#statePlace = { topic: options.stateTopic, partition: options.statePartition, task: options.name };
     this.#lastInputAt = clock.now();
-    this.#retentionCheckedAt = clock.now();
-    this.#purgedAt = clock.now();
     this.committed = part.sources.map(() => 0);
-    this.#taken = part.sources.map(() => 0);
-    this.#cut = part.sources.map(() => 0);
+    this.#cut = new InputCut(options);
     this.#counts = counts;
     this.#standby = standby;
     if (standby !== undefined) standby.judge = judge;
@@ -133,6 +121,10 @@ export class TaskRun {
 
   get keys(): number {
     return this.#executor.state.keys.size;
+  }
+
+  get retentionAtRisk(): boolean {
+    return this.#retention?.atRisk ?? false;
   }
 
   /** By source: end of the log as last seen. */
@@ -175,22 +167,13 @@ export class TaskRun {
   }
 
   async #start(): Promise<TaskInput> {
-    const { log, member, part, partition, startFrom, batch } = this.#options;
+    const { log, member, part, partition, batch } = this.#options;
     this.#writer = await member.openWriter(partition);
     const stored = await this.#writer.committed();
     const committed = part.sources.map(({ topic }) => stored.get(topic));
     const offsets = await Promise.all(part.sources.map(({ topic }) => log.offsets(topic, partition)));
     const ends = offsets.map(({ end }) => end);
-    const start = part.sources.map(({ table, topic }, i) => {
-      const { earliest } = offsets[i]!;
-      const offset = committed[i];
-      if (offset !== undefined && offset < earliest) {
-        if (!this.#options.acceptCutLog) throw inputCut(`${topic}/${partition}`, offset, earliest);
-        this.#cut[i] = earliest - offset;
-        return earliest;
-      }
-      return offset ?? (startFrom === 'earliest' || table === true ? offsets[i]!.earliest : ends[i]!);
-    });
+    const start = this.#cut.startFrom(committed, offsets);
     this.#progress.phase('restoring');
     await this.#standby?.handOver();
     const { signal } = this.#abort;
@@ -215,14 +198,14 @@ export class TaskRun {
       },
     );
     this.restored = 1;
-    this.#sweep = restored.sweep;
-    this.#journal = restored.journal;
-    this.#sequence = restored.sequence;
-    this.lastIngestTime = restored.time;
-    const specs = await Promise.all(part.sources.map(({ topic }) => log.topic(topic)));
-    const retentions = specs.map((spec) => spec?.retentionMs).filter((ms) => ms !== undefined);
-    this.#sweep.setRetention(retentions.length > 0 ? Math.min(...retentions) : undefined);
-    this.#taken = [...start];
+    const { sweep, journal, sequence, time } = restored;
+    this.#sweep = sweep;
+    this.#journal = journal;
+    this.#place = new InputPlace(start, sequence);
+    this.lastIngestTime = time;
+    const { hasStores } = this.#executor.state;
+    this.#retention = new InputRetention(this.#options, { hasStores, sweep, journal });
+    await this.#retention.prepare();
     this.committed = start;
     const { maxRecords = MAX_RECORDS, maxBytes = MAX_BYTES, pollMs = POLL_MS } = batch;
     const limits = { maxRecords, maxBytes, waitMs: pollMs };
@@ -269,8 +252,8 @@ export class TaskRun {
         await this.#settle();
         this.#commit();
       }
-      await this.#watchRetention();
-      await this.#purge();
+      await this.#retention!.watch(this.#place.taken);
+      await this.#retention!.purge(this.#needless);
     }
     return false;
   }
@@ -293,15 +276,13 @@ export class TaskRun {
   /** Takes records into the micro-batch; runs it where it has to be cut. @returns false where the task was stopped. */
   async #take({ source, records, nextOffset }: InputPart): Promise<boolean> {
     for (let i = 0; i < records.length; ) {
-      const from = this.#taken[source]!;
-      const shift = this.#sequence - from;
+      const { taken, sequence } = this.#place;
+      const shift = sequence - taken[source]!;
       const next = await this.#intake.fill(source, records, i, shift);
       if (next < 0 || this.#abort.signal.aborted) return false;
       const to = next < records.length ? records[next]!.offset : nextOffset;
       if (next > i) this.#lastRecord = records[next - 1]!;
-      this.#runs.push({ source, from, to });
-      this.#taken[source] = to;
-      this.#sequence += to - from;
+      this.#place.take(source, to);
       if (next < records.length) await this.#runBatch();
       i = next;
     }
@@ -329,8 +310,8 @@ export class TaskRun {
     this.#stageState(staged.outputs, size, timestamp, 0, tableRows);
     staged.batches++;
     staged.records += size;
-    staged.taken = [...this.#taken];
-    staged.needed = this.#needed();
+    staged.taken = this.#place.taken;
+    staged.needed = this.#retention!.needed(staged.taken);
     staged.timestamp = timestamp;
   }
 
@@ -347,7 +328,7 @@ export class TaskRun {
   #commit(): void {
     const { outputs, batches, records, taken, needed, timestamp } = this.#staged;
     this.#staged = nothingStaged();
-    const offsets = new Map(this.#options.part.sources.map(({ topic }, i) => [topic, taken[i]!]));
+    const offsets = this.#offsets(taken);
     const before = this.#inFlight;
     const commit = async (): Promise<void> => {
       await before;
@@ -361,7 +342,7 @@ export class TaskRun {
       this.lastIngestTime = timestamp;
       this.commits++;
       this.records += records;
-      this.#countCut();
+      this.#cut.count(this.#counts);
       this.lastCommitAt = this.#options.clock.now();
       this.#progress.moved();
       this.#readers.committed(batches);
@@ -373,24 +354,13 @@ export class TaskRun {
     });
   }
 
-  /** Of what retention took before it was read; once, with the first commit that goes on behind it. */
-  #countCut(): void {
-    for (const [i, offsets] of this.#cut.entries()) {
-      if (offsets > 0) this.#counts.add(this.#options.part.sources[i]!.name, 'cut', offsets);
-    }
-    this.#cut.fill(0);
-  }
-
   #stageState(staged: OutRecord[], records: number, time: number, atLeast: number, urgent: readonly number[]): void {
-    const runs = this.#runs;
-    this.#runs = [];
+    const entry = this.#place.entry();
     if (!this.#executor.state.hasStores) return;
-    const due = this.#sweep.due({ offset: this.#sequence - 1, time, records }, atLeast, urgent);
+    const due = this.#sweep.due({ offset: this.#place.sequence - 1, time, records }, atLeast, urgent);
     const { maxRecordBytes } = this.#options.log;
-    for (const record of due) staged.push(stateRecord(this.#place, record, time, maxRecordBytes));
-    if (this.#journal === undefined || runs.length === 0) return;
-    const length = runs.reduce((sum, { from, to }) => sum + to - from, 0);
-    const entry = { base: this.#sequence - length, runs };
+    for (const record of due) staged.push(stateRecord(this.#statePlace, record, time, maxRecordBytes));
+    if (this.#journal === undefined || entry === undefined) return;
     staged.push(...this.#journal.append(entry, this.#sweep.replayFrom, time));
   }
 
@@ -409,15 +379,15 @@ export class TaskRun {
     if (this.#staged.batches > 0) this.#commit();
     await this.#settle();
     this.#progress.moved();
-    await this.#purge();
+    await this.#retention!.purge(this.#needless);
     const { clock, idleSweepMs } = this.#options;
     if (clock.now() - this.#lastInputAt < idleSweepMs) return;
     await this.#commitHoles(input);
-    if (!this.#executor.state.hasStores || this.#sweep.replayFrom >= this.#sequence - 1) return;
+    if (!this.#executor.state.hasStores || this.#sweep.replayFrom >= this.#place.sequence - 1) return;
     const staged: OutRecord[] = [];
     this.#stageState(staged, 0, this.lastIngestTime, IDLE_SWEEP_KEYS, []);
-    await this.#writer!.commit(staged, this.#offsetsTaken());
-    this.#needless = this.#needed();
+    await this.#writer!.commit(staged, this.#offsets(this.#place.taken));
+    this.#needless = this.#retention!.needed(this.#place.taken);
   }
 
   /**
@@ -425,79 +395,16 @@ export class TaskRun {
    * left out of the committed offsets they would count as lost once retention has taken them.
    */
   async #commitHoles(input: TaskInput): Promise<void> {
-    for (const [source, to] of input.positions().entries()) {
-      const from = this.#taken[source]!;
-      if (to <= from) continue;
-      this.#runs.push({ source, from, to });
-      this.#taken[source] = to;
-      this.#sequence += to - from;
-    }
-    if (this.#runs.length === 0) return;
+    if (!this.#place.passHoles(input.positions())) return;
     const staged: OutRecord[] = [];
     this.#stageState(staged, 0, this.lastIngestTime, 0, []);
-    await this.#writer!.commit(staged, this.#offsetsTaken());
+    await this.#writer!.commit(staged, this.#offsets(this.#place.taken));
     this.#lastInputAt = this.#options.clock.now();
-    this.committed = [...this.#taken];
-    this.#countCut();
+    this.committed = this.#place.taken;
+    this.#cut.count(this.#counts);
   }
 
-  #offsetsTaken(): Map<string, number> {
-    return new Map(this.#options.part.sources.map(({ topic }, i) => [topic, this.#taken[i]!]));
+  #offsets(taken: readonly number[]): Map<string, number> {
+    return new Map(this.#options.part.sources.map(({ topic }, i) => [topic, taken[i]!]));
   }
-
-  /** The sweep hurries where the log is about to lose records that a restore would need. */
-  async #watchRetention(): Promise<void> {
-    const { clock, log, part, partition } = this.#options;
-    if (!this.#executor.state.hasStores || clock.now() - this.#retentionCheckedAt < RETENTION_CHECK_MS) return;
-    this.#retentionCheckedAt = clock.now();
-    let margin = 1;
-    for (const [source, { topic, table }] of part.sources.entries()) {
-      if (table === true) continue;
-      const { earliest } = await log.offsets(topic, partition);
-      const kept = this.#taken[source]! - earliest;
-      if (earliest > 0 && kept > 0) margin = Math.min(margin, (this.#neededFrom(source) - earliest) / kept);
-    }
-    this.#sweep.setHaste(margin < 0.5 ? 8 : 1);
-    this.retentionAtRisk = margin < 0.2;
-  }
-
-  /** Deletes what no restore reads any more from the topics behind `keyBy`, which nobody else reads. */
-  async #purge(): Promise<void> {
-    const { clock, log, part, partition, name, onEvent } = this.#options;
-    if (clock.now() - this.#purgedAt < PURGE_MS) return;
-    this.#purgedAt = clock.now();
-    for (const [source, before] of this.#needless.entries()) {
-      const { topic, repartition } = part.sources[source]!;
-      if (repartition !== true || before === 0) continue;
-      try {
-        await log.deleteRecords(topic, partition, before);
-      } catch (error) {
-        // The topic grows until it can be done.
-        const message = `task ${name} cannot delete what it has read of ${topic}/${partition}: ${messageOf(error)}`;
-        onEvent({ kind: 'not-purged', task: name, message, error });
-      }
-    }
-  }
-
-  /** By source, the first offset that a restore from the next commit reads. */
-  #needed(): number[] {
-    const { hasStores } = this.#executor.state;
-    return this.#taken.map((taken, source) => (hasStores ? Math.min(taken, this.#neededFrom(source)) : taken));
-  }
-
-  /** First offset of a source that a restore would replay. */
-  #neededFrom(source: number): number {
-    const from = this.#sweep.replayFrom + 1;
-    if (this.#journal === undefined) return from;
-    return this.#journal.startOf(source, from) ?? this.#taken[source]!;
-  }
-}
-
-function inputCut(where: string, offset: number, earliest: number): FleetcastError {
-  return new FleetcastError(
-    'STATE_LOG_CUT',
-    `${where} begins at offset ${earliest}, the group has read it up to ${offset} only: ${earliest - offset} offsets are ` +
-      'lost, which `acceptCutLog` goes on without',
-    { details: { where, from: offset, earliest } },
-  );
 }
