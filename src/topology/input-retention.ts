@@ -60,8 +60,9 @@ export class InputRetention {
     if (!hasStores || clock.now() - this.#checkedAt < CHECK_MS) return;
     this.#checkedAt = clock.now();
     let margin = 1;
-    for (const [source, { topic, table }] of part.sources.entries()) {
-      if (table === true) continue;
+    for (const [source, { topic, table, repartition }] of part.sources.entries()) {
+      // Behind a `keyBy` the log begins where a restore does: `purge` has seen to that.
+      if (table === true || repartition === true) continue;
       const { earliest } = await log.offsets(topic, partition);
       const kept = taken[source]! - earliest;
       if (earliest > 0 && kept > 0) {

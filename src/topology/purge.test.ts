@@ -11,7 +11,7 @@ const codec: SourceCodec<number> = {
 };
 const TOPIC = 'g-by-repartition';
 
-it('keeps records behind a keyBy for as long as a restore needs them, and deletes them then, whatever their age', async () => {
+const topology = (() => {
   const builder = new TopologyBuilder('t');
   builder
     .source('a', { topic: 'a', codec })
@@ -19,7 +19,10 @@ it('keeps records behind a keyBy for as long as a restore needs them, and delete
     .window(tumbling(1e9))
     .count('count', { emit: 'update' })
     .sink('out', { topic: 'out', encode: ({ key, value }) => ({ key, value: Buffer.from(String(value.value)) }) });
-  const topology = builder.build();
+  return builder.build();
+})();
+
+async function newLog() {
   const log = new MemoryLog();
   const topics = ['a', 'out', 'dead-letters'];
   await log.ensureTopics(topics.map((name) => ({ name, partitions: 1, cleanup: 'delete' as const })));
@@ -29,17 +32,22 @@ it('keeps records behind a keyBy for as long as a restore needs them, and delete
         return { topic: 'a', partition: 0, timestamp: 5000, key: Buffer.from('k'), value: Buffer.from('1') };
       }),
     );
+  const outputs = async (n: number) => {
+    await expect.poll(async () => (await log.offsets('out', 0)).end, { interval: 5 }).toBe(n);
+    const { records } = await log.read('out', 0, 0, { maxRecords: 1000 });
+    expect(records.map(({ value }) => Number(Buffer.from(value!)))).toEqual(Array.from({ length: n }, (_, i) => i + 1));
+  };
+  return { log, put, outputs };
+}
+
+it('keeps records behind a keyBy for as long as a restore needs them, and deletes them then, whatever their age', async () => {
+  const { log, put, outputs } = await newLog();
   let ahead = 0;
   const clock = { ...systemClock, now: () => Date.now() + ahead };
   const start = async (idleSweepMs: number) => {
     const engine = new Engine({ log, topology, group: 'g', idleSweepMs, clock, batch: { pollMs: 5 } });
     await engine.start();
     return engine;
-  };
-  const outputs = async (n: number) => {
-    await expect.poll(async () => (await log.offsets('out', 0)).end, { interval: 5 }).toBe(n);
-    const { records } = await log.read('out', 0, 0, { maxRecords: 1000 });
-    expect(records.map(({ value }) => Number(Buffer.from(value!)))).toEqual(Array.from({ length: n }, (_, i) => i + 1));
   };
   const needing = await start(1e9);
   await put(10);
@@ -64,4 +72,28 @@ it('keeps records behind a keyBy for as long as a restore needs them, and delete
   await put(5);
   await outputs(21);
   await again.stop();
+});
+
+it('takes what it has deleted itself for no sign that retention is about to overtake a restore', async () => {
+  const { log, put, outputs } = await newLog();
+  let ahead = 0;
+  const clock = { ...systemClock, now: () => Date.now() + ahead };
+  const engine = new Engine({
+    log,
+    topology,
+    group: 'g',
+    idleSweepMs: 1e9,
+    clock,
+    batch: { pollMs: 5 },
+    sweepLength: 5,
+  });
+  await engine.start();
+  for (let n = 1; n <= 40; n++) {
+    await put(1);
+    await outputs(n);
+    ahead += 60_000;
+  }
+  expect((await log.offsets(TOPIC, 0)).earliest).toBeGreaterThan(20);
+  expect(engine.status().map(({ retentionAtRisk }) => retentionAtRisk)).toEqual([false, false]);
+  await engine.stop();
 });
