@@ -9,6 +9,8 @@ export interface TopicNeeds {
   readonly deadLetterTopic: string;
   /** Where a sink's records go. */
   readonly topicOf: (topic: string) => string;
+  /** Hears of topics that could lose records. */
+  readonly onRetention: (message: string) => void;
 }
 
 export interface PreparedTopics {
@@ -20,7 +22,7 @@ export interface PreparedTopics {
 
 /**
  * Checks the topics of a topology against the log, and makes those that are the engine's own: those behind `keyBy`, as
- * wide as the input of the part that feeds them, and the state topic.
+ * wide as the input of the part that feeds them, and the state topic. Takes the retention from the first, or says how.
  * @throws TOPOLOGY_INVALID where topics do not fit, before any is made; LOG_TOPIC_UNKNOWN
  */
 export async function prepareTopics(needs: TopicNeeds): Promise<PreparedTopics> {
@@ -30,6 +32,7 @@ export async function prepareTopics(needs: TopicNeeds): Promise<PreparedTopics> 
   const topics = await ensureRepartitionTopics(log, parts, existing);
   const partitionsOf = new Map<string, number>();
   const widths = parts.map((part) => checkTopics(part, topics, needs, partitionsOf));
+  await liftRetention(needs, existing);
   const state = topics.get(stateTopic);
   const width = Math.max(...widths);
   if (state === undefined) await log.ensureTopics([{ name: stateTopic, partitions: width, cleanup: 'compact' }]);
@@ -92,6 +95,29 @@ async function ensureRepartitionTopics(
     }
   }
   return topics;
+}
+
+/** Earlier versions gave the topics behind `keyBy` a retention, and an operator may have. */
+async function liftRetention(
+  { log, parts, onRetention }: TopicNeeds,
+  existing: ReadonlyMap<string, TopicSpec>,
+): Promise<void> {
+  for (const { topic, repartition } of parts.flatMap(({ sources }) => sources)) {
+    const { cleanup, retentionMs, retentionBytes } = existing.get(topic) ?? {};
+    if (repartition !== true || cleanup !== 'delete') continue;
+    if (retentionMs === undefined && retentionBytes === undefined) continue;
+    const limits = [
+      ...(retentionMs === undefined ? [] : [`retention.ms is ${retentionMs}`]),
+      ...(retentionBytes === undefined ? [] : [`retention.bytes is ${retentionBytes}`]),
+    ].join(', ');
+    const why = 'its records have the times of the input, so they could go before they are read';
+    if (log.setRetention === undefined) {
+      onRetention(`topic ${topic}: ${limits}, and ${why}: set ${limits.replaceAll(/is \d+/g, 'to -1')}`);
+    } else {
+      await log.setRetention(topic, {});
+      onRetention(`topic ${topic} has no retention any more: ${limits.replaceAll('is', 'was')}, and ${why}`);
+    }
+  }
 }
 
 /** Of the topics that are there: before any is made after the measure of a wrong one. @throws TOPOLOGY_INVALID */

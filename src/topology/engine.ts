@@ -129,7 +129,14 @@ export class Engine {
     const parts = keepNames(divide(named(topology, group)), known.get(group) ?? []);
     const topicOf = (topic: string): string => this.#topicOf(topic);
     const deadLetterTopic = topicOf(this.#options.deadLetterTopic ?? 'dead-letters');
-    const { widths, partitionsOf } = await prepareTopics({ log, parts, stateTopic, deadLetterTopic, topicOf });
+    const { widths, partitionsOf } = await prepareTopics({
+      log,
+      parts,
+      stateTopic,
+      deadLetterTopic,
+      topicOf,
+      onRetention: (message) => this.#options.onEvent?.({ kind: 'retention', task: group, message }),
+    });
     for (const [topic, partitions] of partitionsOf) this.#partitionsOf.set(topic, partitions);
     await checkState({
       log,

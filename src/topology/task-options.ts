@@ -66,7 +66,8 @@ export interface TaskEvent {
     | 'stopped'
     | 'waiting'
     | 'waited'
-    | 'not-purged';
+    | 'not-purged'
+    | 'retention';
   readonly task: string;
   readonly message: string;
   readonly error?: unknown;

@@ -85,8 +85,10 @@ function running(engine: Engine | EngineThreads, restarts: () => number, stop: (
   };
 }
 
+const WARNINGS: ReadonlySet<TaskEvent['kind']> = new Set(['backing-off', 'not-purged', 'retention']);
+
 function logTaskEvent({ kind, task, message, error }: TaskEvent, logger: Logger): void {
-  const level = kind === 'failed' ? 'error' : kind === 'backing-off' || kind === 'not-purged' ? 'warn' : 'info';
+  const level = kind === 'failed' ? 'error' : WARNINGS.has(kind) ? 'warn' : 'info';
   const text = message === '' ? kind : message;
   // What is known by its code and mends by itself needs no stack, least of all one for each task and attempt.
   if (kind === 'backing-off' && isFleetcastError(error)) logger[level]({ task, code: error.code }, text);
