@@ -116,6 +116,33 @@ describe('TopologyBuilder', () => {
     expect(() => builder.build()).toThrow(/the sources in and again read the same topic numbers/);
   });
 
+  it('refuses a topic through which what a sink writes comes back to it, unless that is meant', () => {
+    const through = (topics: string[], feedback?: true) => {
+      const builder = new TopologyBuilder('circle');
+      for (const [i, topic] of topics.entries()) {
+        const to = topics[(i + 1) % topics.length]!;
+        const options = { topic: to, encode, ...(feedback === undefined ? {} : { feedback }) };
+        builder.source(`from-${topic}`, { topic, codec }).map(`text-${topic}`, String).sink(`to-${to}`, options);
+      }
+      return builder;
+    };
+    expect(() => through(['a']).build()).toThrow(
+      'what the sink to-a writes to a comes back to it: a cycle (`feedback` allows it)',
+    );
+    expect(() => through(['a', 'b', 'c']).build()).toThrow(/sink to-b .*sink to-c .*sink to-a /);
+    expect(through(['a'], true).build().nodes.size).toBe(3);
+    // What goes round elsewhere is not the fault of the sink beside it, nor is a topic that is read on.
+    const beside = through(['a']);
+    beside.source('x', { topic: 'x', codec }).map('y', String).sink('z', { topic: 'a', encode });
+    expect(() => beside.build()).toThrow(
+      expect.objectContaining({ details: { topology: 'circle', faults: [expect.stringContaining('to-a')] } }),
+    );
+    const chain = new TopologyBuilder('chain');
+    chain.source('x', { topic: 'x', codec }).map('y', String).sink('z', { topic: 'middle', encode });
+    chain.source('again', { topic: 'middle', codec }).map('text', String).sink('end', { topic: 'end', encode });
+    expect(chain.build().nodes.size).toBe(6);
+  });
+
   it('refuses streams of two builders', () => {
     const one = new TopologyBuilder('one').source('in', { topic: 'a', codec });
     const two = new TopologyBuilder('two').source('in', { topic: 'b', codec });

@@ -23,6 +23,11 @@ export interface NodeOptions {
 export interface SinkOptions<T> extends NodeOptions {
   readonly topic: string;
   readonly encode: SinkEncoder<T>;
+  /**
+   * What goes to the topic may come back to this sink, by a source of it. Without it that is refused: a record that is
+   * written for each that is read never ends. Up to the operators between them to let it end.
+   */
+  readonly feedback?: true;
 }
 
 export interface KeyByOptions<T> extends NodeOptions {
@@ -193,8 +198,9 @@ export class Stream<T, K extends string = string> {
 
   /** Writes to a topic: to the partition of the same number as the input's, at the input record's ingest time. */
   sink(name: string, options: SinkOptions<T>): void {
-    const { topic, encode, onError = 'fail' } = options;
-    this.graph.add({ kind: 'sink', name, topic, encode: encode as SinkEncoder<unknown>, onError }, this.origins);
+    const { topic, encode, feedback, onError = 'fail' } = options;
+    const node = { kind: 'sink', name, topic, encode: encode as SinkEncoder<unknown>, onError } as const;
+    this.graph.add({ ...node, ...(feedback === undefined ? {} : { feedback }) }, this.origins);
   }
 
   #sides<R>(name: string, other: Stream<R, K>): Stream<Tagged<T, R>, K> {

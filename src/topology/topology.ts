@@ -48,6 +48,8 @@ export interface SinkNode {
   readonly onError: ErrorPolicy;
   /** Set for the sink of a `keyBy`: records go to the partition of their new key, ticks to every partition. */
   readonly repartition?: { readonly partitions?: number };
+  /** See `SinkOptions.feedback`. */
+  readonly feedback?: true;
 }
 
 export interface Edge {

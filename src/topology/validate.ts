@@ -52,4 +52,23 @@ function* findFaults(topology: Topology): Generator<string> {
   }
   const cyclic = unordered(topology);
   if (cyclic.length > 0) yield `there is a cycle through ${cyclic.join(', ')}`;
+  else yield* feedbacks(topology);
+}
+
+/** Topics through which what a sink writes comes to it again. */
+function* feedbacks({ nodes, edges }: Topology): Generator<string> {
+  const sources = [...nodes.values()].filter((node) => node.kind === 'source');
+  const next = (name: string): string[] => {
+    const node = nodes.get(name);
+    if (node?.kind !== 'sink') return edges.flatMap(({ from, to }) => (from === name ? [to] : []));
+    if (node.feedback === true) return [];
+    return sources.flatMap((source) => (source.topic === node.topic ? [source.name] : []));
+  };
+  for (const node of nodes.values()) {
+    if (node.kind !== 'sink') continue;
+    const behind = new Set(next(node.name));
+    for (const name of behind) for (const each of next(name)) behind.add(each);
+    if (!behind.has(node.name)) continue;
+    yield `what the sink ${node.name} writes to ${node.topic} comes back to it: a cycle (\`feedback\` allows it)`;
+  }
 }
