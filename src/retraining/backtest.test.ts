@@ -84,6 +84,29 @@ describe('backtest', () => {
   }, 300_000);
 });
 
+it('says what is too old for a training to hold', async () => {
+  const log = new MemoryLog();
+  await log.ensureTopics(topicSpecs(topics, { partitions: 2 }));
+  const desk = { log, topics, now: () => T0 };
+  const seconds = buckets(300, 300).map((one) => ({ ...one, time: T0 + (one.time - T0) / 3600 }));
+  // A clock that once stood in the year 2000.
+  const old = { device: 'a', quantity: 'q', time: Date.UTC(2000, 0, 1), value: 1 };
+  await importHistory({ ...desk, interval: 1000, segment: config.segment }, [old, { ...old, device: 'd' }, ...seconds]);
+  const stages: string[] = [];
+  const result = await backtest({
+    ...desk,
+    ...options,
+    windows: { ...config, interval: 1000 },
+    request: { ...options.request, bound: { buckets: 2_000_000_000, least: 0 } },
+    start: T0 + 240_000,
+    end: T0 + 300_000,
+    onStage: (stage, detail) => stages.push(`${stage}: ${detail}`),
+  });
+  const text = '2 measured buckets are left out: they lie 50000000 buckets or more before the last of their series';
+  expect(stages.filter((each) => each.endsWith(text))).toHaveLength(1);
+  expect(backtestTable(result)).toMatch(new RegExp(`\\n${text}$`));
+}, 300_000);
+
 describe('history import', () => {
   it('is what the reader gives back, and leaves alone what is there', async () => {
     const all = buckets(100, 50);
@@ -122,7 +145,8 @@ describe('look-ahead', () => {
   const random = new Random(4);
   const values = Float64Array.from({ length: 400 }, (_, i) => Math.sin(i / 2) + 0.3 * random.normal());
   const counts = new Int32Array(400).fill(1);
-  const one = { device: 'd', quantity: 'q', start, interval: HOUR, values, counts, gaps: [], segments: 1, revision: 0 };
+  const name = { device: 'd', quantity: 'q', segments: 1, revision: 0, leftOut: 0 };
+  const one = { ...name, start, interval: HOUR, values, counts, gaps: [] };
   const at = start + 300 * HOUR;
   const split = { trainEnd: at, validationEnd: at, testEnd: start + 400 * HOUR };
   const honest: MakeSet<readonly HistorySeries[]> = (history) =>

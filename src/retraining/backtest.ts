@@ -8,6 +8,7 @@ import { bestNaive, type ErrorRow, evaluate } from './evaluate.ts';
 import { judgeHoldOut } from './gate.ts';
 import { MOST_BUCKETS } from './history-bound.ts';
 import { gridLength } from './history-grid.ts';
+import { leftOutOf, leftOutText } from './history-reader.ts';
 import { lookAhead, segmentsWithOtherFuture, withOtherFuture } from './look-ahead.ts';
 import type { Desk } from './publisher.ts';
 import { textTable } from './text-table.ts';
@@ -46,6 +47,8 @@ export interface Backtest {
   readonly periods: readonly BacktestPeriod[];
   /** Over all periods, weighted by labels. */
   readonly total: readonly ErrorRow[];
+  /** Measured buckets that are too old for it to hold, see `LONGEST_GRID`. */
+  readonly leftOut: number;
 }
 
 export const LOOP = 'loop';
@@ -126,7 +129,7 @@ export async function backtest(options: BacktestOptions): Promise<Backtest> {
     periods.push(period);
     options.onPeriod?.(period);
   }
-  return { periods, total: totals(periods) };
+  return { periods, total: totals(periods), leftOut: leftOutOf(history) };
 }
 
 function nothingBehind(start: number, end: number, last: number): FleetcastError {
@@ -165,7 +168,7 @@ export function deviceError({ maeBySeries = {} }: ErrorRow, device: string): num
 }
 
 /** As lines of text: mean absolute error by period. */
-export function backtestTable({ periods, total }: Backtest): string {
+export function backtestTable({ periods, total, leftOut }: Backtest): string {
   const names = [LOOP, ONCE, LAST_VALUE, SEASONAL_NAIVE];
   const cells = (label: string, rows: readonly ErrorRow[], note: string): string =>
     [label.padEnd(10), ...names.map((name) => find(rows, name).toFixed(4).padStart(15)), note].join(' ').trimEnd();
@@ -177,6 +180,7 @@ export function backtestTable({ periods, total }: Backtest): string {
     cells('all', total, ''),
     'mean absolute error by period, in deviations of each series over the rows before the period',
     'a new model serves as soon as the gate on the hold-out lets it; live it would first stand a trial in shadow, could be rolled back, and the guard would forecast naively where it does worse: none of that is part of these numbers',
+    ...(leftOut === 0 ? [] : [leftOutText(leftOut)]),
   ].join('\n');
 }
 

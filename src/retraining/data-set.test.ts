@@ -32,6 +32,7 @@ function series(values: number[], quantity = 'q', start = T0): HistorySeries {
     values: Float64Array.from(values),
     counts,
     gaps: [],
+    leftOut: 0,
     segments: 1,
     revision: 0,
   };

@@ -46,7 +46,18 @@ function dense(list: readonly Measured[]): readonly HistorySeries[] {
       counts[bucket - first] = 1 + (bucket % 5);
     }
     const start = T0 + first * HOUR;
-    return { device: 'd', quantity, start, interval: HOUR, values, counts, gaps: [], segments: 0, revision: 0 };
+    return {
+      device: 'd',
+      quantity,
+      start,
+      interval: HOUR,
+      values,
+      counts,
+      gaps: [],
+      segments: 0,
+      revision: 0,
+      leftOut: 0,
+    };
   });
 }
 

@@ -22,6 +22,8 @@ export interface HistorySeries extends Grid {
   readonly segments: number;
   /** Highest revision of any of its segments. */
   readonly revision: number;
+  /** Measured buckets that lie before the first one and are left out, see {@link AssembleOptions.longest}. */
+  readonly leftOut: number;
 }
 
 export interface HistoryRead {
@@ -33,7 +35,7 @@ export interface HistoryRead {
   readonly skipped: number;
 }
 
-export interface HistoryReadOptions {
+export interface HistoryReadOptions extends Pick<AssembleOptions, 'longest'> {
   readonly log: EventLog;
   readonly topic: string;
   /** What to read; everything up to now by default. */
@@ -123,7 +125,12 @@ function segmentEnd(value: Uint8Array): number {
   return start + interval * values.length;
 }
 
+/** The longest grid of a data set. Digests of models that exist depend on it. */
+export const LONGEST_GRID = 50_000_000;
+
 export interface AssembleOptions extends Pick<HistoryReadOptions, 'from' | 'to'> {
+  /** Most buckets from the first to the last of a series; what lies before is left out. Default {@link LONGEST_GRID}. */
+  readonly longest?: number;
   /** What a training set held: replaced segments count as they were then. */
   readonly held?: HeldSet;
   /**
@@ -143,7 +150,7 @@ export interface AssembledHistory extends Pick<HistoryRead, 'series' | 'skipped'
  */
 export function assembleHistory(
   { values, replaced, skipped: before }: Omit<RawHistory, 'ranges'>,
-  { from, to, held, cut }: AssembleOptions = {},
+  { from, to, longest, held, cut }: AssembleOptions = {},
 ): AssembledHistory {
   const bySeries = new Map<string, Map<number, HistorySegment>>();
   let skipped = before;
@@ -160,7 +167,7 @@ export function assembleHistory(
   }
   const series = [...bySeries]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, segments]) => join([...segments.values()], from, to))
+    .map(([, segments]) => join([...segments.values()], from, to, longest))
     .filter((one) => one !== undefined);
   return { series, skipped, segments: bySeries };
 }
@@ -199,10 +206,21 @@ function keep(bySeries: Map<string, Map<number, HistorySegment>>, segment: Histo
   return true;
 }
 
-/** Longest grid: what lies further before the last bucket is left out. Digests of models that exist depend on it. */
-const MAX_BUCKETS = 50_000_000;
+/** Measured buckets of all series that are too old to be held. */
+export function leftOutOf(series: readonly HistorySeries[]): number {
+  return series.reduce((sum, { leftOut }) => sum + leftOut, 0);
+}
 
-function join(segments: HistorySegment[], from = -Infinity, to = Infinity): HistorySeries | undefined {
+export function leftOutText(count: number): string {
+  return `${count} measured buckets are left out: they lie ${LONGEST_GRID} buckets or more before the last of their series`;
+}
+
+function join(
+  segments: HistorySegment[],
+  from = -Infinity,
+  to = Infinity,
+  longest = LONGEST_GRID,
+): HistorySeries | undefined {
   segments.sort((a, b) => a.start - b.start);
   const { device, quantity, interval } = segments[0]!;
   let first = Infinity;
@@ -220,11 +238,13 @@ function join(segments: HistorySegment[], from = -Infinity, to = Infinity): Hist
     last = Math.max(last, start);
   });
   if (first === Infinity) return undefined;
-  first = Math.max(first, last - (MAX_BUCKETS - 1) * interval);
+  first = Math.max(first, last - (longest - 1) * interval);
+  let leftOut = 0;
   const placeOf = (start: number): number => Math.round((start - first) / interval);
   const blocks = new Set<number>();
   each((start) => {
     if (start >= first) blocks.add(Math.floor(placeOf(start) / BLOCK));
+    else leftOut++;
   });
   const draft = new GridDraft(placeOf(last) + 1, blocks);
   each((start, value, count) => {
@@ -232,5 +252,6 @@ function join(segments: HistorySegment[], from = -Infinity, to = Infinity): Hist
   });
   const { values, counts, gaps } = draft;
   const revision = Math.max(...segments.map((segment) => segment.revision));
-  return { device, quantity, start: first, interval, values, counts, gaps, segments: segments.length, revision };
+  const common = { device, quantity, interval, revision, leftOut };
+  return { ...common, start: first, values, counts, gaps, segments: segments.length };
 }

@@ -13,7 +13,14 @@ import type { PipelineConfig } from '../pipelines/pipeline-config.ts';
 import { buildDataSet, type DataSet } from './data-set.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
 import { historyDigest } from './history-grid.ts';
-import { type AssembleOptions, assembleHistory, type HistorySeries, type RawHistory } from './history-reader.ts';
+import {
+  type AssembleOptions,
+  assembleHistory,
+  type HistorySeries,
+  leftOutOf,
+  leftOutText,
+  type RawHistory,
+} from './history-reader.ts';
 import type { TrainingRequest } from './request.ts';
 import { readHeldSet, writeHeldSet } from './training-set.ts';
 import { isLate, type LimitedHooks, trainKernel, withLimit } from './two-lengths.ts';
@@ -192,7 +199,9 @@ async function trainOne(
   const warm = parent === undefined ? {} : WARM_SETTINGS;
   const change = { ...warm, ...request.settings, inputs: set.inputs?.text ?? '' };
   const wanted = defaultSettings(set, family === 'ridge' ? change : { ...change, family });
-  hooks.onStage?.('training', `${set.train.starts.length} windows of ${history.length} series`);
+  const old = leftOutOf(history);
+  const rest = old === 0 ? '' : `; ${leftOutText(old)}`;
+  hooks.onStage?.('training', `${set.train.starts.length} windows of ${history.length} series${rest}`);
   const { shape, values, measured, validation } = set;
   const train =
     parent === undefined

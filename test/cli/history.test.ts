@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -74,6 +74,19 @@ describe('fleetcast history', () => {
     const again = await cli(['history', 'import', file('all.parquet'), ...second]);
     expect(again.out.join(' ')).toContain('segments are in the history already');
     expect((await cli(['history', 'export', ...second])).out).toEqual(out);
+  });
+
+  it('shows and exports what was measured by a clock that stood decades back', async () => {
+    const config = fresh('clock');
+    appendFileSync(file('clock.yaml'), 'pipeline: {interval: 1s}\n');
+    const [old, now] = [Date.UTC(2000, 0, 1), START + 5000];
+    const lines = [`p,q,${new Date(old).toISOString()},1,1`, `p,q,${new Date(now).toISOString()},2,1`];
+    writeFileSync(file('clock.csv'), `device,quantity,time,value,readings\n${lines.join('\n')}\n`);
+    expect((await cli(['history', 'import', file('clock.csv'), ...config])).code).toBe(0);
+    expect((await cli(['history', 'export', ...config])).out.slice(1)).toEqual(lines);
+    const [row] = JSON.parse((await cli(['history', 'list', ...config, '--json'])).out[0]!);
+    const empty = (now - old) / 1000 - 1;
+    expect(row).toMatchObject({ from: new Date(old).toISOString(), buckets: 2, gaps: 1, empty });
   });
 
   it('prints the names that devices have, and takes them everywhere, as it takes keys', async () => {

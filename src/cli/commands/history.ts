@@ -131,6 +131,7 @@ async function readChosen(opened: Opened, options: Options, terminal: Terminal):
   const { series } = await readHistory({
     log,
     topic: topics.history,
+    longest: Number.POSITIVE_INFINITY,
     signal: terminal.signal,
     ...(wanted === undefined ? {} : { only: new Set(wanted) }),
     ...(options.from === undefined ? {} : { from: options.from }),
