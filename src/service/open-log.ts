@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { FleetcastError } from '../errors.ts';
-import type { EventLog, TopicSpec } from '../log/event-log.ts';
+import type { EventLog } from '../log/event-log.ts';
 import type { KafkaLogOptions } from '../log/kafka/kafka-options.ts';
-import { requireSameTopic } from '../log/topic-spec.ts';
 import type { LoadedConfiguration } from './configuration/load.ts';
 import { resolveSecret } from './configuration/secret.ts';
 
@@ -56,32 +55,8 @@ export async function openExistingLog(configuration: LoadedConfiguration): Promi
   return openLog(configuration);
 }
 
-/**
- * What the start of the service would do about its topics, a line for each; nothing is done, no folder made.
- * @throws LOG_TOPIC_MISMATCH for a topic that the service would refuse, LOG_UNAVAILABLE
- */
-export async function planTopics(configuration: LoadedConfiguration, specs: readonly TopicSpec[]): Promise<string[]> {
-  const path = logFolder(configuration);
-  if (path === undefined) {
-    const { planKafkaTopics } = await import('../log/kafka/kafka-log.ts');
-    return planKafkaTopics(kafkaOptions(configuration), specs);
-  }
-  const log = existsSync(path) ? await openLog(configuration) : undefined;
-  try {
-    const lines: string[] = [];
-    for (const spec of specs) {
-      const existing = await log?.topic(spec.name);
-      if (existing !== undefined) requireSameTopic(existing, spec);
-      const what = `create with ${spec.partitions} partitions, ${spec.cleanup}`;
-      lines.push(`topic ${spec.name}: ${existing === undefined ? what : 'exists as wanted'}`);
-    }
-    return lines;
-  } finally {
-    await log?.close();
-  }
-}
-
-function kafkaOptions({ log, folder }: LoadedConfiguration): KafkaLogOptions {
+/** @throws CONFIG_INVALID for a secret that cannot be read */
+export function kafkaOptions({ log, folder }: LoadedConfiguration): KafkaLogOptions {
   const { brokers, clientId, replicas, topicConfig, compression, sasl, tls } = log.kafka!;
   return {
     brokers,

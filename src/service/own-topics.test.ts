@@ -63,8 +63,9 @@ it('starts with a topic of dead letters as an earlier version has made it, and s
 
 it('refuses what no log can change, and leaves other logs to their tools', async () => {
   await ensure('', 'lengthen');
-  const two = parseConfiguration('topics: {partitions: 2}\n', 'f');
+  const two = parseConfiguration('topics: {partitions: 2, readingsRetention: 1d}\n', 'f');
   await expect(ensureOwnTopics(log, two, { retention: 'apply' })).rejects.toMatchObject({ code: 'LOG_TOPIC_MISMATCH' });
+  expect(await keptFor('readings')).toBe(7 * DAY);
   const memory = new MemoryLog();
   await ensureOwnTopics(memory, configuration('readingsRetention: 7d'), { retention: 'apply' });
   await expect(

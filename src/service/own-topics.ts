@@ -1,5 +1,6 @@
 import { FleetcastError } from '../errors.ts';
 import type { EventLog, TopicSpec } from '../log/event-log.ts';
+import { requireSameTopic } from '../log/topic-spec.ts';
 import type { Configuration } from './configuration/schema.ts';
 import { namesOf, specsOf } from './pipeline-settings.ts';
 
@@ -23,29 +24,51 @@ export async function ensureOwnTopics(
   configuration: Configuration,
   { retention, onNote = () => {} }: OwnTopicsOptions,
 ): Promise<void> {
-  const { deadLetters } = namesOf(configuration);
-  const specs: TopicSpec[] = [];
+  const settled: SettledRetention[] = [];
   for (const wanted of specsOf(configuration)) {
-    const existing = await log.topic(wanted.name);
-    if (log.setRetention === undefined || existing === undefined || !differs(existing, wanted)) {
-      specs.push(wanted);
-      continue;
-    }
-    const shorter = isShorter(existing, wanted);
-    if (retention === 'apply' || (retention === 'lengthen' && !shorter)) {
-      await log.setRetention(wanted.name, wanted);
-      onNote(`topic ${wanted.name} now keeps ${keptText(wanted)}; it was ${keptText(existing)}`);
-      specs.push(wanted);
-      continue;
-    }
-    const message = `topic ${wanted.name} keeps ${keptText(existing)}, and the configuration says ${keptText(wanted)}: what is beyond it would be deleted. Start once with \`fleetcast run --shorten-retention\` for that, or change the configuration`;
-    if (retention === 'lengthen' && wanted.name !== deadLetters) {
-      throw new FleetcastError('LOG_TOPIC_MISMATCH', message, { details: { topic: wanted.name } });
-    }
-    if (retention === 'lengthen') onNote(message);
-    specs.push(withRetentionOf(existing, wanted));
+    const existing = log.setRetention === undefined ? undefined : await log.topic(wanted.name);
+    if (existing === undefined) settled.push({ spec: wanted, changes: false });
+    else settled.push(settleRetention(existing, wanted, configuration, retention));
   }
-  await log.ensureTopics(specs);
+  // Only now: where one topic is refused, none loses records.
+  for (const { spec, changes, note } of settled) {
+    if (changes) await log.setRetention?.(spec.name, spec);
+    if (note !== undefined) onNote(`topic ${spec.name} ${note}`);
+  }
+  await log.ensureTopics(settled.map(({ spec }) => spec));
+}
+
+export interface SettledRetention {
+  /** The topic as it is from now on. */
+  readonly spec: TopicSpec;
+  /** Its retention becomes another one. */
+  readonly changes: boolean;
+  /** What is to be told of it, after the topic's name. */
+  readonly note?: string;
+}
+
+/**
+ * What becomes of the retention of a topic of the embedded log.
+ * @throws LOG_TOPIC_MISMATCH where records would go that nobody has given up, and where something else differs
+ */
+export function settleRetention(
+  existing: TopicSpec,
+  wanted: TopicSpec,
+  configuration: Configuration,
+  retention: OwnTopicsOptions['retention'],
+): SettledRetention {
+  const other = differs(existing, wanted);
+  requireSameTopic(other ? { ...wanted, partitions: existing.partitions } : existing, wanted);
+  if (!other) return { spec: wanted, changes: false };
+  if (retention === 'apply' || (retention === 'lengthen' && !isShorter(existing, wanted))) {
+    return { spec: wanted, changes: true, note: `now keeps ${keptText(wanted)}; it was ${keptText(existing)}` };
+  }
+  const stays = { spec: withRetentionOf(existing, wanted), changes: false };
+  if (retention === 'keep') return stays;
+  const note = `keeps ${keptText(existing)}, and the configuration says ${keptText(wanted)}: what is beyond it would be deleted. Start once with \`fleetcast run --shorten-retention\` for that, or change the configuration`;
+  if (wanted.name === namesOf(configuration).deadLetters) return { ...stays, note };
+  const { name } = wanted;
+  throw new FleetcastError('LOG_TOPIC_MISMATCH', `topic ${name} ${note}`, { details: { topic: name } });
 }
 
 function differs(existing: TopicSpec, wanted: TopicSpec): boolean {
@@ -70,7 +93,8 @@ function withRetentionOf({ retentionMs, retentionBytes }: TopicSpec, wanted: Top
   };
 }
 
-function keptText({ retentionMs, retentionBytes }: TopicSpec): string {
+/** How long and how much a topic keeps, in words. */
+export function keptText({ retentionMs, retentionBytes }: TopicSpec): string {
   const hours = (retentionMs ?? 0) / 3_600_000;
   const time = retentionMs === undefined ? 'records of any age' : hours % 24 === 0 ? `${hours / 24} d` : `${hours} h`;
   return retentionBytes === undefined ? time : `${time}, at most ${(retentionBytes / 1024 ** 2).toFixed(0)} MiB`;

@@ -116,6 +116,37 @@ describe('the command line', () => {
     ]);
   });
 
+  it('says of retention and interval what a run would', async () => {
+    const file = join(folder, 'later.yaml');
+    const configure = (topics: string, pipeline = '{}') =>
+      writeFileSync(file, `log: {embedded: {path: later}}\ntopics: {${topics}}\npipeline: ${pipeline}\n`);
+    const dry = (...more: string[]) => cli(['run', '--dry-run', ...more, '--config', file]);
+    const kept = async () => {
+      const log = await openEmbeddedLog({ path: join(folder, 'later') });
+      const days = (await log.topic('readings'))!.retentionMs! / 86_400_000;
+      await log.close();
+      return days;
+    };
+    const importing = () => cli(['history', 'import', join(folder, 'later.csv'), '--config', file]);
+    writeFileSync(join(folder, 'later.csv'), 'device,quantity,time,value\np,q,2026-01-01T00:00:00Z,1\n');
+    configure('readingsRetention: 7d');
+    expect((await importing()).code).toBe(0);
+    configure('readingsRetention: 30d');
+    expect((await dry()).out).toContain('topic readings: keep 30 d, no longer 7 d');
+    configure('readingsRetention: 1d');
+    expect((await dry()).notes[0]).toMatch(/LOG_TOPIC_MISMATCH.*readings keeps 7 d.*--shorten-retention/);
+    expect((await dry('--shorten-retention')).out).toContain('topic readings: keep 1 d, no longer 7 d');
+    // A command that is no run leaves retention as it is, and so does a look.
+    expect((await importing()).code).toBe(0);
+    expect(await kept()).toBe(7);
+
+    configure('readingsRetention: 7d', '{interval: 1m}');
+    for (const args of [['run', '--dry-run'], ['run'], ['train'], ['history', 'import', join(folder, 'later.csv')]]) {
+      const { code, notes } = await cli([...args, '--config', file]);
+      expect([args, code, notes.join(' ')]).toEqual([args, 1, expect.stringContaining('HISTORY_INTERVAL')]);
+    }
+  });
+
   it('says what this machine has', async () => {
     const { code, out } = await cli(['doctor', '--config', config, '--json']);
     const { findings } = JSON.parse(out[0]!) as { findings: { what: string; text: string }[] };

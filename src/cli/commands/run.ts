@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import { createLogger } from '../../service/logging/logger.ts';
-import { planTopics } from '../../service/open-log.ts';
 import { startPatiently } from '../../service/patient-start.ts';
-import { specsOf } from '../../service/pipeline-settings.ts';
+import { planStart } from '../../service/plan-start.ts';
 import { CONFIG_HELP, type ConfigOption, configured } from '../configured.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -20,7 +19,8 @@ export function addRun(program: Command, terminal: Terminal): void {
       const configuration = configured(options);
       const { shortenRetention = false } = options;
       if (options.dryRun === true) {
-        for (const line of await planTopics(configuration, specsOf(configuration))) terminal.out(line);
+        const lines = await planStart(configuration, shortenRetention ? 'apply' : 'lengthen');
+        for (const line of lines) terminal.out(line);
         return;
       }
       const { level, file } = configuration.logging;
