@@ -56,6 +56,32 @@ describe('the journal of the inputs', () => {
     );
   });
 
+  it('says from where a place within an entry is read: that of a task which had one source begins before it', () => {
+    const journal = new InputJournal(PLACE, TOPICS);
+    journal.adopt(1, 10, 30);
+    journal.append(
+      {
+        base: 30,
+        runs: [
+          { source: 0, from: 0, to: 4 },
+          { source: 1, from: 30, to: 33 },
+        ],
+      },
+      9,
+      0,
+    );
+    expect([10, 21, 29, 30, 35, 36, 37].map((place) => journal.startOf(1, place))).toEqual([
+      10,
+      21,
+      29,
+      30,
+      31,
+      32,
+      undefined,
+    ]);
+    expect([10, 31, 34].map((place) => journal.startOf(0, place))).toEqual([0, 1, undefined]);
+  });
+
   it('does not look through all of its entries with every commit', () => {
     const journal = new InputJournal(PLACE, TOPICS);
     let looks = 0;

@@ -70,13 +70,16 @@ export class InputJournal {
     return undefined;
   }
 
-  /** Offset of a source where its first run begins that is not before a place in the sequence; undefined for none. */
+  /** First offset of a source that is not before a place in the sequence; undefined for none. */
   startOf(source: number, place: number): number | undefined {
     const entries = this.#inOrder();
     for (let i = this.#first; i < entries.length; i++) {
-      const { base, runs } = entries[i]!;
-      const run = base < place ? undefined : runs.find((each) => each.source === source);
-      if (run !== undefined) return run.from;
+      let { base } = entries[i]!;
+      for (const { source: of, from, to } of entries[i]!.runs) {
+        // A place within an entry: of one that was adopted, the sweep has a cycle that began there.
+        if (of === source && base + to - from > place) return Math.max(from, from + place - base);
+        base += to - from;
+      }
     }
     return undefined;
   }

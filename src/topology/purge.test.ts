@@ -3,7 +3,7 @@ import { MemoryLog } from '../log/memory/memory-log.ts';
 import { TopologyBuilder } from './builder.ts';
 import { Engine } from './engine.ts';
 import { systemClock } from './engine-clock.ts';
-import type { SourceCodec } from './topology.ts';
+import type { SourceCodec, Topology } from './topology.ts';
 import { tumbling } from './windows/window-spec.ts';
 
 const codec: SourceCodec<number> = {
@@ -11,20 +11,23 @@ const codec: SourceCodec<number> = {
 };
 const TOPIC = 'g-by-repartition';
 
-const topology = (() => {
+/** @param merged with records of the topic `b`, of which none comes. */
+function counts(merged = false): Topology {
   const builder = new TopologyBuilder('t');
-  builder
-    .source('a', { topic: 'a', codec })
-    .keyBy('by', () => 'all', { timeOf: 'key' })
+  const keyed = builder.source('a', { topic: 'a', codec }).keyBy('by', () => 'all', { timeOf: 'key' });
+  const all = merged ? keyed.merge(builder.source('z', { topic: 'b', codec })) : keyed;
+  all
     .window(tumbling(1e9))
     .count('count', { emit: 'update' })
     .sink('out', { topic: 'out', encode: ({ key, value }) => ({ key, value: Buffer.from(String(value.value)) }) });
   return builder.build();
-})();
+}
+
+const topology = counts();
 
 async function newLog() {
   const log = new MemoryLog();
-  const topics = ['a', 'out', 'dead-letters'];
+  const topics = ['a', 'b', 'out', 'dead-letters'];
   await log.ensureTopics(topics.map((name) => ({ name, partitions: 1, cleanup: 'delete' as const })));
   const put = (n: number) =>
     log.append(
@@ -96,4 +99,25 @@ it('takes what it has deleted itself for no sign that retention is about to over
   expect((await log.offsets(TOPIC, 0)).earliest).toBeGreaterThan(20);
   expect(engine.status().map(({ retentionAtRisk }) => retentionAtRisk)).toEqual([false, false]);
   await engine.stop();
+});
+
+it('keeps what a restore needs of the time before an edit that added a source', async () => {
+  const { log, put, outputs } = await newLog();
+  let ahead = 0;
+  let n = 0;
+  const clock = { ...systemClock, now: () => Date.now() + ahead };
+  const run = async (edited: boolean, records: number) => {
+    const options = { log, topology: counts(edited), group: 'g', idleSweepMs: 1e9, clock, sweepLength: 10 };
+    const engine = new Engine({ ...options, batch: { pollMs: 5 } });
+    await engine.start();
+    for (const goal = n + records; n < goal; ) {
+      await put(1);
+      await outputs(++n);
+      ahead += 60_000;
+    }
+    await engine.stop();
+  };
+  // A cycle of the sweep is under way at the end of the first, and complete within the second.
+  await run(false, 25);
+  for (let i = 0; i < 3; i++) await run(true, 13);
 });
