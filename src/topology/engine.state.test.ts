@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GroupMember, GroupOptions } from '../log/event-log.ts';
+import type { EventLog, GroupMember, GroupOptions } from '../log/event-log.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { partitionFor } from '../log/partitioner.ts';
 import { numberCodec, stringCodec } from '../state/codecs.ts';
@@ -193,6 +193,50 @@ it('answers a reader whose task fails meanwhile, and does not leave it waiting',
   await expect(state.get('a')).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', retryable: true });
   await expect(state.range()).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' });
   await engine.stop();
+});
+
+it('shows nobody a state that is half restored, when it is stopped meanwhile', async () => {
+  const log = new MemoryLog();
+  await log.ensureTopics(['in', 'dead-letters'].map((name) => ({ name, partitions: 1, cleanup: 'delete' })));
+  await log.append([{ topic: 'in', partition: 0, timestamp: 1_000, key: Buffer.from('a'), value: null }]);
+  const builder = new TopologyBuilder('half');
+  builder
+    .source<string>('in', {
+      topic: 'in',
+      codec: { decode: ({ timestamp }) => ({ kind: 'record', value: '', time: timestamp }) },
+    })
+    .window(tumbling(60_000))
+    .count('n')
+    .sink('out', { topic: 'dead-letters', encode: () => undefined });
+  const options = { topology: builder.build(), group: 'g', batch: { pollMs: 5 } };
+  const first = new Engine({ ...options, log });
+  expect(first.idle()).toBe(false);
+  await first.start();
+  await expect.poll(() => first.state('n', 'windows').get('a')).toBeDefined();
+  await first.stop();
+  // The input cannot be read again, so that the restore comes to no end.
+  const read: EventLog['read'] = async (topic, partition, offset, more) => {
+    if (topic !== 'in') return log.read(topic, partition, offset, more);
+    await new Promise((resolve) => more?.signal?.addEventListener('abort', resolve));
+    return { records: [], nextOffset: offset, endOffset: 1 };
+  };
+  const stuck = new Proxy(log, {
+    get: (target, name) => {
+      const value = name === 'read' ? read : Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const phases: string[] = [];
+  const engine = new Engine({ ...options, log: stuck, onEvent: ({ kind }) => phases.push(kind) });
+  await engine.start();
+  await expect.poll(() => engine.status()[0]?.phase).toBe('replaying');
+  const answer = engine
+    .state('n', 'windows')
+    .get('a')
+    .catch(({ code }) => code);
+  await engine.stop();
+  expect(await answer).toBe('STATE_ELSEWHERE');
+  expect(phases).toEqual(['started', 'stopped']);
 });
 
 describe('a group with more processes than one', () => {

@@ -82,6 +82,7 @@ export async function restore(
   if (globals === undefined || signal.aborted) return restored;
 
   const entries = journal?.entries ?? [{ base: from, runs: [{ source: 0, from, to: sequence }] }];
+  if (sequence > from) hooks.onReplay(0, sequence - from);
   const last = await replay(executor, intake, options, entries, from, sequence, signal, hooks);
   return { ...restored, time: last ?? restored.time };
 }

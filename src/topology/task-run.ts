@@ -136,6 +136,8 @@ export class TaskRun {
   async run(): Promise<boolean> {
     try {
       const input = await this.#start();
+      // The state may be half restored.
+      if (this.#abort.signal.aborted) return false;
       this.#progress.phase('running');
       this.#readers.open();
       const done = await this.#loop(input);
