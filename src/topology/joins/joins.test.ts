@@ -94,6 +94,8 @@ describe('stream-stream join', () => {
         .range()
         .map(({ key }) => key),
     ).toEqual(['k-7', 'k-8']);
+    driver.tick(2_299);
+    expect(held()).toBe(2);
     driver.tick(2_300);
     expect(
       driver
