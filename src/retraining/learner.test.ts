@@ -365,6 +365,28 @@ describe('learner', () => {
     await until(async () => learner.status().championRefused === undefined);
   });
 
+  it('takes an artefact that was put back, and says nothing of a model when it is not its turn', async () => {
+    const log = await newLog();
+    const old = testModel(ridgeArtefact(8, shape)).encoded;
+    await activate({ log, topics, now: () => T0, name: 'default', modelId: old.id, role: 'champion', reason: '' });
+    const options = { artefactMs: 50, triggers: { firstAfter: 1e6, every: 0 } };
+    const start = async (): Promise<Learner> => {
+      const registry = new ModelRegistry({ log, topic: topics.models });
+      const learner = new Learner(learnerOptions(log, registry, options));
+      await learner.start();
+      open.push(learner);
+      await until(async () => learner.status().championRefused !== undefined);
+      return learner;
+    };
+    const first = await start();
+    await first.stop();
+    expect(first.status().championRefused).toBeUndefined();
+    const second = await start();
+    await append(log, old);
+    await until(async () => second.status().championRefused === undefined);
+    expect([second.status().champion, second.status().state]).toEqual([old.id, 'waiting']);
+  });
+
   it('ends a training whose artefact is too large for the log', async () => {
     const log = await newLog();
     const registry = new ModelRegistry({ log, topic: topics.models });

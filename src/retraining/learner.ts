@@ -120,7 +120,7 @@ export class Learner {
   #progress: TrainProgress | undefined;
   #shadow: Shadow | undefined;
   /** A champion that was found not to be servable. */
-  #unserved: { readonly id: string; readonly refusal: string } | undefined;
+  #unserved: { readonly id: string; readonly refusal: string; readonly gone: boolean } | undefined;
   #errors: { champion: string; track: ErrorTrack; follower: ScoreFollower; since: number | undefined } | undefined;
 
   constructor(options: LearnerOptions) {
@@ -180,6 +180,8 @@ export class Learner {
     this.#turn.abort();
     await this.#running;
     this.#state = 'standby';
+    // From now on another learner decides what is in use.
+    this.#unserved = undefined;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -408,11 +410,17 @@ export class Learner {
   async #champion(signal: AbortSignal): Promise<ServedModel | undefined> {
     const id = this.#line.champion;
     if (id === '') return undefined;
-    const refusal = this.#unserved?.id === id ? this.#unserved.refusal : await this.#refusal(id, signal);
-    if (refusal === undefined) return this.#options.registry.load(id, signal);
-    const isNew = this.#unserved?.id !== id;
-    this.#unserved = { id, refusal };
-    if (isNew) {
+    const known = this.#unserved?.id === id ? this.#unserved : undefined;
+    // An artefact that is gone may be put back; what the model is refused for otherwise stays.
+    if (known !== undefined && !known.gone) return undefined;
+    const error = await this.#refusalError(id, signal, known === undefined ? {} : { patienceMs: 0 });
+    if (error === undefined) {
+      this.#unserved = undefined;
+      return this.#options.registry.load(id, signal);
+    }
+    const refusal = textOf(error);
+    this.#unserved = { id, refusal, gone: error.code === 'MODEL_UNKNOWN' };
+    if (known === undefined) {
       const message = `the model in use, ${id}, cannot be served any more: ${refusal}`;
       this.#options.onEvent?.({ kind: 'warning', message });
     }
@@ -421,11 +429,20 @@ export class Learner {
 
   /** Why a model can never serve, where it is so: it would be no other the next time. */
   async #refusal(id: string, signal: AbortSignal): Promise<string | undefined> {
+    const error = await this.#refusalError(id, signal);
+    return error && textOf(error);
+  }
+
+  async #refusalError(
+    id: string,
+    signal: AbortSignal,
+    patience: Pick<Serving, 'patienceMs'> = {},
+  ): Promise<FleetcastError | undefined> {
     try {
-      await servable(this.#serving, id, signal);
+      await servable({ ...this.#serving, ...patience }, id, signal);
       return undefined;
     } catch (error) {
-      if (isRefusal(error) || isFleetcastError(error, 'MODEL_UNKNOWN')) return `${error.code}: ${error.message}`;
+      if (isRefusal(error) || isFleetcastError(error, 'MODEL_UNKNOWN')) return error;
       throw error;
     }
   }
@@ -475,4 +492,8 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(done, ms);
     signal.addEventListener('abort', done, { once: true });
   });
+}
+
+function textOf({ code, message }: FleetcastError): string {
+  return `${code}: ${message}`;
 }

@@ -175,8 +175,6 @@ export interface TrainingPart {
   readonly losses: readonly number[];
   /** Event time at which the error of the model in use began to rise for good. */
   readonly driftSince?: number | undefined;
-  /** Why the model in use cannot be served any more, where it is so. */
-  readonly championRefused?: string | undefined;
 }
 
 export const NO_TRAINING: TrainingPart = {

@@ -83,7 +83,6 @@ export class TrainingWatch {
       remainingMs: progress?.remainingMs ?? Number.NaN,
       losses: this.#losses,
       driftSince: learner.driftSince,
-      championRefused: learner.championRefused,
     };
     if (learner.state === 'training') {
       const state = this.#stage === 'training' && progress !== undefined ? 'training' : 'preparing';
