@@ -70,16 +70,31 @@ it('forgets a bridge whose process has ended, and one elsewhere that has not bee
   await expect(start('one')).rejects.toMatchObject({ code: 'BRIDGE_OVERLAP' });
 });
 
-it('tells once of a bridge that has come in spite of it', async () => {
+it('lets one stay of two that start at once', async () => {
+  const both = await Promise.allSettled([start('one'), start('two')]);
+  expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+});
+
+it.each([0, -3_600_000])('tells once of a bridge that has come in spite of it, its clock off by %i ms', async (off) => {
   const told: string[] = [];
   await start('one', { beatMs: 10, onOverlap: (message) => told.push(message) });
-  const other = { ...base, clientId: 'two', instance: 'y', host: 'elsewhere', pid: 1, at: Date.now() };
+  const other = { ...base, clientId: 'two', instance: 'y', host: 'elsewhere', pid: 1, at: Date.now() + off };
   const value = Buffer.from(JSON.stringify(other));
   const key = Buffer.from(`${NEIGHBOUR_KEY}two`);
   await log.append([{ topic: TOPIC, partition: 0, timestamp: Date.now(), key, value }]);
   await until('it is told', () => told.length > 0);
   await new Promise((resolve) => setTimeout(resolve, 60));
   expect(told).toEqual([expect.stringContaining('"two" (process 1 on elsewhere)')]);
+});
+
+it('says nothing twice where the log does not answer', async () => {
+  let said = 0;
+  const append = log.append.bind(log);
+  log.append = (records) => (said++ === 0 ? append(records) : new Promise(() => {}));
+  await new Neighbours({ log, topic: TOPIC, now: Date.now, ...base, clientId: 'one', beatMs: 5 }).start();
+  await until('a beat waits', () => said > 1);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  expect(said).toBe(2);
 });
 
 it.each([

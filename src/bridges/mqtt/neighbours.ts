@@ -38,6 +38,12 @@ export interface NeighboursOptions {
   readonly beatMs?: number;
 }
 
+interface Heard {
+  readonly presence: Presence;
+  /** Of this process's monotonic clock; undefined for what stood on the log before the start. */
+  readonly at: number | undefined;
+}
+
 /** Bridges of this process. */
 const here = new Set<string>();
 
@@ -49,9 +55,10 @@ const here = new Set<string>();
 export class Neighbours {
   readonly #options: NeighboursOptions;
   readonly #instance = randomUUID();
-  readonly #others = new Map<string, Presence>();
+  readonly #others = new Map<string, Heard>();
   readonly #told = new Set<string>();
   #next = 0;
+  #beating = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: NeighboursOptions) {
@@ -61,13 +68,13 @@ export class Neighbours {
   /** @throws BRIDGE_OVERLAP where a bridge that is alive takes messages which this one would take. */
   async start(): Promise<void> {
     this.#next = (await this.#options.log.offsets(this.#options.topic, 0)).earliest;
-    await this.#read();
+    await this.#read(undefined);
     this.#refuse();
     here.add(this.#instance);
-    const own = await this.#say().catch(() => undefined);
-    // Two that start at once: the one whose word stands first stays.
-    await this.#read(own);
     try {
+      const own = await this.#say().catch(() => undefined);
+      // Two that start at once: the one whose word stands first stays.
+      await this.#read(performance.now(), own);
       this.#refuse();
     } catch (error) {
       await this.stop();
@@ -86,11 +93,15 @@ export class Neighbours {
 
   /** A log that is down is told elsewhere. */
   async #beat(): Promise<void> {
+    if (this.#beating) return;
+    this.#beating = true;
     try {
       await this.#say();
-      await this.#read();
+      await this.#read(performance.now());
     } catch {
       return;
+    } finally {
+      this.#beating = false;
     }
     for (const other of this.#rivals()) {
       if (this.#told.has(other.instance)) continue;
@@ -127,7 +138,8 @@ export class Neighbours {
     return offset!;
   }
 
-  async #read(until?: number): Promise<void> {
+  /** @param at when that was said, see {@link Heard} */
+  async #read(at: number | undefined, until?: number): Promise<void> {
     const { log, topic } = this.#options;
     const end = until ?? (await log.offsets(topic, 0)).end;
     while (this.#next < end) {
@@ -137,7 +149,7 @@ export class Neighbours {
         if (offset >= end || !name.startsWith(NEIGHBOUR_KEY)) continue;
         const presence = value === null ? undefined : presenceOf(value);
         if (presence === undefined) this.#others.delete(name);
-        else this.#others.set(name, presence);
+        else this.#others.set(name, { presence, at });
       }
       if (batch.nextOffset <= this.#next) return;
       this.#next = batch.nextOffset;
@@ -146,14 +158,16 @@ export class Neighbours {
 
   #rivals(): readonly Presence[] {
     const { clientId, url, filters, sharedGroup, now } = this.#options;
-    return [...this.#others.values()].filter(
-      (other) =>
-        other.clientId !== clientId &&
-        other.url === url &&
-        (sharedGroup === undefined || other.sharedGroup !== sharedGroup) &&
-        other.filters.some((theirs) => filters.some((ours) => overlaps(theirs, ours))) &&
-        isAlive(other, now()),
-    );
+    const heard = [...this.#others.values()].filter((other) => isAlive(other, now()));
+    return heard
+      .map(({ presence }) => presence)
+      .filter(
+        (other) =>
+          other.clientId !== clientId &&
+          other.url === url &&
+          (sharedGroup === undefined || other.sharedGroup !== sharedGroup) &&
+          other.filters.some((theirs) => filters.some((ours) => overlaps(theirs, ours))),
+      );
   }
 
   #text({ clientId, host, pid }: Presence): string {
@@ -162,8 +176,11 @@ export class Neighbours {
   }
 }
 
-function isAlive({ host, pid, instance, at }: Presence, now: number): boolean {
-  if (Math.abs(now - at) > GONE_MS) return false;
+/** What came since the start goes by this process's own clock: another host's may stand elsewhere, and either may jump. */
+function isAlive({ presence, at }: Heard, now: number): boolean {
+  const { host, pid, instance } = presence;
+  const silentMs = at === undefined ? Math.abs(now - presence.at) : performance.now() - at;
+  if (silentMs > GONE_MS) return false;
   if (host !== hostname()) return true;
   if (pid === process.pid) return here.has(instance);
   try {
