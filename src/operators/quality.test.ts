@@ -91,6 +91,10 @@ describe('quality', () => {
     pipe(driver, reading('other', NOW, { a: 1 }), NOW + 100);
     pipe(driver, reading('bad', NOW, { a: 1 }), NOW + 3_600_000);
     expect(letters(driver)).toHaveLength(kept + 2);
+    // Two bridges whose clocks differ, about the turn of an hour.
+    const turn = 100 * 3_600_000 + Math.ceil(NOW / 3_600_000) * 3_600_000;
+    for (let i = 0; i < 100; i++) pipe(driver, reading('two', NOW, { a: 1 }), turn + (i % 2) * 10 - 5);
+    expect(letters(driver).length - kept - 2).toBeLessThan(2 * 15);
   });
 
   it('bounds the quantities of a device, not of its neighbour', () => {
