@@ -1,5 +1,6 @@
 // What the origins behind a keyBy cost: memory and snapshot bytes for each, and records/s through a window, by how many
-// devices a key has. node --expose-gc bench/engine/origins.mjs [--note] keeps the result in bench/results/.
+// devices a key has, and by what the window does after a failure: where it goes on, it can take each record back.
+// node --expose-gc bench/engine/origins.mjs [--note] keeps the result in bench/results/.
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { TopologyBuilder } from '../../dist/topology/builder.js';
@@ -21,13 +22,13 @@ const valueCodec = {
   decode: (bytes) => bytes.readDoubleLE(0),
 };
 
-function executors(timeOf, devicesPerKey) {
+function executors(timeOf, devicesPerKey, onError) {
   const builder = new TopologyBuilder('origins');
   builder
     .source('in', { topic: 'in', codec: { decode: () => ({ kind: 'skip', reason: 'unused' }) } })
     .keyBy('by-room', (device) => `room-${Math.floor(device / devicesPerKey)}`, { codec: valueCodec, timeOf })
     .window(tumbling(60_000, { graceMs: 10_000, idleMs: 600_000 }))
-    .count('count')
+    .count('count', { onError })
     .sink('out', { topic: 'out', encode: ({ key, value }) => ({ key, value: Buffer.from(`${value.value}`) }) });
   return divide(builder.build())
     .sort((a, b) => (a.name === 'in' ? -1 : b.name === 'in' ? 1 : 0))
@@ -40,8 +41,8 @@ function executors(timeOf, devicesPerKey) {
     });
 }
 
-function run(timeOf, devicesPerKey) {
-  const [before, behind] = executors(timeOf, devicesPerKey);
+function run(timeOf, devicesPerKey, onError = 'fail') {
+  const [before, behind] = executors(timeOf, devicesPerKey, onError);
   let spent = 0;
   let topicBytes = 0;
   for (let at = 0, offset = 0; at < RECORDS; at += BATCH) {
@@ -74,6 +75,7 @@ function run(timeOf, devicesPerKey) {
   return {
     timeOf,
     devicesPerKey,
+    onError,
     recordsPerSecond: Math.round(RECORDS / (spent / 1e9)),
     heapBytesPerOrigin: Math.round((held - process.memoryUsage().heapUsed) / DEVICES),
     snapshotBytesPerOrigin: Number((snapshot / DEVICES).toFixed(1)),
@@ -82,7 +84,11 @@ function run(timeOf, devicesPerKey) {
 }
 
 run('origin', 10);
-const results = [10, 100, 1_000, 10_000].flatMap((devices) => [run('key', devices), run('origin', devices)]);
+const results = [10, 100, 1_000, 10_000].flatMap((devices) => [
+  run('key', devices),
+  run('origin', devices),
+  run('origin', devices, 'dead-letter'),
+]);
 console.table(results);
 if (process.argv.includes('--note')) {
   const date = new Date().toISOString().slice(0, 10);
