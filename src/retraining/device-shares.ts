@@ -1,6 +1,9 @@
 /** Devices that are told apart, each with a share of its own. */
 const MOST = 256;
 
+/** Bits that further devices are counted by. */
+const BITS = 65_536;
+
 interface Sums {
   champion: number;
   challenger: number;
@@ -21,21 +24,24 @@ export interface SharedMeans {
 export class DeviceShares {
   readonly #shares = new Map<string, Sums>();
   readonly #devices = new Set<string>();
-  #grouped = false;
+  /** A bit for each device, by its name, once there are groups. */
+  #marks: Uint8Array | undefined;
+  #marked = 0;
   /** A trial is asked every second, and most of its times have not changed since. */
   #means: SharedMeans | undefined;
 
-  /** Devices that are scored; above 256 of them no more are counted. */
+  /** Devices that are scored; above 256 of them an estimate by linear counting (Whang and others, 1990), for up to some 500,000. */
   get devices(): number {
-    return this.#devices.size;
+    if (this.#marks === undefined) return this.#devices.size;
+    return Math.round(BITS * Math.log(BITS / Math.max(1, BITS - this.#marked)));
   }
 
   add(device: string, champion: number, challenger: number): void {
-    if (!this.#grouped) {
+    if (this.#marks === undefined) {
       this.#devices.add(device);
       if (this.#devices.size > MOST) this.#group();
-    }
-    const sums = this.#of(this.#grouped ? groupOf(device) : device);
+    } else this.#mark(this.#marks, device);
+    const sums = this.#of(this.#marks === undefined ? device : groupOf(device));
     sums.champion += champion;
     sums.challenger += challenger;
     sums.pairs++;
@@ -65,8 +71,18 @@ export class DeviceShares {
     return sums;
   }
 
+  #mark(marks: Uint8Array, device: string): void {
+    const bit = hashOf(device) % BITS;
+    const mask = 1 << (bit & 7);
+    if ((marks[bit >> 3]! & mask) !== 0) return;
+    marks[bit >> 3]! |= mask;
+    this.#marked++;
+  }
+
   #group(): void {
-    this.#grouped = true;
+    this.#marks = new Uint8Array(BITS / 8);
+    for (const device of this.#devices) this.#mark(this.#marks, device);
+    this.#devices.clear();
     const before = [...this.#shares];
     this.#shares.clear();
     for (const [device, { champion, challenger, pairs }] of before) {
@@ -79,7 +95,12 @@ export class DeviceShares {
 }
 
 function groupOf(device: string): string {
+  return String(hashOf(device) % MOST);
+}
+
+/** FNV-1a */
+function hashOf(text: string): number {
   let hash = 2166136261;
-  for (let i = 0; i < device.length; i++) hash = Math.imul(hash ^ device.charCodeAt(i), 16777619);
-  return String((hash >>> 0) % MOST);
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 16777619);
+  return hash >>> 0;
 }

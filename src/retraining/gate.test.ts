@@ -200,6 +200,18 @@ describe('trial', () => {
     expect(forth!.result.mean).toBeGreaterThan(0.3);
   });
 
+  it('is not decided by a small part of a large fleet that has times of its own', () => {
+    const trial = new Trial('old', 'new', 1);
+    const add = (t: number, devices: number) => {
+      for (let d = 0; d < devices; d++) trial.add(score(t, 1, 9, `device-${d}`));
+    };
+    for (let t = 100; t < 110; t++) add(t, 4000);
+    for (let t = 0; t < 5; t++) add(t, 900);
+    expect(trial.times).toBe(10);
+    add(50, 1100);
+    expect(trial.times).toBe(11);
+  });
+
   it('does not take a look again that is past', () => {
     const late = () => {
       const trial = new Trial('old', 'new', 1);
