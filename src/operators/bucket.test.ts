@@ -123,6 +123,9 @@ describe('bucket', () => {
       driver.pipe('readings', 'd', next, next.time);
     }
     driver.pipe('readings', 'd', late, late.time);
+    // What was late has gone into its own letter: none comes of the next reading.
+    const good = reading(T0 + 301 * MINUTE, { a: 1, b: 1, c: 1 });
+    driver.pipe('readings', 'd', good, good.time);
     const [letter, ...more] = driver.values<DeadLetter>('late');
     expect(more).toEqual([]);
     expect(letter!.message).toMatch(/^bucket \S+ of a, b, c had closed$/);

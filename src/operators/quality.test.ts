@@ -79,7 +79,7 @@ describe('quality', () => {
   });
 
   it('keeps the letters of one device within its share of an hour, and counts all', async () => {
-    const driver = start({ lettersPerHour: 4_000, ranges: { a: { max: 0 } } });
+    const driver = start({ lettersPerHour: 4_000, ranges: { a: { max: 0 }, b: { max: 0 } } });
     for (let i = 0; i < 50; i++) pipe(driver, reading('bad', NOW, { a: 1 }), NOW + i);
     await driver.restart();
     for (let i = 50; i < 100; i++) pipe(driver, reading('bad', NOW, { a: 1 }), NOW + i);
@@ -88,6 +88,8 @@ describe('quality', () => {
     expect(kept).toBeLessThan(15);
     expect(driver.counts.get('quality', 'out-of-range')).toBe(kept);
     expect(driver.counts.get('quality', 'out-of-range-not-kept')).toBe(100 - kept);
+    pipe(driver, reading('bad', NOW, { a: 1, b: 1 }), NOW + 100);
+    expect(driver.counts.get('quality', 'out-of-range-not-kept')).toBe(102 - kept);
     pipe(driver, reading('other', NOW, { a: 1 }), NOW + 100);
     pipe(driver, reading('bad', NOW, { a: 1 }), NOW + 3_600_000);
     expect(letters(driver)).toHaveLength(kept + 2);

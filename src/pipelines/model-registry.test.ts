@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { segmentArtefact } from '../../test/models/segment-artefact.ts';
-import { activation } from '../../test/readings.ts';
+import { activation, ridgeArtefact, testModel } from '../../test/readings.ts';
 import { MemoryLog } from '../log/memory/memory-log.ts';
 import { activationPreparer } from './activation.ts';
 import { encodeModel } from './model-codec.ts';
@@ -35,4 +35,16 @@ it('compares every model with TensorFlow.js when it is loaded, and refuses what 
   const prepare = activationPreparer(['default'], registry);
   const prepared = await prepare(activation(bad.id), new AbortController().signal);
   expect(prepared).toMatchObject({ served: undefined, refusal: expect.stringContaining('differs from TensorFlow.js') });
+});
+
+it('finds what is on the log without any patience, and waits for nothing else', async () => {
+  const log = new MemoryLog();
+  await log.ensureTopics(topicSpecs(topics, { partitions: 1 }));
+  const { encoded } = testModel(ridgeArtefact(8, shape));
+  await log.append([
+    { topic: topics.models, partition: 0, timestamp: 0, key: Buffer.from(encoded.id), value: encoded.bytes },
+  ]);
+  const registry = new ModelRegistry({ log, topic: topics.models, patienceMs: 0 });
+  expect((await registry.load(encoded.id)).model.id).toBe(encoded.id);
+  await expect(registry.load('f'.repeat(64))).rejects.toMatchObject({ code: 'MODEL_UNKNOWN' });
 });
