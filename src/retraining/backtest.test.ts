@@ -160,6 +160,12 @@ describe('look-ahead', () => {
     expect(look(at + 50 * HOUR, rolling)).toBeUndefined();
   });
 
+  it('has another future from its time on, behind a long gap too', () => {
+    const [other] = withOtherFuture([{ ...one, gaps: [{ at: 100, empty: 2048 }] }], start + 2248 * HOUR);
+    const changed = [...other!.values].map((value, i) => value !== values[i]);
+    expect([changed.indexOf(true), changed.lastIndexOf(false)]).toEqual([200, 199]);
+  });
+
   it('is caught where it is planted: in the scaler, in the inputs', () => {
     // The scale fitted on all rows, as where the whole table is standardised before it is divided.
     const scaler: typeof honest = (history) =>

@@ -112,7 +112,7 @@ export async function importHistory(
 
 async function existing({ log, topics }: ImportOptions, span: number): Promise<Set<string>> {
   const keys = new Set<string>();
-  const { series } = await readHistory({ log, topic: topics.history });
+  const { series } = await readHistory({ log, topic: topics.history, longest: Number.POSITIVE_INFINITY });
   for (const one of series) {
     const { device, quantity, start, interval } = one;
     eachMeasured(one, (_value, at) => {

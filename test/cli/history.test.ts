@@ -85,6 +85,8 @@ describe('fleetcast history', () => {
     expect((await cli(['history', 'import', file('clock.csv'), ...config])).code).toBe(0);
     expect((await cli(['history', 'export', ...config])).out.slice(1)).toEqual(lines);
     const [row] = JSON.parse((await cli(['history', 'list', ...config, '--json'])).out[0]!);
+    const again = await cli(['history', 'import', file('clock.csv'), ...config, '--json']);
+    expect(JSON.parse(again.out[0]!)).toEqual({ buckets: 0, segments: 0, kept: 2 });
     const empty = (now - old) / 1000 - 1;
     expect(row).toMatchObject({ from: new Date(old).toISOString(), buckets: 2, gaps: 1, empty });
   });
