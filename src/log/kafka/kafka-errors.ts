@@ -20,7 +20,7 @@ export const CODE = {
 } as const;
 
 /** Codes that pass by themselves: elections, moves of coordinators, too few replicas for now. */
-const PASSING = new Set([2, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 51, 56, 72, 74, 75, 78, 82, 89]);
+const PASSING = new Set([2, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 51, 56, 72, 74, 75, 78, 82, 88, 89]);
 
 /** The protocol's code of an error, or undefined where it is none of the protocol. */
 export function codeOf(error: unknown): number | undefined {

@@ -19,9 +19,10 @@ import { CODE, codeOf, patiently } from './kafka-errors.ts';
 import { KafkaMember, type MemberLog } from './kafka-member.ts';
 import { DEFAULTS, type KafkaLogOptions } from './kafka-options.ts';
 import { leaderOf, type PartitionRecords } from './sender.ts';
+import { stableOffsets } from './stable-offsets.ts';
 import { Topics } from './topics.ts';
 import { Transactions } from './transactions.ts';
-import { knowTopics, READ_COMMITTED, READ_UNCOMMITTED, Wire, type WireCluster } from './wire.ts';
+import { GROUP_COORDINATOR, knowTopics, READ_COMMITTED, READ_UNCOMMITTED, Wire, type WireCluster } from './wire.ts';
 
 const EARLIEST = -2;
 /** How often and how long a read waits for records that the broker says there are. */
@@ -203,6 +204,22 @@ class KafkaLog implements EventLog, MemberLog {
   async committed(group: string): Promise<ReadonlyMap<string, number>> {
     this.#open();
     return this.#topics.committed(group);
+  }
+
+  async stableOffsets(group: string, topics: readonly string[], partition: number): Promise<Map<string, number>> {
+    this.#open();
+    const recover = () => this.#cluster.refreshMetadata();
+    const found = await patiently(
+      { where: `committed offsets of ${group}`, retryMs: this.#retryMs, recover },
+      async () => {
+        await this.#cluster.connect();
+        const where = { groupId: this.real(group), coordinatorType: GROUP_COORDINATOR };
+        const coordinator = await this.#cluster.findGroupCoordinator(where);
+        const real = topics.map((topic) => this.real(topic));
+        return stableOffsets(coordinator, where.groupId, real, partition);
+      },
+    );
+    return new Map([...found].map(([topic, offset]) => [this.#topics.ours(topic)!, offset]));
   }
 
   async deleteGroup(group: string): Promise<void> {

@@ -26,6 +26,8 @@ export interface MemberLog {
   shares(records: readonly OutRecord[]): Promise<readonly PartitionRecords[]>;
   openTransactions(transactionalId: string): Promise<Transactions>;
   committed(group: string): Promise<ReadonlyMap<string, number>>;
+  /** As `committed` of one partition, by topic, with all that ended transactions have committed. */
+  stableOffsets(group: string, topics: readonly string[], partition: number): Promise<ReadonlyMap<string, number>>;
 }
 
 /**
@@ -97,13 +99,7 @@ export class KafkaMember implements GroupMember {
     return {
       partition,
       async committed(): Promise<ReadonlyMap<string, number>> {
-        const all = await log.committed(group);
-        return new Map(
-          topics.flatMap((topic) => {
-            const offset = all.get(`${topic}/${partition}`);
-            return offset === undefined ? [] : [[topic, offset] as const];
-          }),
-        );
+        return log.stableOffsets(group, topics, partition);
       },
       async commit(records: readonly OutRecord[], inputOffsets: ReadonlyMap<string, number>) {
         const offsets = new Map([...inputOffsets].map(([topic, offset]) => [log.real(topic), offset]));
