@@ -32,6 +32,7 @@ export type {
   LogRecord,
   OutRecord,
   PartitionOffsets,
+  PartitionPlace,
   PartitionWait,
   ReadBatch,
   ReadOptions,

@@ -152,6 +152,12 @@ export interface PartitionWait {
   readonly until: number | undefined;
 }
 
+/** One partition of a topic. */
+export interface PartitionPlace {
+  readonly topic: string;
+  readonly partition: number;
+}
+
 export interface GroupMember {
   readonly memberId: string;
   /** Partition numbers that this member holds now. */
@@ -164,8 +170,9 @@ export interface GroupMember {
   /**
    * A writer for partition `partition`, which must be assigned. Opening it fences every earlier writer of the same
    * group and partition; read the committed offsets only after it is open.
+   * @param writes where it writes besides the offsets: what an earlier writer has decided but not ended there is ended
    */
-  openWriter(partition: number): Promise<TaskWriter>;
+  openWriter(partition: number, writes?: readonly PartitionPlace[]): Promise<TaskWriter>;
   /** Gives the partitions back (onRevoked is called) and leaves. */
   leave(): Promise<void>;
 }

@@ -210,7 +210,11 @@ export class Learner {
   async #openWriter(): Promise<void> {
     await this.#writer?.close().catch(() => undefined);
     this.#writer = undefined;
-    this.#writer = await (await this.#joined).openWriter(0);
+    const { log, topics } = this.#options;
+    const writes = [topics.models, topics.modelEvents].map((topic) => ({ topic, partition: 0 }));
+    const readings = (await log.topic(topics.readings))?.partitions ?? 0;
+    for (let partition = 0; partition < readings; partition++) writes.push({ topic: topics.readings, partition });
+    this.#writer = await (await this.#joined).openWriter(0, writes);
   }
 
   /** One step of the loop. @returns whether there may be more to do at once */

@@ -308,7 +308,7 @@ export class Engine {
       ...(sessionMs === undefined ? {} : { sessionMs }),
       onAssigned: (partitions) => {
         for (const partition of partitions) {
-          const openWriter = async (p: number) => (await member).openWriter(p);
+          const openWriter: GroupMember['openWriter'] = async (...what) => (await member).openWriter(...what);
           const task = new Task(this.#taskOptions(running, partition, { openWriter }), standbys.take(partition));
           tasks.set(partition, task);
           task.start();

@@ -19,6 +19,7 @@ import { taskExecutor } from './task-executor.ts';
 import { type InputPart, TaskInput } from './task-input.ts';
 import type { TaskOptions } from './task-options.ts';
 import type { TaskPhase } from './task-status.ts';
+import { taskWrites } from './task-writes.ts';
 
 /** Larger micro-batches outlive the young generation of the heap: they were slower. */
 const MAX_RECORDS = 2_000;
@@ -170,7 +171,7 @@ export class TaskRun {
 
   async #start(): Promise<TaskInput> {
     const { log, member, part, partition, batch } = this.#options;
-    this.#writer = await member.openWriter(partition);
+    this.#writer = await member.openWriter(partition, taskWrites(this.#options));
     const stored = await this.#writer.committed();
     const committed = part.sources.map(({ topic }) => stored.get(topic));
     const offsets = await Promise.all(part.sources.map(({ topic }) => log.offsets(topic, partition)));

@@ -4,6 +4,7 @@ import { readAll, texts } from '../../src/log/event-log.contract.ts';
 import type { EventLog, GroupMember, TaskWriter } from '../../src/log/event-log.ts';
 import { openKafkaLog } from '../../src/log/kafka/kafka-log.ts';
 import { startKafka } from '../log/kafka-broker.ts';
+import { frameOf } from '../log/kafka-frames.ts';
 import { TcpProxy } from '../log/tcp-proxy.ts';
 
 /** Numbers of the protocol's requests. */
@@ -103,12 +104,3 @@ describe.skipIf(kafka === undefined)('requests that come late (needs the tool th
     await writer.close();
   });
 });
-
-/** Where the request of a kind begins in what was sent: size as i32, kind as i16. -1 where there is none. */
-function frameOf(data: Buffer, kind: number): number {
-  for (let at = 0; at + 6 <= data.length; at += 4 + data.readInt32BE(at)) {
-    if (data.readInt16BE(at + 4) === kind) return at;
-    if (data.readInt32BE(at) < 0) return -1;
-  }
-  return -1;
-}

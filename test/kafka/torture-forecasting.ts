@@ -25,6 +25,8 @@ const DEVICES = 40;
 export function forecastingUnderTorture(seed: number): TortureTopology {
   return {
     name: 'forecasting',
+    inputs: [topics.readings],
+    partitions: PARTITIONS,
     prepare: async (log, { brokers, prefix }) => {
       const specs = topicSpecs(topics, { partitions: PARTITIONS });
       // Every revision of the history is compared: the broker must not clean it meanwhile.
@@ -49,11 +51,6 @@ export function forecastingUnderTorture(seed: number): TortureTopology {
       };
       await Promise.all(CHECKED.flatMap((topic) => partitions.map((partition) => compare(topic, partition))));
       await undisturbed.close();
-      for (const partition of partitions) {
-        const expected = input.filter((record) => record.partition === partition).map(line);
-        const read = (await contents(log, topics.readings, partition, expected.length)).map(line);
-        if (read.join() !== expected.join()) wrong.push(`readings/${partition} is not what was appended`);
-      }
       return { outputs, wrong };
     },
   };

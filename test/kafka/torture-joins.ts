@@ -40,6 +40,8 @@ const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partitio
 export function joinsUnderTorture(seed: number): TortureTopology {
   return {
     name: 'joins',
+    inputs: INPUTS,
+    partitions: PARTITIONS,
     prepare: async (log) => {
       const spec = (name: string) => ({ name, partitions: PARTITIONS, cleanup: 'delete' }) as const;
       await log.ensureTopics([...INPUTS, ...TOPICS].map((name) => spec(name)));
@@ -66,14 +68,6 @@ async function check(log: EventLog, input: readonly OutRecord[], look: () => voi
     if (fault !== undefined) wrong.push(fault);
   };
   await Promise.all(places.map(compare));
-  for (const topic of INPUTS) {
-    for (const partition of partitions) {
-      const appended = input.filter((record) => record.topic === topic && record.partition === partition).map(line);
-      const read = (await contents(log, topic, partition, appended.length)).map(line);
-      const fault = difference(`${topic}/${partition}`, read, appended);
-      if (fault !== undefined) wrong.push(`not what was appended: ${fault}`);
-    }
-  }
   return { outputs, wrong };
 }
 

@@ -4,6 +4,8 @@ import type { PipelineChildOptions } from './pipeline-child.ts';
 /** A topology that is tortured: its topics, its input, and what the outputs of that input have to be. */
 export interface TortureTopology {
   readonly name: PipelineChildOptions['topology'];
+  readonly inputs: readonly string[];
+  readonly partitions: number;
   /** Makes the topics. @returns what is on the log before any process begins. */
   prepare(log: EventLog, where: { readonly brokers: readonly string[]; readonly prefix: string }): Promise<OutRecord[]>;
   /** The records of one hour of the input. */
@@ -12,10 +14,36 @@ export interface TortureTopology {
   last(hour: number): OutRecord[];
   /**
    * Waits until the outputs are there and compares them.
-   * @param input all records, in the order in which they were appended.
+   * @param input all records, in the order of each partition.
    * @param look called again and again while it waits; throws where waiting has no end.
    */
   check(log: EventLog, input: readonly OutRecord[], look: () => void): Promise<Checked>;
+}
+
+/**
+ * The input as it is on the log. Each record has to be there in its place; it may be there twice: a broker that starts
+ * again forgets the producers whose last record is older than a day by its timestamp, as these are, and takes what is
+ * sent again for new.
+ */
+export async function inputOnLog(
+  log: EventLog,
+  { inputs, partitions }: TortureTopology,
+  appended: readonly OutRecord[],
+): Promise<{ input: OutRecord[]; repeated: number; wrong: string[] }> {
+  const input: OutRecord[] = [];
+  const wrong: string[] = [];
+  for (const topic of inputs) {
+    for (let partition = 0; partition < partitions; partition++) {
+      const sent = appended.filter((record) => record.topic === topic && record.partition === partition).map(line);
+      const records = await contents(log, topic, partition, sent.length);
+      const seen = new Set<string>();
+      const once = records.map(line).filter((text) => !seen.has(text) && seen.add(text));
+      const fault = difference(`${topic}/${partition}`, once, [...new Set(sent)]);
+      if (fault !== undefined) wrong.push(`not what was appended: ${fault}`);
+      for (const { timestamp, key, value } of records) input.push({ topic, partition, timestamp, key, value });
+    }
+  }
+  return { input, repeated: input.length - appended.length, wrong };
 }
 
 export interface Checked {

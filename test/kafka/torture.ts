@@ -5,7 +5,7 @@ import { Random } from '../../src/models/random.ts';
 import type { RunningKafka } from '../log/kafka-broker.ts';
 import type { TcpProxy } from '../log/tcp-proxy.ts';
 import { PipelineChild } from './pipeline-child.ts';
-import type { TortureTopology } from './torture-topology.ts';
+import { inputOnLog, type TortureTopology } from './torture-topology.ts';
 
 export interface TortureOptions {
   readonly seed: number;
@@ -19,6 +19,8 @@ export interface TortureOptions {
 export interface Ledger {
   readonly faults: Readonly<Record<string, number>>;
   readonly inputs: number;
+  /** Inputs that are on the log twice. */
+  readonly repeated: number;
   /** Topic to its records, as a read-committed consumer sees them. */
   readonly outputs: Readonly<Record<string, number>>;
   /** Commits that were tried again after a failure of a task. */
@@ -169,12 +171,15 @@ export async function torture(
       refuseFailed();
     }
     await append(topology.last(hour));
-    const { outputs, wrong } = await topology.check(log, input, refuseFailed);
+    const { input: onLog, repeated, wrong: missing } = await inputOnLog(log, topology, input);
+    const { outputs, wrong: differing } = await topology.check(log, onLog, refuseFailed);
+    const wrong = [...missing, ...differing];
     const told = [...children, ...ended].flatMap(({ lines }) => lines);
     if (wrong.length > 0) for (const { text } of told.slice(-200)) say(text);
     return {
       faults: counts,
       inputs: input.length,
+      repeated,
       outputs,
       setbacks: told.filter(({ text }) => text.startsWith('backing-off')).length,
       wrong,

@@ -93,7 +93,7 @@ export class FormattedLog implements EventLog {
       memberId: member.memberId,
       assignment: () => member.assignment(),
       settled: () => member.settled(),
-      openWriter: async (partition) => this.#writer(await member.openWriter(partition)),
+      openWriter: async (partition, writes) => this.#writer(await member.openWriter(partition, writes)),
       leave: () => member.leave(),
     };
   }

@@ -17,6 +17,7 @@ export const CODE = {
   GROUP_ID_NOT_FOUND: 69,
   MEMBER_ID_REQUIRED: 79,
   PRODUCER_FENCED: 90,
+  TRANSACTIONAL_ID_NOT_FOUND: 105,
 } as const;
 
 /** Codes that pass by themselves: elections, moves of coordinators, too few replicas for now. */

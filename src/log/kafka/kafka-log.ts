@@ -6,6 +6,7 @@ import type {
   GroupOptions,
   OutRecord,
   PartitionOffsets,
+  PartitionPlace,
   ReadBatch,
   ReadOptions,
   TopicSpec,
@@ -21,7 +22,7 @@ import { DEFAULTS, type KafkaLogOptions } from './kafka-options.ts';
 import { leaderOf, type PartitionRecords } from './sender.ts';
 import { stableOffsets } from './stable-offsets.ts';
 import { Topics } from './topics.ts';
-import { Transactions } from './transactions.ts';
+import { type FormerWriters, Transactions } from './transactions.ts';
 import { GROUP_COORDINATOR, knowTopics, READ_COMMITTED, READ_UNCOMMITTED, Wire, type WireCluster } from './wire.ts';
 
 const EARLIEST = -2;
@@ -67,6 +68,9 @@ class KafkaLog implements EventLog, MemberLog {
   readonly #members = new Set<KafkaMember>();
   /** Partitions of topics that are known to exist; they are never fewer later. */
   readonly #counts = new Map<string, number>();
+  readonly #atomicId: string;
+  /** Where the transactions under that id have written. */
+  readonly #atomicPlaces = new Map<string, PartitionPlace>();
   #atomic: Promise<Transactions> | undefined;
   #closed = false;
 
@@ -76,6 +80,7 @@ class KafkaLog implements EventLog, MemberLog {
     this.#retryMs = options.retryMs ?? DEFAULTS.retryMs;
     this.wire = new Wire(options);
     this.#topics = new Topics(this.wire, options);
+    this.#atomicId = `${this.real('append')}-${randomUUID()}`;
     this.#cluster = this.wire.cluster();
     this.#appender = new Appender(this.wire, this.#retryMs, options.compression ?? DEFAULTS.compression);
     this.#fetcher = new Fetcher(this.wire, this.#retryMs);
@@ -118,7 +123,8 @@ class KafkaLog implements EventLog, MemberLog {
   async appendAtomically(records: readonly OutRecord[]): Promise<readonly number[]> {
     const shares = await this.shares(records);
     if (records.length === 0) return [];
-    this.#atomic ??= this.openTransactions(`${this.real('append')}-${randomUUID()}`);
+    this.#atomic ??= this.openTransactions(this.#atomicId, { places: [...this.#atomicPlaces.values()] });
+    for (const { topic, partition } of records) this.#atomicPlaces.set(`${topic}/${partition}`, { topic, partition });
     const transactions = this.#atomic;
     let spent = true;
     try {
@@ -251,13 +257,18 @@ class KafkaLog implements EventLog, MemberLog {
     return this.#topics.real(name);
   }
 
-  openTransactions(transactionalId: string): Promise<Transactions> {
+  openTransactions(transactionalId: string, former?: FormerWriters): Promise<Transactions> {
     return Transactions.open(this.wire, {
       transactionalId,
+      ...(former === undefined ? {} : { former: { ...former, places: this.#realPlaces(former.places) } }),
       retryMs: this.#retryMs,
       transactionTimeoutMs: this.#options.transactionTimeoutMs ?? DEFAULTS.transactionTimeoutMs,
       compression: this.#options.compression ?? DEFAULTS.compression,
     });
+  }
+
+  #realPlaces(places: readonly PartitionPlace[]): PartitionPlace[] {
+    return places.map(({ topic, partition }) => ({ topic: this.real(topic), partition }));
   }
 
   /** Sorts records by partition. @throws LOG_TOPIC_UNKNOWN, LOG_RECORD_TOO_LARGE. */

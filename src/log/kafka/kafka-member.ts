@@ -1,5 +1,5 @@
 import { FleetcastError } from '../../errors.ts';
-import type { GroupMember, GroupOptions, OutRecord, PartitionWait, TaskWriter } from '../event-log.ts';
+import type { GroupMember, GroupOptions, OutRecord, PartitionPlace, PartitionWait, TaskWriter } from '../event-log.ts';
 import { CODE, codeOf, isPassing, translate } from './kafka-errors.ts';
 import {
   decodeAssignment,
@@ -11,7 +11,7 @@ import {
   type Share,
 } from './membership.ts';
 import type { PartitionRecords } from './sender.ts';
-import type { InputOffsets, Transactions } from './transactions.ts';
+import type { FormerWriters, InputOffsets, Transactions } from './transactions.ts';
 import { GROUP_COORDINATOR, type Wire, type WireBroker, type WireCluster } from './wire.ts';
 
 const DEFAULT_SESSION_MS = 10_000;
@@ -24,7 +24,7 @@ export interface MemberLog {
   readonly wire: Wire;
   real(name: string): string;
   shares(records: readonly OutRecord[]): Promise<readonly PartitionRecords[]>;
-  openTransactions(transactionalId: string): Promise<Transactions>;
+  openTransactions(transactionalId: string, former?: FormerWriters): Promise<Transactions>;
   committed(group: string): Promise<ReadonlyMap<string, number>>;
   /** As `committed` of one partition, by topic, with all that ended transactions have committed. */
   stableOffsets(group: string, topics: readonly string[], partition: number): Promise<ReadonlyMap<string, number>>;
@@ -81,7 +81,7 @@ export class KafkaMember implements GroupMember {
     return this.#settled;
   }
 
-  async openWriter(partition: number): Promise<TaskWriter> {
+  async openWriter(partition: number, writes: readonly PartitionPlace[] = []): Promise<TaskWriter> {
     const { group, topics } = this.#options;
     if (!this.#held.has(partition)) {
       throw new FleetcastError(
@@ -93,7 +93,7 @@ export class KafkaMember implements GroupMember {
     const log = this.#log;
     const realGroup = this.#group;
     await this.#fenceFormer(partition);
-    const transactions = await log.openTransactions(`${realGroup}-${partition}`);
+    const transactions = await log.openTransactions(`${realGroup}-${partition}`, { places: writes, group: realGroup });
     this.#writers.add(transactions);
     const forget = () => this.#writers.delete(transactions);
     return {

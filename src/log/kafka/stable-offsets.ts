@@ -1,3 +1,4 @@
+import { CompactReader, length, NO_TAGS, text } from './compact.ts';
 import { KafkaError } from './kafka-errors.ts';
 import { encoded, type WireBroker } from './wire.ts';
 
@@ -41,7 +42,7 @@ export function encodeRequest(group: string, topics: readonly string[], partitio
 }
 
 export function decodeResponse(data: Buffer, group: string): Map<string, number> {
-  const reader = new Compact(data);
+  const reader = new CompactReader(data);
   reader.tags();
   reader.at += 4;
   const offsets = new Map<string, number>();
@@ -63,53 +64,4 @@ export function decodeResponse(data: Buffer, group: string): Map<string, number>
   const code = data.readInt16BE(reader.at);
   if (code !== 0) throw new KafkaError(code, `committed offsets of ${group}`);
   return offsets;
-}
-
-const NO_TAGS = Buffer.of(0);
-
-/** Lengths of the compact types are one more than what they count. */
-function length(n: number): Buffer {
-  const bytes: number[] = [];
-  let left = n;
-  for (; left > 0x7f; left >>>= 7) bytes.push((left & 0x7f) | 0x80);
-  return Buffer.from([...bytes, left]);
-}
-
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value);
-  return Buffer.concat([length(bytes.length + 1), bytes]);
-}
-
-class Compact {
-  at = 0;
-  readonly #data: Buffer;
-
-  constructor(data: Buffer) {
-    this.#data = data;
-  }
-
-  length(): number {
-    let value = 0;
-    for (let shift = 0; ; shift += 7) {
-      const byte = this.#data.readUInt8(this.at++);
-      value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-  }
-
-  /** Empty where there is none. */
-  text(): string {
-    const bytes = this.length() - 1;
-    const from = this.at;
-    this.at += Math.max(0, bytes);
-    return this.#data.toString('utf8', from, this.at);
-  }
-
-  tags(): void {
-    for (let left = this.length(); left > 0; left--) {
-      this.length();
-      const size = this.length();
-      this.at += size;
-    }
-  }
 }

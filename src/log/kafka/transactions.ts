@@ -1,5 +1,7 @@
 import { FleetcastError } from '../../errors.ts';
+import type { PartitionPlace } from '../event-log.ts';
 import type { Compression } from './compression.ts';
+import { formerOutcome } from './former-transaction.ts';
 import { CODE, codeOf, patiently, translate } from './kafka-errors.ts';
 import { type PartitionRecords, Sender } from './sender.ts';
 import {
@@ -16,6 +18,15 @@ export interface TransactionOptions {
   readonly retryMs: number;
   readonly transactionTimeoutMs: number;
   readonly compression: Compression;
+  /** Undefined for an id that had no earlier writer; see `#endFormer`. */
+  readonly former?: FormerWriters;
+}
+
+/** Where the earlier writers of an id may have written. */
+export interface FormerWriters {
+  readonly places: readonly PartitionPlace[];
+  /** The group whose offsets they commit. */
+  readonly group?: string;
 }
 
 export interface InputOffsets {
@@ -67,6 +78,7 @@ export class Transactions {
 
   async #open(): Promise<void> {
     const { transactionalId, transactionTimeoutMs } = this.#options;
+    const outcome = await this.#formerOutcome();
     const identity = await this.#patiently('opening', async () => {
       await this.#cluster.connect();
       return (await this.#findCoordinator()).initProducerId({
@@ -74,9 +86,32 @@ export class Transactions {
         transactionTimeout: transactionTimeoutMs,
       });
     });
-    this.#unanswered = false;
     this.#identity = { transactionalId, producerId: identity.producerId, producerEpoch: identity.producerEpoch };
+    if (outcome !== undefined) await this.#endFormer(outcome === 'commit');
+    this.#unanswered = false;
     this.#sender = new Sender(this.#cluster, this.#identity, this.#options.compression, transactionalId);
+  }
+
+  async #formerOutcome(): Promise<'commit' | 'abort' | undefined> {
+    const { transactionalId, former } = this.#options;
+    if (former === undefined) return undefined;
+    return this.#patiently('looking at the last transaction', async () => {
+      await this.#cluster.connect();
+      return formerOutcome(await this.#findCoordinator(), transactionalId);
+    });
+  }
+
+  /**
+   * Ends the last transaction of the id once more, as it was ended. A broker that was killed after it had taken the
+   * decision, and comes back when its partitions have no leader yet, holds them for deleted and leaves their marks out
+   * (Kafka 4.3: "these partitions are likely deleted already and hence can be skipped"). Records without a mark hide all
+   * that follows them, and offsets without one would be applied by the next commit, which they would set back.
+   */
+  async #endFormer(commit: boolean): Promise<void> {
+    const { places, group } = this.#options.former!;
+    if (places.length > 0) await this.#addPartitions(places);
+    if (group !== undefined) await this.#addOffsets(group);
+    await this.#end(commit);
   }
 
   /**
@@ -95,11 +130,7 @@ export class Transactions {
     if (shares.length === 0 && !withOffsets) return [];
     try {
       if (shares.length > 0) await this.#addPartitions(shares);
-      if (withOffsets) {
-        await this.#patiently('adding offsets', async () => {
-          await (await this.#findCoordinator()).addOffsetsToTxn({ ...this.#identity, groupId: input.group });
-        });
-      }
+      if (withOffsets) await this.#addOffsets(input.group);
       const where = this.#options.transactionalId;
       // Both have to end before the transaction may: no half of it must be under way when the error is reported.
       const [sent, staged] = await Promise.allSettled([
@@ -110,9 +141,7 @@ export class Transactions {
       ]);
       if (sent.status === 'rejected') throw sent.reason;
       if (staged.status === 'rejected') throw staged.reason;
-      await this.#patiently('committing', async () => {
-        await (await this.#findCoordinator()).endTxn({ ...this.#identity, transactionResult: true });
-      });
+      await this.#end(true);
       if (this.#unanswered) {
         this.#dead = new FleetcastError(
           'LOG_UNAVAILABLE',
@@ -137,9 +166,9 @@ export class Transactions {
     await this.#wire.release(this.#cluster);
   }
 
-  async #addPartitions(shares: readonly PartitionRecords[]): Promise<void> {
+  async #addPartitions(places: readonly PartitionPlace[]): Promise<void> {
     const byTopic = new Map<string, number[]>();
-    for (const { topic, partition } of shares) {
+    for (const { topic, partition } of places) {
       const list = byTopic.get(topic);
       if (list === undefined) byTopic.set(topic, [partition]);
       else list.push(partition);
@@ -148,6 +177,18 @@ export class Transactions {
     await this.#patiently('adding partitions', async () => {
       await knowTopics(this.#cluster, [...byTopic.keys()]);
       await (await this.#findCoordinator()).addPartitionsToTxn({ ...this.#identity, topics });
+    });
+  }
+
+  async #addOffsets(groupId: string): Promise<void> {
+    await this.#patiently('adding offsets', async () => {
+      await (await this.#findCoordinator()).addOffsetsToTxn({ ...this.#identity, groupId });
+    });
+  }
+
+  async #end(commit: boolean): Promise<void> {
+    await this.#patiently(commit ? 'committing' : 'aborting', async () => {
+      await (await this.#findCoordinator()).endTxn({ ...this.#identity, transactionResult: commit });
     });
   }
 

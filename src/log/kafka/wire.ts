@@ -11,6 +11,8 @@ import { DEFAULTS, type KafkaLogOptions } from './kafka-options.ts';
  */
 export interface WireBroker {
   readonly nodeId: string;
+  /** By key, the requests that the broker knows; set when it is connected. */
+  readonly versions?: Readonly<Record<number, unknown>> | null;
   readonly connectionPool: { send(request: WireRequest): Promise<unknown> };
   initProducerId(request: { transactionalId?: string; transactionTimeout: number }): Promise<ProducerIdentity>;
   addPartitionsToTxn(request: TransactionIdentity & { topics: TopicPartitions[] }): Promise<unknown>;
