@@ -48,6 +48,14 @@ export function joinsUnderTorture(seed: number): TortureTopology {
       return Array.from({ length: DEVICES }, (_, d) => rowOf(d, START)).flat();
     },
     hour: (hour) => hourOf(hour, seed),
+    settled: async (log, input, look) => {
+      const expected = expectedOf(input);
+      for (const topic of ['pairs', 'visits', 'arrived']) {
+        for (const partition of partitions) {
+          await contents(log, topic, partition, expected.get(`${topic}/${partition}`)?.length ?? 0, look);
+        }
+      }
+    },
     // Far behind everything: what is open closes.
     last: (hour) => ticks(START + hour * HOUR + 5000 * HOUR),
     check,

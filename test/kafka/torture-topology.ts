@@ -10,6 +10,8 @@ export interface TortureTopology {
   prepare(log: EventLog, where: { readonly brokers: readonly string[]; readonly prefix: string }): Promise<OutRecord[]>;
   /** The records of one hour of the input. */
   hour(hour: number): OutRecord[];
+  /** Waits until what `last` would make late has been taken in. */
+  settled?(log: EventLog, input: readonly OutRecord[], look: () => void): Promise<void>;
   /** What comes after the last fault. @param hour the first that was not sent. */
   last(hour: number): OutRecord[];
   /**

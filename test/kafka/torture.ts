@@ -170,6 +170,7 @@ export async function torture(
       await filling;
       refuseFailed();
     }
+    await topology.settled?.(log, input, refuseFailed);
     await append(topology.last(hour));
     const { input: onLog, repeated, wrong: missing } = await inputOnLog(log, topology, input);
     const { outputs, wrong: differing } = await topology.check(log, onLog, refuseFailed);
